@@ -1,0 +1,1 @@
+"""The jobs, one script each; `pipeline` runs the others in a row."""

@@ -1,0 +1,278 @@
+"""Distillation: the loss and the training loop, in one process of one or several workers.
+
+    Loss = alpha * L_task + beta * L_distillation,  alpha + beta = 1        (arXiv 1910.06294)
+
+On a transfer sentence L_task is the cross-entropy with the teacher's most likely label (a CRF: its negative log-likelihood) and
+L_distillation compares the student's logits with the teacher's. On a gold sentence the label itself is the best teacher there is,
+so both terms are L_task with the gold label. All losses are means per word, for both heads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.distributed
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
+
+from kdner.errors import InputError
+from kdner.labeled import LabeledSentence
+from kdner.scoring import score
+from kdner.student import Student
+from kdner.tagger import Tagger
+from kdner.transfer import Batch, Examples, TransferSet, labeled_examples
+from kdner.vocabulary import UNKNOWN, WordFeatures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """The recipe. The paper's four settings: labeled set only (no logits given), pseudo-labels (alpha 1), distillation (alpha 0), both."""
+
+    alpha: float = 0.5
+    """Weight of L_task on transfer sentences, 0 to 1; L_distillation has the rest (beta = 1 - alpha)."""
+    loss: Literal["kl", "mse"] = "kl"
+    """L_distillation: KL divergence of softened distributions, or mean squared error of centred logits."""
+    temperature: float = 2.0
+    """Divides the logits of both in the KL divergence; the loss is multiplied by its square."""
+    epochs: int | None = None
+    """Passes over the transfer set (by default 8), or over the labeled set where there is no transfer set (by default 60)."""
+    batch_words: int | None = None
+    """Words in one optimizer step of one worker; by default 1600 with a transfer set and 400 without."""
+    gold_share: float = 0.1
+    """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of AdamW; rises over the first 5 % of the steps, then falls along a cosine."""
+    weight_decay: float = 1e-3
+    """AdamW's weight decay."""
+    word_dropout: float = 0.02
+    """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "gold_share", "word_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
+        if self.temperature <= 0:
+            raise InputError(f"--distillation.temperature {self.temperature}: must be above 0")
+
+    @property
+    def beta(self) -> float:
+        """The weight of L_distillation on transfer sentences."""
+        return 1 - self.alpha
+
+
+@dataclass
+class State:
+    """How far the training is: all that a checkpoint holds beside the weights and the optimizer's moments."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_f1: float = -1.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """One worker's training loop; workers average their gradients and stay in step.
+
+    With a development set the best epoch's weights are kept, without one the last epoch's. `seed` decides the order of
+    sentences and dropout.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        config: Distillation,
+        *,
+        seed: int,
+        labeled: Sequence[LabeledSentence],
+        development: Sequence[LabeledSentence] = (),
+        transfer: TransferSet | None = None,
+        rank: int = 0,
+        workers: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
+        self.device = device or torch.device("cpu")
+        self.student = student.to(self.device)
+        self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+        self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
+        self.development, self.transfer = development, transfer
+        self.state = State()
+        self.gold = labeled_examples(labeled, student.vocabulary, student.labels) if labeled else None
+        self.epochs = config.epochs or (8 if transfer else 60)
+        self.batch_words = config.batch_words or (1600 if transfer else 400)
+        whole = transfer.words if transfer else self.gold.words if self.gold else 0
+        self.steps_per_epoch = max(1, round(whole / (self.batch_words * workers)))
+        self.optimizer = torch.optim.AdamW(
+            student.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+
+    def train(
+        self,
+        on_epoch: Callable[[dict[str, float]], None],
+        on_step: Callable[[int, int, float, int], None] = lambda step, steps, loss, words: None,
+    ) -> None:
+        """Train from the current epoch to the last.
+
+        Args:
+            on_epoch: called after each epoch, on every worker, with its metrics; the place to save a checkpoint.
+            on_step: called after each step with step, steps in all, loss, and words.
+        """
+        steps = self.epochs * self.steps_per_epoch
+        while self.state.epoch < self.epochs:
+            epoch = self.state.epoch
+            seed = np.random.SeedSequence([self.seed, epoch, self.rank])
+            torch.manual_seed(int(seed.generate_state(1)[0]))
+            rng = np.random.default_rng(seed)
+            gold = self._gold_batches(rng)
+            transfer = self._transfer_batches(rng)
+            self.student.train()
+            total = 0.0
+            for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
+                loss, words = self._step(next(gold, None), next(transfer, None), _rate(step, steps))
+                total += loss
+                on_step(step + 1, steps, loss, words)
+            self._finish_epoch(total / self.steps_per_epoch)
+            on_epoch(self.state.history[-1])
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint: weights, best weights, the optimizer's moments, and the state; no pickle."""
+        names = [name for name, _ in self.student.named_parameters()]
+        moments = {
+            f"{names[i]}/{key}": value.contiguous()
+            for i, entry in self.optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+        save_file(_contiguous(self.student.state_dict()), folder / "model.safetensors")
+        save_file(_contiguous(self.best), folder / "best.safetensors")
+        save_file(moments, folder / "optimizer.safetensors")
+        (folder / "state.json").write_text(json.dumps(vars(self.state)), encoding="utf-8")
+
+    def restore(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
+        device = str(self.device)
+        self.student.load_state_dict(load_file(folder / "model.safetensors", device=device))
+        self.best = load_file(folder / "best.safetensors", device=device)
+        moments: dict[int, dict[str, Tensor]] = {}
+        rows = {name: i for i, (name, _) in enumerate(self.student.named_parameters())}
+        for key, value in load_file(folder / "optimizer.safetensors", device=device).items():
+            name, moment = key.rsplit("/", 1)
+            moments.setdefault(rows[name], {})[moment] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.state = State(**json.loads((folder / "state.json").read_text("utf-8")))
+
+    def _step(self, gold: Batch | None, transfer: Batch | None, rate: float) -> tuple[float, int]:
+        share = 0.0 if gold is None else 1.0 if transfer is None else self.config.gold_share
+        losses = []
+        words = 0
+        for batch, weight in ((gold, share), (transfer, 1 - share)):
+            if batch is not None and weight > 0:
+                losses.append(weight * self._loss(batch.to(self.device)))
+                words += int(batch.lengths.sum())
+        loss = torch.stack(losses).sum()
+        if not torch.isfinite(loss):
+            raise InputError(f"the loss is {loss.item()}: training diverged. Lower --distillation.learning-rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._average_gradients()
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * self.config.learning_rate
+        self.optimizer.step()
+        return loss.item(), words
+
+    def _loss(self, batch: Batch) -> Tensor:
+        features = _drop_words(batch.features, self.config.word_dropout)
+        emissions = self.student(self.student.encode(features), batch.index, batch.lengths)
+        if batch.logits is None:
+            return task_loss(self.student, emissions, batch.tags, batch.mask)
+        alpha, loss = self.config.alpha, emissions.new_zeros(())
+        if alpha > 0:
+            loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.mask)
+        if self.config.beta > 0:
+            loss = loss + self.config.beta * distillation_loss(emissions[batch.mask], batch.logits[batch.mask], self.config)
+        return loss
+
+    def _average_gradients(self) -> None:
+        if self.workers == 1:
+            return
+        parameters = list(self.student.parameters())
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+        torch.distributed.all_reduce(flat)
+        for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = gradient.view_as(parameter) / self.workers
+
+    def _gold_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        words = round(self.batch_words * (self.config.gold_share if self.transfer else 1.0))
+        while self.gold is not None and words > 0:
+            yield from self.gold.batches(words, rng, self.gold.share(self.rank, self.workers))
+
+    def _transfer_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        words = round(self.batch_words * (1 - self.config.gold_share if self.gold else 1.0))
+        while self.transfer is not None and words > 0:
+            for examples in self.transfer.examples(self.student.vocabulary, rng):
+                yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
+
+    def _finish_epoch(self, loss: float) -> None:
+        self.state.epoch += 1
+        metrics: dict[str, float] = {"epoch": self.state.epoch, "loss": loss}
+        f1 = self.state.epoch / self.epochs
+        if self.development:
+            micro = score(Tagger(self.student).tags, self.development)["micro"]
+            f1 = metrics["development_f1"] = micro.f1
+        if f1 > self.state.best_f1:
+            self.state.best_f1, self.state.best_epoch = f1, self.state.epoch
+            self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
+        self.state.history.append(metrics)
+
+
+def task_loss(student: Student, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
+
+    Args:
+        student: its head decides.
+        emissions: [B, W, L].
+        tags: int64 [B, W].
+        mask: bool [B, W], True on words.
+    """
+    if student.crf is None:
+        return cross_entropy(emissions[mask], tags[mask])
+    return -student.crf(emissions, tags, mask=mask, reduction="token_mean")
+
+
+def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, config: Distillation) -> Tensor:
+    """Return the mean loss per word against the teacher's logits; both are [words, L]."""
+    if config.loss == "mse":
+        return mse_loss(_centred(student_logits), _centred(teacher_logits))
+    t = config.temperature
+    divergence = kl_div(
+        log_softmax(student_logits / t, dim=-1), softmax(teacher_logits / t, dim=-1), reduction="batchmean"
+    )
+    return divergence * t * t
+
+
+def _centred(logits: Tensor) -> Tensor:
+    return logits - logits.mean(dim=-1, keepdim=True)
+
+
+def _rate(step: int, steps: int) -> float:
+    """Return the share of the peak learning rate: a linear rise over 5 % of the steps, then a cosine to 1 %."""
+    warmup = max(1, round(0.05 * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _drop_words(features: WordFeatures, share: float) -> WordFeatures:
+    dropped = torch.rand(features.words.shape, device=features.words.device) < share
+    return WordFeatures(features.words.masked_fill(dropped, UNKNOWN), features.shapes, features.characters)
+
+
+def _contiguous(state: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: tensor.contiguous() for name, tensor in state.items()}

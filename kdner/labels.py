@@ -1,0 +1,73 @@
+"""Label lists, tag schemes, tags <-> entities.
+
+A label is an IOB2 tag; an entity of a sentence is (first word, one past its last word, type). One rule reads
+the tags of every known scheme, so no scheme has to be told and none can be guessed wrongly:
+
+- ``B-``, ``S-`` and ``U-`` open an entity; so does any other prefix where no entity of the same type is open;
+- ``E-``, ``L-``, ``S-`` and ``U-`` close it after their word; ``O`` and another type close it before theirs.
+
+It reads IOB1 (``B-`` only between touching entities of one type), IOB2, I- only (touching words of one type
+are one entity), BIOES (IOBES) and BILOU each as it is meant, and mends what a model may predict: an ``I-``
+that continues nothing opens an entity. A set that mixes IOB1 and IOB2 loses nothing: ``B-`` opens an entity,
+``I-`` continues one where it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kdner.errors import InputError
+
+_OPENING = frozenset("BSU")
+_CLOSING = frozenset("ESLU")
+_PREFIXES = frozenset("BIESLU")
+
+
+def label_list(tags: Iterable[str]) -> list[str]:
+    """List the labels of a run: ``O``, then ``B-T`` and ``I-T`` of every type T in `tags`, sorted by type."""
+    types = {tag[2:] for tag in set(tags) if tag != "O"}
+    return ["O", *(prefix + name for name in sorted(types) for prefix in ("B-", "I-"))]
+
+
+def entities_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Read the entities off the tags of one sentence, in any known scheme.
+
+    Returns (first word, one past the last word, type) in order. Raises InputError for a tag of no known
+    scheme.
+    """
+    entities: list[tuple[int, int, str]] = []
+    first, open_type = 0, None
+    for i, tag in enumerate(tags):
+        if tag != "O":
+            check_tag(tag)
+        prefix, name = tag[0], tag[2:] or None
+        if open_type is not None and (name != open_type or prefix in _OPENING):
+            entities.append((first, i, open_type))
+            open_type = None
+        if open_type is None:
+            first, open_type = i, name
+        if open_type is not None and prefix in _CLOSING:
+            entities.append((first, i + 1, open_type))
+            open_type = None
+    if open_type is not None:
+        entities.append((first, len(tags), open_type))
+    return entities
+
+
+def repair(tags: Sequence[str]) -> list[str]:
+    """Write the tags of one sentence, in any known scheme, as legal IOB2 with the same entities."""
+    repaired = ["O"] * len(tags)
+    for first, last, name in entities_of(tags):
+        repaired[first:last] = [f"B-{name}"] + [f"I-{name}"] * (last - first - 1)
+    return repaired
+
+
+def check_tag(tag: str, where: str = "") -> None:
+    """Raise InputError unless `tag` belongs to a known scheme; `where`, file and line, opens its message."""
+    if tag == "O" or (tag[:1] in _PREFIXES and tag[1:2] == "-" and len(tag) > 2):
+        return
+    raise InputError(
+        f"{where + ': ' if where else ''}tag {tag!r} belongs to no known scheme. Known are IOB1, IOB2, "
+        "I- only, BIOES (IOBES) and BILOU: 'O', or one of B- I- E- S- L- U- before the type, as in 'B-PER'. "
+        "Rewrite the tags in one of these; in a file of columns the tag must be the last column."
+    )

