@@ -1,7 +1,7 @@
 """Fine-tune a teacher on a labeled set.
 
-Reads   a labeled set: CoNLL columns, JSONL with spans, or hf:NAME[:SPLIT]; an encoder: minilm, a model directory or a hub name
-Writes  a Hugging Face model directory (safetensors) that is also a run directory
+Reads   a labeled set, and an encoder: minilm, a model directory, or a name on the Hugging Face hub
+Writes  a Hugging Face model directory (safetensors only)
 Needs   one GPU where the cluster has one, else the cores of one node
 
     python jobs/finetune_teacher.py --labeled eng.train --labeled-size 750 --teacher minilm --out runs/teacher
@@ -13,8 +13,52 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.job import announce, on_one_node, on_terminal, run
-from kdner.labeled import fingerprint_of_labeled, read_drawn
+from kdner.finetuning import FineTuning, fine_tune
+from kdner.job import on_one_node, on_terminal, once, run, worker_progress
+from kdner.labeled import LabeledSentence
+from kdner.options import LabeledSet
 from kdner.rundir import RunDirectory
-from kdner.steps import write_teacher
-from kdner.teacher import MODEL_FILES, FineTuning
+from kdner.teacher import encoder_fingerprint
+from kdner.text import SPLITTER_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneTeacher(LabeledSet):
+    """Fine-tune a teacher on a labeled set."""
+
+    teacher: str = "minilm"
+    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only."""
+    out: str
+    """Folder for the teacher, which every node sees."""
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
+
+
+def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
+    """Do the job; returns its summary."""
+    labeled, _, labels = config.read()
+    fingerprint = {
+        "job": "finetune_teacher",
+        "labeled": config.labeled_fingerprint(),
+        "encoder": encoder_fingerprint(config.teacher),
+        "fine_tuning": asdict(config.fine_tuning),
+        "splitter": SPLITTER_VERSION,
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        return on_one_node(_fine_tune, config, labeled, labels, directory.local_path, terminal=on_terminal())
+
+    return once(config.out, fingerprint, work, labels=labels)
+
+
+def _fine_tune(
+    config: FinetuneTeacher, labeled: list[LabeledSentence], labels: list[str], folder: Path, *, terminal: bool
+) -> dict[str, Any]:
+    sentences = [sentence.words() for sentence in labeled]
+    progress = worker_progress("fine-tune", "step", terminal=terminal)
+    teacher = fine_tune(config.teacher, sentences, labels, config.fine_tuning, seed=config.seed, progress=progress)
+    teacher.save(folder)
+    return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
+
+
+if __name__ == "__main__":
+    run(FinetuneTeacher, finetune_teacher)

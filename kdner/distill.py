@@ -25,6 +25,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, so
 
 from kdner.errors import InputError
 from kdner.labeled import LabeledSentence
+from kdner.progress import Progress
 from kdner.scoring import score
 from kdner.student import Student
 from kdner.tagger import Tagger
@@ -108,23 +109,22 @@ class Trainer:
         self.epochs = config.epochs or (8 if transfer else 60)
         self.batch_words = config.batch_words or (1600 if transfer else 400)
         whole = transfer.words if transfer else self.gold.words if self.gold else 0
+        if not whole:
+            raise InputError("nothing to train on: no labeled sentences, or a transfer set without words. Check --labeled and --logits")
         self.steps_per_epoch = max(1, round(whole / (self.batch_words * workers)))
         self.optimizer = torch.optim.AdamW(
             student.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
 
-    def train(
-        self,
-        on_epoch: Callable[[dict[str, float]], None],
-        on_step: Callable[[int, int, float, int], None] = lambda step, steps, loss, words: None,
-    ) -> None:
+    def train(self, on_epoch: Callable[[dict[str, float]], None], progress: Progress) -> None:
         """Train from the current epoch to the last.
 
         Args:
             on_epoch: called after each epoch, on every worker, with its metrics; the place to save a checkpoint.
-            on_step: called after each step with step, steps in all, loss, and words.
+            progress: counts steps.
         """
         steps = self.epochs * self.steps_per_epoch
+        progress.begin(steps - self.state.epoch * self.steps_per_epoch)
         while self.state.epoch < self.epochs:
             epoch = self.state.epoch
             seed = np.random.SeedSequence([self.seed, epoch, self.rank])
@@ -137,7 +137,7 @@ class Trainer:
             for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
                 loss, words = self._step(next(gold, None), next(transfer, None), _rate(step, steps))
                 total += loss
-                on_step(step + 1, steps, loss, words)
+                progress.advance(1, words, loss=loss)
             self._finish_epoch(total / self.steps_per_epoch)
             on_epoch(self.state.history[-1])
 
@@ -166,6 +166,18 @@ class Trainer:
             moments.setdefault(rows[name], {})[moment] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.state = State(**json.loads((folder / "state.json").read_text("utf-8")))
+
+    @staticmethod
+    def best_student(checkpoint: Path, initial: Path) -> tuple[Student, State]:
+        """Return the best epoch's student of a checkpoint, with the state of the last epoch.
+
+        Args:
+            checkpoint: what `save` wrote.
+            initial: the student directory that training began with; gives shape and vocabulary.
+        """
+        student = Student.load(initial)
+        student.load_state_dict(load_file(checkpoint / "best.safetensors"))
+        return student, State(**json.loads((checkpoint / "state.json").read_text("utf-8")))
 
     def _step(self, gold: Batch | None, transfer: Batch | None, rate: float) -> tuple[float, int]:
         share = 0.0 if gold is None else 1.0 if transfer is None else self.config.gold_share

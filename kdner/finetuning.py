@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from kdner.device import best_dtype
+from kdner.progress import Progress
 from kdner.teacher import Teacher, Window
 
 IGNORED = -100
@@ -41,7 +42,7 @@ def fine_tune(
     config: FineTuning,
     *,
     seed: int,
-    on_step: Callable[[int, int, float, int], None] = lambda step, steps, loss, words: None,
+    progress: Progress,
 ) -> Teacher:
     """Fine-tune an encoder on a labeled set.
 
@@ -51,7 +52,7 @@ def fine_tune(
         labels: the label list; its order is the order of the logits.
         config: the recipe.
         seed: of the head's weights, the order of sentences, and dropout.
-        on_step: called with step, steps in all, loss and words of the step.
+        progress: counts steps.
     """
     torch.manual_seed(seed)
     teacher = Teacher.untrained(base, labels)
@@ -79,8 +80,8 @@ def fine_tune(
     )
     half = best_dtype(device) is torch.bfloat16
     rng = np.random.default_rng(seed)
-    step = 0
     model.train()
+    progress.begin(steps)
     for _ in range(epochs):
         for batch in _random_batches([len(window.pieces) for window, _ in examples], config.batch_sentences, rng):
             windows = [examples[k][0] for k in batch]
@@ -98,8 +99,7 @@ def fine_tune(
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=True)
-            step += 1
-            on_step(step, steps, loss.item(), sum(len(window.firsts) for window in windows))
+            progress.advance(1, sum(len(window.firsts) for window in windows), loss=loss.item())
     model.eval()
     return teacher
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import ray
 import tyro
+from ray.experimental import tqdm_ray
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
 from kdner.errors import InputError
+from kdner.progress import Progress
+from kdner.rundir import RunDirectory
 
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
+
+logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(message)s"
 
@@ -51,6 +57,28 @@ def run(config: type[C], job: Callable[[C], object]) -> None:
         sys.exit(2)
 
 
+def once(
+    out: str, fingerprint: dict[str, Any], work: Callable[[RunDirectory], dict[str, Any]], **describe: object
+) -> dict[str, Any]:
+    """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
+
+    Args:
+        out: the run directory.
+        fingerprint: all that changes the result; a directory with another one is refused.
+        work: does what is still to be done there, and returns the summary.
+        describe: what else the manifest should say, such as `files` and `labels`.
+    """
+    directory = RunDirectory.open(out, fingerprint, describe)
+    if directory.finished:
+        logger.info("%s: finished before, nothing to do", directory.path)
+        return directory.summary()
+    directory.clean()
+    started = time.monotonic()
+    summary = work(directory)
+    directory.finish({**summary, "stage_seconds": round(time.monotonic() - started, 2)})
+    return directory.summary()
+
+
 def input_error(error: BaseException) -> InputError | None:
     """Return the user's mistake that lies behind an error, also one raised in another process of the cluster."""
     seen: BaseException | None = error
@@ -73,6 +101,11 @@ def on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
+def worker_progress(what: str, unit: str, *, terminal: bool) -> Progress:
+    """Return progress for a process of the cluster; `terminal` is the driver's `on_terminal`, where its bar appears."""
+    return Progress(what, unit, terminal=terminal, bar=tqdm_ray.tqdm)
+
+
 def connect() -> None:
     """Join the cluster that this job was submitted to, else start one on this machine, on the loopback interface alone."""
     if ray.is_initialized():
@@ -85,12 +118,21 @@ def connect() -> None:
 
 
 def on_one_node(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a function in a fresh process on all cores of a node, and on a GPU where the cluster has one."""
+    """Run a function in another process on all cores of a node, and on a GPU where the cluster has one."""
     connect()
-    task = ray.remote(_in_fresh_process).options(
-        num_cpus=largest_node("CPU"), num_gpus=min(1, largest_node("GPU")), max_calls=1
-    )
-    return ray.get(task.remote(function, args, kwargs))
+    remote = ray.remote(num_cpus=largest_node("CPU"), num_gpus=min(1, largest_node("GPU")))
+    return ray.get(remote(_with_logging).remote(function, args, kwargs))
+
+
+def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a function as `on_one_node` does, in a process that has done nothing before and ends after it."""
+    connect()
+    remote = ray.remote(num_cpus=largest_node("CPU"), num_gpus=min(1, largest_node("GPU")))
+    actor = remote(_FreshProcess).remote()
+    try:
+        return ray.get(actor.run.remote(function, args, kwargs))
+    finally:
+        ray.kill(actor)
 
 
 def largest_node(resource: str) -> int:
@@ -103,6 +145,11 @@ def in_cluster(resource: str) -> int:
     return int(ray.cluster_resources().get(resource, 0))
 
 
-def _in_fresh_process(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+class _FreshProcess:
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        return _with_logging(function, args, kwargs)
+
+
+def _with_logging(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
     set_up_logging()
     return function(*args, **kwargs)

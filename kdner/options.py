@@ -7,8 +7,8 @@ from typing import Any
 
 from kdner.corpus import CorpusPlan, plan
 from kdner.errors import InputError
+from kdner.fingerprint import fingerprint_of_files
 from kdner.labeled import LabeledSentence, draw, labels_of, read_labeled
-from kdner.rundir import fingerprint_of_files
 
 
 @dataclass(frozen=True, kw_only=True)

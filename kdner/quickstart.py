@@ -3,7 +3,7 @@
 Three parts come out: a labeled set, a corpus without labels and a test set. What makes them hard:
 
 - every name has one tier: the labeled set uses tier 0, the corpus tiers 0 and 1, the test set all three, so
-  that half of the entities in the test set have a name that occurs nowhere else;
+  that over half of the entities in the test set have a name that occurs nowhere else;
 - a third of the patterns never occurs in the labeled set, and the rest has a long tail;
 - `SHARED_NAMES` have several kinds (Washington is a person, a place or a team): only the context decides;
 - sentences in lower case, in capitals and in headline case, and a few misspelled words.
@@ -16,7 +16,6 @@ Persons, companies and works are put together at random; nothing said about them
 from __future__ import annotations
 
 import io
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 import regex
 
 from kdner.errors import InputError
+from kdner.storage import commit
 from kdner.text import split_words
 
 LABELED_SENTENCES = 300
@@ -44,7 +44,7 @@ DOCUMENT_HEADLINE_SHARE = 0.25
 
 LABEL_KINDS = {
     "PER": "person given surname byname",
-    "ORG": "company stem club team city_team agency school bank party paper band",
+    "ORG": "company firm stem club team city_team agency school bank party paper band",
     "LOC": "city country region water site landmark",
     "MISC": "nationality event product work storm award",
 }
@@ -232,6 +232,7 @@ PHRASES = {
         "{stem}|{stem}|{stem} {trade}|{stem} {trade}|{stem} {suffix}|{surname} & Sons|{surname} {suffix}|"
         "{surname} {trade}|{surname} and {surname}|{city} {trade}|{surname} Brothers"
     ),
+    "firm": "{surname} {suffix}|{surname} & Sons|{surname} and {surname}",
     "team": "{club}|{club}|{city} {squad}|{city} {club}|{city_team}|{city_team}|{squad_start} {city}",
     "city_team": "{city}",
     "bank": (
@@ -345,7 +346,7 @@ PATTERNS = """
     {country} {goals} {country} {goals}
     {city} {degrees} {city} {degrees} {city} {degrees} {city} {degrees}
     {person} ({country}) beat {person} ({country}) {sets}
-    {surname} beat {surname} {sets} (to reach the last eight|in the second round|on Centre Court).
+    {surname} beat {surname} {sets} (to reach the last eight|in the second round|on clay).
     {city_team} (crushed|edged|upset) {city_team} {win} (despite playing with ten men|before {crowd} fans|after extra time).
     (Striker|Defender|Goalkeeper|Winger) {person} has (signed for|left|rejoined) {team} (on loan|for {money}|after a medical).
     {team} coach {person} (praised|dropped|defended) {surname} after the {score} (game|friendly) (at {city_team}|against {country}|in {city}).
@@ -379,7 +380,7 @@ PATTERNS = """
     The new {product} (goes on sale|was shown|will be built) in {city} (next month|on {day}|in {month}).
     {company}'s rival {company} (is in talks with|owes {money} to|hired a banker from) {bank}.
     {stem} (vs|against) {stem}: who pays for the {product} recall?
-    {surname} {suffix} (lost|won) a {money} order (from|to) {surname} & Sons.
+    {firm} lost an order (worth|of) {money} to {firm}.
     (Quarterly|Net|Pretax) profit {money} vs {money}; revenue up {percent}.
     The CEO told the AGM that (costs were falling|the PC market had turned|no bid had been made).
     Oil workers ended a (strike|walkout) at {company} in {site} (after|when) {agency} stepped in.
@@ -396,7 +397,7 @@ PATTERNS = """
     The {nationality} parliament (approved|delayed|threw out) the budget by {tens} votes to {small}.
     {agency} (observers|inspectors) (were refused entry to|reached) {site} (on {day}|after {small} days).
     Voters in {region} go to the polls on {day}, with {surname} ahead of {surname}.
-    (Prime Minister|President|PM) {surname} (denied|confirmed) that (the EU|{agency}) had (frozen|released) {money}.
+    (Prime Minister|President|PM) {surname} (denied|confirmed) that {agency} had (frozen|released) {money}.
     (The prime minister|The foreign ministry|A government spokesman) (had no comment|said talks would resume on {day}).
     {given}, the (king's|emperor's|president's) (daughter|son), (opened|toured) the {school} (on {day}|in {month}).
     Queen {given} and King {given} (arrived|dined) at {site} (on {day}|with {office} {surname}).
@@ -460,7 +461,7 @@ PATTERNS = """
     {nationality} {job} {surname} (rode|drove|bought) a {product} (to {site}|from {stem}|at the {event}).
     The {nationality} (side|crew|delegation) (boycotted|walked out of) the {event}; the {nationality} (did not|stayed).
     Whether it is {nationality} or {nationality} (hardly|no longer) matters at the {event}.
-    The museum in {site} (bought|lost) a (Rodin|{surname}) (bronze|sketch) for {money}.
+    The museum in {site} (bought|lost) a {surname} (bronze|sketch) for {money}.
     (Her mother|His grandfather) {given} (left|fled) {city} for {city} in {year} and (never spoke {nationality}|opened a bakery).
     {person} was married to {given} for {tens} years; they had a son, {given}.
     (Tickets|Programmes) cost {small} pounds and (children go free|there is no bar).
@@ -481,7 +482,7 @@ PATTERNS = """
     Asked who (runs|owns) {stem}, (she|he|a clerk) named {person} and {bank}.
     Who (runs|owns|needs) {stem}?
     {surname}: (None at all|Not really|Well), because {city} was cold and I (miss|love) {country}.
-    "(When I joined|Before) {stem}, (nobody had heard of|we all drove) {surname}," (he|she) told {paper}.
+    "(When I joined|Before) {stem}, (nobody had heard of|we all feared) {surname}," (he|she) told {paper}.
     "(Ask|Call|Don't wake) {given}," {given} (whispered|said), "(she|he) knows {city} better."
     (Like many|Unlike most) {nationality} (fans|shoppers), {given} (swears by|collects) the {product}.
     (As in|Not since) {city} in {year} have {country} and {country} (agreed|argued) so much.
@@ -490,7 +491,7 @@ PATTERNS = """
     {company}, {company} and the {agency} (paid for|opposed) the bridge over the {water}.
     (What|How) did {surname} (know|earn) (in {city}|at {company})?
     (In|From) {city} we took the night train to {city}, (past|through) {region} and {site}.
-    (In|During) {month} {surname} (moved|wrote) from {surname} College to {stem}.
+    (In|During) {month} {surname} (moved|wrote) from {school} to {stem}.
     May and June (were|looked) quiet( for {stem}| in {city}|), but August (made up for it|broke records).
     Sources in {city} (close to|inside) {city_team} say {surname} (stays|goes).
     {region} (farmers|miners) (blame|thank) {city} for the {event}.
@@ -665,7 +666,7 @@ def _shared_names() -> dict[str, list[str]]:
 
 
 def _deal_tiers(rng: random.Random) -> dict[str, int]:
-    """Give every name, whatever its kinds, one tier: of each list 40 % get tier 0, 30 % tier 1, 30 % tier 2."""
+    """Give every name, whatever its kinds, one tier; of each list 40 % get 0, 30 % get 1 and 30 % get 2."""
     tiers: dict[str, int] = {}
     shared = [name for names in SHARED_NAMES.values() for name in names.split()]
     for names in [shared, *_single_names().values()]:
@@ -725,9 +726,5 @@ def _document(writer: _Writer, rng: random.Random) -> str:
 def _write_file(path: Path, content: bytes) -> None:
     if path.is_file() and path.read_bytes() == content:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
+    with commit(str(path)) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

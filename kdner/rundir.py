@@ -7,20 +7,11 @@ last. Whenever a job is killed, what has its final name is whole, and the same c
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import posixpath
-import re
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -28,15 +19,14 @@ import pyarrow.parquet as pq
 
 from kdner import __version__
 from kdner.errors import InputError
+from kdner.fingerprint import differences
 from kdner.schema import SCHEMA_VERSION, check
+from kdner.storage import commit, create_folder, is_temporary, join, locate
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 SUCCESS = "_SUCCESS"
 
-_TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
-_ATOMIC_PUT = frozenset(["s3", "gcs", "abfs"])
-"""Object stores: no rename, but an object appears whole or not at all."""
 _SHOWN_DIFFERENCES = 20
 
 
@@ -70,9 +60,7 @@ class RunDirectory:
         directory = cls(path)
         versions = {"kdner": __version__, "schema_version": SCHEMA_VERSION}
         wanted = json.loads(json.dumps({**versions, "fingerprint": fingerprint}))
-        filesystem, inner = locate(directory.path)
-        with _writing(directory.path):
-            filesystem.create_dir(inner, recursive=True)
+        create_folder(directory.path)
         names = directory._names()
         if MANIFEST in names:
             directory._refuse_other(wanted)
@@ -211,7 +199,7 @@ class RunDirectory:
         """Delete temporary files that a killed job left; only while no other job writes here."""
         filesystem, inner = locate(self.path)
         for name in self._names():
-            if _TEMPORARY.fullmatch(name):
+            if is_temporary(name):
                 filesystem.delete_file(f"{inner}/{name}")
 
     def finish(self, summary: Mapping[str, Any]) -> None:
@@ -248,165 +236,12 @@ class RunDirectory:
 
     def _refuse_other(self, wanted: dict[str, Any]) -> None:
         manifest = self.manifest()
-        there, here = _flat({key: manifest.get(key) for key in wanted}), _flat(wanted)
-        keys = [key for key in sorted({*there, *here}) if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
-        if keys:
-            lines = [
-                f"  {key.removeprefix('fingerprint.')}: there {_shown(there, key)}, now {_shown(here, key)}"
-                for key in keys[:_SHOWN_DIFFERENCES]
-            ]
-            if len(keys) > _SHOWN_DIFFERENCES:
-                lines.append(f"  and {len(keys) - _SHOWN_DIFFERENCES} more")
+        lines = differences({key: manifest.get(key) for key in wanted}, wanted)
+        if lines:
+            shown = [f"  {line.removeprefix('fingerprint.')}\n" for line in lines[:_SHOWN_DIFFERENCES]]
+            if len(lines) > _SHOWN_DIFFERENCES:
+                shown.append(f"  and {len(lines) - _SHOWN_DIFFERENCES} more\n")
             raise InputError(
-                f"{self.path}: holds a run that differs from this one in\n"
-                + "\n".join(lines)
-                + "\ngive another --out, or delete this one"
+                f"{self.path}: holds a run that differs from this one in\n{''.join(shown)}"
+                "give another --out, or delete this one"
             )
-
-
-def locate(path: str) -> tuple[pafs.FileSystem, str]:
-    """Give the file system of a path and the absolute path inside it; without a scheme it is the local one.
-
-    Raises:
-        InputError: if no file system answers to the URI.
-    """
-    if "://" in path:
-        return _locate_uri(path)
-    return pafs.LocalFileSystem(), os.path.abspath(Path(path).expanduser())  # noqa: PTH100
-
-
-def join(path: str, name: str) -> str:
-    """Give the path of a name inside a folder; a URI keeps its ``?query`` at the end."""
-    folder, mark, query = path.partition("?") if "://" in path else (path, "", "")
-    return f"{folder.rstrip('/')}/{name}{mark}{query}"
-
-
-@contextmanager
-def commit(path: str) -> Iterator[IO[bytes]]:
-    """Open a file that gets its name when it is whole, at the end of the block, and never if the block fails.
-
-    Locally: a temporary name beside it, fsync, rename, fsync of the folder. Elsewhere the bytes are gathered
-    in a local temporary file, then sent: to an object store under the final name, which appears when the
-    upload is complete; to others under a temporary name, then moved.
-
-    Raises:
-        InputError: if the file system cannot take it (full, read-only, no permission).
-    """
-    filesystem, inner = locate(path)
-    folder, name = posixpath.split(inner)
-    temporary = f"{folder}/.{name}.tmp-{secrets.token_hex(8)}"
-    with _writing(path):
-        if isinstance(filesystem, pafs.LocalFileSystem):
-            with _whole_local(Path(temporary), Path(inner)) as file:
-                yield file
-        else:
-            with _whole_remote(filesystem, temporary, inner) as file:
-                yield file
-
-
-def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None]]:
-    """Give size and modification time (nanoseconds since 1970) of input files, by absolute path.
-
-    Raises:
-        InputError: if one is not a file.
-    """
-    fingerprint = {}
-    for path in paths:
-        filesystem, inner = locate(path)
-        info = filesystem.get_file_info(inner)
-        if info.type != pafs.FileType.File:
-            raise InputError(f"{path}: no such file")
-        key = inner if isinstance(filesystem, pafs.LocalFileSystem) else path
-        fingerprint[key] = {"size": info.size, "mtime_ns": info.mtime_ns}
-    return fingerprint
-
-
-def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """Give the SHA-256 of files of a folder, by name: what identifies a model, wherever it lies.
-
-    Raises:
-        InputError: if one is missing.
-    """
-    hashes = {}
-    filesystem, inner = locate(folder)
-    for name in names:
-        digest = hashlib.sha256()
-        try:
-            with filesystem.open_input_stream(f"{inner}/{name}") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise InputError(
-                f"{folder}/{name}: cannot be read ({error}); give a whole model directory"
-            ) from error
-        hashes[name] = digest.hexdigest()
-    return hashes
-
-
-@lru_cache(maxsize=64)
-def _locate_uri(uri: str) -> tuple[pafs.FileSystem, str]:
-    try:
-        filesystem, inner = pafs.FileSystem.from_uri(uri)
-    except (OSError, ValueError, ImportError, pa.ArrowException) as error:
-        raise InputError(
-            f"{uri}: no file system for this path ({error}); give a local path, or a URI such as "
-            "s3://bucket/folder"
-        ) from error
-    return filesystem, inner.rstrip("/") or inner
-
-
-@contextmanager
-def _whole_local(temporary: Path, final: Path) -> Iterator[IO[bytes]]:
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str) -> Iterator[IO[bytes]]:
-    target = final if filesystem.type_name in _ATOMIC_PUT else temporary
-    with tempfile.TemporaryFile() as file:
-        yield file
-        file.seek(0)
-        with filesystem.open_output_stream(target) as stream:
-            shutil.copyfileobj(file, stream, 1 << 20)
-    if target != final:
-        filesystem.move(temporary, final)
-
-
-@contextmanager
-def _writing(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error}); make room or give a folder that can be written to, "
-            "then run the same command again"
-        ) from error
-
-
-_ABSENT = object()
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or (prefix and not value):
-        return {prefix: value}
-    joined = ((f"{prefix}.{key}" if prefix else key, inner) for key, inner in value.items())
-    return {name: leaf for key, inner in joined for name, leaf in _flat(inner, key).items()}
-
-
-def _shown(values: dict[str, Any], key: str) -> str:
-    text = json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
-    return text if len(text) <= 100 else f"{text[:97]}..."

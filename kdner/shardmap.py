@@ -82,10 +82,11 @@ def shard_map(
             num_cpus=actors.cpus,
             num_gpus=gpus,
         )
-        with Progress(what, sum(shard.documents for shard in shards), "document", terminal=on_terminal()) as progress:
-            for row in mapped.iter_rows():
-                words += row["words"]
-                progress.advance(row["documents"], row["words"], errors=row["errors"])
+        progress = Progress(what, "document", terminal=on_terminal())
+        progress.begin(sum(shard.documents for shard in shards))
+        for row in mapped.iter_rows():
+            words += row["words"]
+            progress.advance(row["documents"], row["words"], errors=row["errors"])
     seconds = time.monotonic() - started
     counts = _reconcile(plan, run)
     return {**counts, "seconds": round(seconds, 2), "words_per_second": round(words / seconds) if words else 0}
@@ -133,3 +134,17 @@ def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
             )
         total.update(json.loads(metadata[COUNTS]))
     return dict(total)
+
+
+def check_errors(counts: dict[str, Any], max_error_rate: float) -> None:
+    """Refuse a run in which too many documents ended with an error.
+
+    Raises:
+        InputError: it names the share and the remedy; the files stay, so a second start with a higher limit only finishes.
+    """
+    rate = counts["errors"] / counts["documents"]
+    if rate > max_error_rate:
+        raise InputError(
+            f"{counts['errors']} of {counts['documents']} documents ended with an error (see the column error of the files): "
+            f"{rate:.1%}, above --max-error-rate {max_error_rate}. Mend them, or start again with a higher limit to accept them."
+        )

@@ -19,7 +19,6 @@ from kdner.schema import ENTITIES
 from kdner.student import Student
 from kdner.text import count_words, split
 
-EMPTY_TEXT = "the text is missing or empty"
 TYPES_AT_ONCE = 8192
 
 
@@ -62,12 +61,13 @@ class Tagger:
         decoded = iter(
             self.decode([s.words for sentences in split_texts for s in sentences], batch_words=batch_words)
         )
+        outside = self.labels.index("O")
         found: list[list[Entity]] = []
         for text, sentences in zip(texts, split_texts, strict=True):
             entities: list[Entity] = []
             for sentence in sentences:
                 labels, probabilities = next(decoded)
-                if not labels.any():
+                if (labels == outside).all():
                     continue
                 for first, last, label in entities_of([self.labels[k] for k in labels]):
                     start, end = sentence.starts[first], sentence.ends[last - 1]
@@ -79,7 +79,7 @@ class Tagger:
     def decode(
         self, sentences: Sequence[Sequence[str]], *, batch_words: int = 4096
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return label ids and their probabilities for each sentence, two arrays [W]; label 0 is `O`.
+        """Return label ids and their probabilities for each sentence, two arrays [W].
 
         Args:
             sentences: words as the splitter gives them.

@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
+from kdner.fingerprint import hash_of_files
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -100,19 +102,31 @@ class Teacher:
         Raises:
             InputError: the folder is not such a directory, or its model has no label list.
         """
+        cls.labels_of(folder)
+        device = device or best_device()
+        model = _from_pretrained(AutoModelForTokenClassification, str(folder))
+        model.to(device, dtype or best_dtype(device)).eval()
+        return cls(model, _tokenizer(str(folder)), device=device)
+
+    @staticmethod
+    def labels_of(folder: str | Path) -> list[str]:
+        """Read a teacher's label list, without its weights.
+
+        Raises:
+            InputError: the folder is not a teacher's, or its model is no tagger.
+        """
         folder = Path(folder)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if missing:
             raise InputError(
-                f"{folder}: not a teacher: it has no {', '.join(missing)}. Expected a Hugging Face token "
-                f"classifier as finetune_teacher writes it."
+                f"{folder}: not a teacher: it has no {', '.join(missing)}. Expected a Hugging Face token classifier "
+                f"as finetune_teacher writes it."
             )
-        device = device or best_device()
-        model = _from_pretrained(AutoModelForTokenClassification, str(folder))
-        if "O" not in model.config.id2label.values():
+        names = json.loads((folder / "config.json").read_text("utf-8")).get("id2label", {})
+        labels = [names[key] for key in sorted(names, key=int)]
+        if "O" not in labels:
             raise InputError(f"{folder}/config.json: id2label has no 'O': not a tagger with IOB2 labels.")
-        model.to(device, dtype or best_dtype(device)).eval()
-        return cls(model, _tokenizer(str(folder)), device=device)
+        return labels
 
     @classmethod
     def untrained(cls, base: str, labels: Sequence[str]) -> Teacher:
@@ -124,7 +138,9 @@ class Teacher:
         """
         path = encoder_path(base)
         names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
-        model = _from_pretrained(AutoModelForTokenClassification, path, num_labels=len(labels), **names)
+        # An encoder that was fine-tuned on other labels comes with a head of another size.
+        options = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
+        model = _from_pretrained(AutoModelForTokenClassification, path, **options)
         device = best_device()
         return cls(model.float().to(device), _tokenizer(path), device=device)
 
@@ -207,11 +223,20 @@ def encoder_path(base: str) -> str:
     return str(Path(package.submodule_search_locations[0]) / "model")
 
 
+def encoder_fingerprint(base: str) -> dict[str, str]:
+    """Return the identity of an encoder: the hashes of its files where it is a local folder, else its name."""
+    folder = Path(encoder_path(base))
+    if not folder.is_dir():
+        return {"name": base}
+    names = [name for name in ("config.json", "model.safetensors", "tokenizer.json") if (folder / name).is_file()]
+    return hash_of_files(str(folder), names)
+
+
 def _from_pretrained(auto: Any, path: str, **options: Any) -> Any:
     with _quiet_transformers():
         try:
             return auto.from_pretrained(path, use_safetensors=True, trust_remote_code=False, **options)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise InputError(
                 f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory with "
                 f"config.json and model.safetensors, or the name of such a model on a hub that this machine reaches."
@@ -222,9 +247,12 @@ def _tokenizer(path: str) -> Any:
     options = {} if _model_type(path) == "bert" else {"add_prefix_space": True}
     with _quiet_transformers():
         try:
-            return AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False, **options)
+            tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False, **options)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"--teacher {path}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where the files are missing
+        raise InputError(f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it.")
+    return tokenizer
 
 
 def _model_type(path: str) -> str:

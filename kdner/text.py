@@ -34,9 +34,10 @@ MAX_SENTENCE_WORDS = 128
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _JOINED = rf"[[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]--[{_UNSPACED}]]"
+_DIGITS = rf"\p{{Nd}}{{1,{MAX_WORD_CHARACTERS}}}+"
 _WORD = regex.compile(
     rf"""
-      \p{{Nd}}+ (?: [.,:/\-] \p{{Nd}}+ )* (?! {_LETTER} )
+      {_DIGITS} (?: [.,:/\-] {_DIGITS} )* (?! {_LETTER} )
     | \p{{L}} (?: \. \p{{L}} )+ (?! {_LETTER} ) \.?
     | ['’] [sS] (?! {_LETTER} )
     | [{_UNSPACED}] \p{{M}}*
@@ -45,12 +46,12 @@ _WORD = regex.compile(
     """,
     regex.VERBOSE | regex.V1,
 )
+# Possessive quantifiers and the look behind keep the time linear in runs of dots or white space, however long.
 _SENTENCE_END = regex.compile(
     r"""
-      (?P<stop> [.!?…]+ ) [\"'”’»)\]]* \s+ (?= [\"'“‘«(\[]* [\p{Lu}\p{Lt}\p{Lo}\p{N}] )
+      (?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»)\]]*+ \s++ (?= [\"'“‘«(\[]* [\p{Lu}\p{Lt}\p{Lo}\p{N}] )
     | [。！？]+ [」』”’）]*
-    | \s* \n \s* \n \s*
-    | \s* \n \s* (?! \p{Ll} )
+    | (?<! \s ) [^\S\n]*+ \n (?: [^\S\n]*+ \n \s*+ | \s*+ (?! \p{Ll} ) )
     """,
     regex.VERBOSE | regex.V1,
 )

@@ -62,8 +62,9 @@ class Examples:
         return len(self.index)
 
     def share(self, rank: int, workers: int) -> np.ndarray:
-        """Return the sentences, by number, that one of several workers trains on."""
-        return np.arange(rank, len(self.starts) - 1, workers)
+        """Return the sentences, by number, that one of several workers trains on; with fewer than workers, some train on one twice."""
+        sentences = len(self.starts) - 1
+        return np.arange(rank % max(1, sentences), sentences, workers)
 
     def batches(self, words: int, rng: np.random.Generator, chosen: np.ndarray) -> Iterator[Batch]:
         """Yield the chosen sentences once, in random batches of about `words` words and of alike lengths."""

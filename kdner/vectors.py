@@ -74,7 +74,8 @@ def _reduce(vectors: np.ndarray, dim: int) -> np.ndarray:
     reduced = centred @ directions[:, ::-1][:, :dim]
     if reduced.shape[1] < dim:
         reduced = np.pad(reduced, ((0, 0), (0, dim - reduced.shape[1])))
-    return (reduced * (SCALE / np.sqrt(np.mean(reduced**2)))).astype(np.float32)
+    spread = np.sqrt(np.mean(reduced**2))
+    return (reduced * (SCALE / spread if spread > 0 else 1.0)).astype(np.float32)
 
 
 def _open(path: Path) -> IO[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 PADDING, UNKNOWN = 0, 1
+MAX_KNOWN_CHARACTERS = 250
 MAX_CHARACTERS = 20
 """A longer word is seen by its first and last ten characters."""
 
@@ -52,7 +53,7 @@ class Vocabulary:
     characters: tuple[str, ...]
 
     @classmethod
-    def build(cls, counts: Counter[str], *, max_words: int, max_characters: int = 250) -> Vocabulary:
+    def build(cls, counts: Counter[str], *, max_words: int) -> Vocabulary:
         """Take the most frequent words and characters; ties go by code point, so that the order of counting is no matter."""
         words: Counter[str] = Counter()
         characters: Counter[str] = Counter()
@@ -60,7 +61,7 @@ class Vocabulary:
             words[normalize(word)] += count
             for character in word:
                 characters[character] += count
-        return cls(_most_frequent(words, max_words), _most_frequent(characters, max_characters))
+        return cls(_most_frequent(words, max_words), _most_frequent(characters, MAX_KNOWN_CHARACTERS))
 
     @property
     def word_rows(self) -> int:

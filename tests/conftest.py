@@ -1,9 +1,46 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    DebertaV2Config,
+    DebertaV2Model,
+    DebertaV2TokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizerFast,
+)
+
+from kdner.documents import ScoreDocuments
+from kdner.finetuning import FineTuning, fine_tune
+from kdner.gold import LabeledSentence
+from kdner.labels import label_list
+from kdner.progress import Progress
+from kdner.rundir import RunDirectory
+from kdner.schema import CORPUS, LOGITS
+from kdner.student import Student, StudentConfig
+from kdner.teacher import Teacher
+from kdner.text import split
+from kdner.vocabulary import Vocabulary
+
+PEOPLE = ["Anna", "Tom", "Mary", "Omar", "Anna Schmidt", "Tom Brown"]
+PLACES = ["Paris", "Berlin", "Rome", "New York"]
+PATTERNS = ["{p} flew to {q} .", "In {q} , {p} met {r} in 1996 .", "{q} won 2-1 , said {p} .", "Rain is expected ."]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +49,178 @@ def data_folder() -> Path:
     if not folder:
         pytest.skip("KDNER_DATA names no folder of real data")
     return Path(folder)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+def toy_sentence(k: int, pattern: str) -> LabeledSentence:
+    fillers = {"p": PEOPLE[k % 6], "q": PLACES[k % 4], "r": PEOPLE[(k + 1) % 6]}
+    words, tags = [], []
+    for part in pattern.split(" "):
+        filler = fillers[part[1]] if part.startswith("{") else part
+        name = {"p": "PER", "r": "PER", "q": "LOC"}[part[1]] if part.startswith("{") else None
+        for i, word in enumerate(filler.split(" ")):
+            words.append(word)
+            tags.append("O" if name is None else f"{'I' if i else 'B'}-{name}")
+    return LabeledSentence.of_gold_words(f"toy:{k}:{pattern[:6]}", k, words, tags)
+
+
+@pytest.fixture(scope="session")
+def toy() -> list[LabeledSentence]:
+    """A labeled set that a tiny model can learn: 48 sentences with people and places."""
+    return [toy_sentence(k, pattern) for k in range(12) for pattern in PATTERNS]
+
+
+@pytest.fixture(scope="session")
+def labels(toy) -> list[str]:
+    return label_list(tag for sentence in toy for tag in sentence.tags)
+
+
+@pytest.fixture(scope="session")
+def toy_texts(toy) -> list[str]:
+    return [sentence.text for sentence in toy]
+
+
+SHAPE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 40,
+}
+
+
+def _trained(model, split_by, trainer, texts) -> dict:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = split_by
+    tokenizer.train_from_iterator(texts, trainer)
+    return json.loads(tokenizer.to_str())["model"]
+
+
+def _write_encoder(folder, tokenizer, model) -> str:
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def bert_base(tmp_path_factory, toy_texts) -> str:
+    """Model directory of a tiny BERT that was never trained; it reads 40 pieces at once."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=150, show_progress=False, special_tokens=special)
+    model = models.WordPiece(unk_token="[UNK]")
+    vocab = _trained(model, pre_tokenizers.BertPreTokenizer(), trainer, toy_texts)["vocab"]
+    tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=False)
+    torch.manual_seed(0)
+    encoder = BertModel(BertConfig(vocab_size=len(tokenizer), **SHAPE))
+    return _write_encoder(tmp_path_factory.mktemp("bert"), tokenizer, encoder)
+
+
+@pytest.fixture(scope="session")
+def roberta_base(tmp_path_factory, toy_texts) -> str:
+    """The same as a RoBERTa: byte-level BPE, saved without a prefix space as on the hub."""
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    bpe = _trained(models.BPE(), pre_tokenizers.ByteLevel(), trainer, toy_texts)
+    tokenizer = RobertaTokenizerFast(vocab=bpe["vocab"], merges=[tuple(merge) for merge in bpe["merges"]])
+    encoder = RobertaModel(RobertaConfig(vocab_size=len(tokenizer), pad_token_id=1, **SHAPE))
+    return _write_encoder(tmp_path_factory.mktemp("roberta"), tokenizer, encoder)
+
+
+@pytest.fixture(scope="session")
+def deberta_base(tmp_path_factory, toy_texts) -> str:
+    """The same as a DeBERTa-v2: Unigram over Metaspace."""
+    trainer = trainers.UnigramTrainer(
+        vocab_size=120,
+        show_progress=False,
+        unk_token="[UNK]",
+        special_tokens=["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
+    )
+    pieces = _trained(models.Unigram(), pre_tokenizers.Metaspace(), trainer, toy_texts)["vocab"]
+    tokenizer = DebertaV2TokenizerFast(vocab=[tuple(piece) for piece in pieces], unk_id=3)
+    config = DebertaV2Config(
+        vocab_size=len(tokenizer),
+        relative_attention=True,
+        position_buckets=16,
+        pos_att_type=["p2c", "c2p"],
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        position_biased_input=False,
+        type_vocab_size=0,
+        **SHAPE,
+    )
+    return _write_encoder(tmp_path_factory.mktemp("deberta"), tokenizer, DebertaV2Model(config))
+
+
+@pytest.fixture(scope="session")
+def toy_recipe() -> FineTuning:
+    return FineTuning(epochs=12, min_steps=1, batch_sentences=8, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="session")
+def teacher_folder(tmp_path_factory, bert_base, toy, labels, toy_recipe) -> str:
+    """Model directory of a teacher that has learned the toy set."""
+    sentences = [sentence.words() for sentence in toy]
+    progress = Progress("fine-tune", "step")
+    teacher = fine_tune(bert_base, sentences, labels, toy_recipe, seed=1, progress=progress)
+    folder = tmp_path_factory.mktemp("teacher")
+    teacher.save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def teacher(teacher_folder) -> Teacher:
+    return Teacher.load(teacher_folder, device=torch.device("cpu"), dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def make_corpus():
+    """Make a table of `kdner.schema.CORPUS` of texts; ids are the row numbers."""
+    import pyarrow as pa
+
+    def make(texts):
+        return pa.table([[str(i) for i in range(len(texts))], list(texts)], schema=CORPUS)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def logits_folder(tmp_path_factory, teacher_folder, toy_texts, labels, make_corpus) -> str:
+    """Finished run directory of the toy texts' logits, two sentences a document, in two shards."""
+    texts = [f"{a}\n{b}" for a, b in zip(toy_texts[::2], toy_texts[1::2], strict=True)]
+    assert all(len(split(text)) == 2 for text in texts)
+    score = ScoreDocuments(teacher_folder)
+    names = ["part-00000.parquet", "part-00001.parquet"]
+    path = str(tmp_path_factory.mktemp("logits"))
+    run = RunDirectory.open(path, {"job": "test"}, {"files": names, "labels": labels})
+    run.write_table(names[0], score(make_corpus([*texts[:10], None])), LOGITS)
+    run.write_table(names[1], score(make_corpus(texts[10:])), LOGITS)
+    run.finish({})
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_student(toy, labels):
+    """Make a tiny student that knows most of the toy set's words; equal seeds give equal weights."""
+
+    def make(head="softmax", seed=0, labels=labels, **options):
+        from collections import Counter
+
+        counts = Counter(word for sentence in toy for word in sentence.words()[0])
+        shape = {"word_dim": 8, "character_dim": 4, "character_filters": 6, "hidden": 12, **options}
+        torch.manual_seed(seed)
+        return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
+
+    return make

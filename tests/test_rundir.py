@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import pickle
 import resource
 import threading
@@ -8,17 +7,19 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from kdner.errors import InputError
-from kdner.rundir import RunDirectory, _whole_remote, commit, fingerprint_of_files, hash_of_files, join
+from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS, ENTITIES, LOGITS, check
+from kdner.storage import commit
 
 FINGERPRINT = {
     "model": {"config.json": "abc", "model.safetensors": "def"},
     "labels": ["O", "B-PER"],
     "numeric": "float32",
 }
+
+
 FILES = ["part-00000.parquet", "part-00001.parquet"]
 
 
@@ -107,18 +108,6 @@ def test_a_cut_off_manifest_is_an_input_error(tmp_path):
         opened(tmp_path)
 
 
-def test_nothing_has_the_final_name_until_it_is_whole(tmp_path):
-    target = tmp_path / "model.bin"
-    with commit(str(target)) as file:
-        file.write(b"half")
-        file.flush()
-        assert not target.exists()
-        assert [path.name.startswith(".model.bin.tmp-") for path in tmp_path.iterdir()] == [True]
-        file.write(b" and half")
-    assert target.read_bytes() == b"half and half"
-    assert list(tmp_path.iterdir()) == [target]
-
-
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     run = opened(tmp_path)
     run.write_bytes("notes", b"old")
@@ -127,18 +116,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert (tmp_path / "notes").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "notes"]
-
-
-def test_a_file_system_that_is_not_local_gets_whole_files_too(tmp_path):
-    elsewhere = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
-    with _whole_remote(elsewhere, ".notes.tmp", "notes") as file:
-        file.write(b"old")
-        assert not list(tmp_path.iterdir())
-    with pytest.raises(RuntimeError), _whole_remote(elsewhere, ".notes.tmp", "notes") as file:
-        file.write(b"new")
-        raise RuntimeError
-    assert (tmp_path / "notes").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
 def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
@@ -205,21 +182,6 @@ def test_every_schema_survives_a_file(tmp_path):
         assert table.to_pylist() == [row, empty]
 
 
-@pytest.mark.parametrize(
-    ("table", "named"),
-    [
-        (pa.table({"id": ["a"]}), r"out: column 'text' \(string\) is missing"),
-        (pa.table({"id": [1], "text": ["a"]}), r"column 0 is 'id' \(int64\), expected 'id' \(string\)"),
-        (pa.table({"text": ["a"], "id": ["a"]}), "column 0 is 'text'"),
-        (pa.table({"id": ["a"], "text": ["a"], "more": [1]}), "unexpected column 'more'"),
-        (pa.table({"id": pa.array([None], pa.string()), "text": ["a"]}), "column 'id' holds 1 nulls"),
-    ],
-)
-def test_check_names_the_first_column_that_differs(table, named):
-    with pytest.raises(InputError, match=named):
-        check(table, CORPUS, "out")
-
-
 def test_a_table_of_another_schema_is_not_written(tmp_path):
     run = opened(tmp_path)
     with pytest.raises(InputError, match=r"part-00000.parquet: column 'words'"):
@@ -280,22 +242,3 @@ def test_uris(tmp_path):
 def test_a_model_directory_must_be_local():
     with pytest.raises(InputError, match=r"mock:///bucket/model: a local folder is needed"):
         _ = RunDirectory("mock:///bucket/model").local_path
-
-
-def test_join_keeps_the_query_of_a_uri():
-    assert join("s3://bucket/run/?region=eu", "a") == "s3://bucket/run/a?region=eu"
-    assert join("what?/run", "a") == "what?/run/a"
-
-
-def test_fingerprints_of_files(tmp_path):
-    (tmp_path / "a").write_bytes(b"abc")
-    path = str(tmp_path / "a")
-    assert fingerprint_of_files([path]) == {
-        path: {"size": 3, "mtime_ns": (tmp_path / "a").stat().st_mtime_ns}
-    }
-    assert json.dumps(fingerprint_of_files([path]))
-    assert hash_of_files(str(tmp_path), ["a"])["a"].startswith("ba7816bf")
-    with pytest.raises(InputError, match=r"no such file"):
-        fingerprint_of_files([str(tmp_path / "b")])
-    with pytest.raises(InputError, match=r"model.safetensors: cannot be read"):
-        hash_of_files(str(tmp_path), ["model.safetensors"])

@@ -1,0 +1,124 @@
+"""Distill a student from the teacher's logits and a labeled set.
+
+Reads   a labeled set; the run directory of precompute_logits (without it: the labeled set only); a teacher for the word vectors
+Writes  a student directory: config.json, model.safetensors, vocabulary.json, README.md (model card), and those of a run
+Needs   by default one worker on all cores of a node, or on a GPU; any number of workers. Started again it goes on after the last epoch
+
+    python jobs/distill_student.py --labeled eng.train --labeled-size 750 --teacher runs/teacher --logits runs/logits --out runs/student
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdner.card import model_card
+from kdner.distill import Distillation
+from kdner.fingerprint import hash_of_files
+from kdner.initial import initial_student
+from kdner.job import on_one_node, once, run
+from kdner.labeled import check_labels, draw, read_labeled
+from kdner.options import LabeledSet, source_fingerprint
+from kdner.raytrain import Workers, distill
+from kdner.rundir import RunDirectory
+from kdner.student import MODEL_FILES, StudentConfig
+from kdner.teacher import MODEL_FILES as TEACHER_FILES
+from kdner.text import SPLITTER_VERSION
+from kdner.transfer import TransferSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillStudent(LabeledSet):
+    """Distill a student from the teacher's logits and a labeled set."""
+
+    logits: str | None = None
+    """Run directory of precompute_logits: the transfer set. Without it the student learns from the labeled set only."""
+    teacher: str | None = None
+    """Teacher directory, for `--vectors teacher`."""
+    vectors: str = "teacher"
+    """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
+    development: str | None = None
+    """Labeled set to choose the best epoch by; by default drawn from --labeled."""
+    development_share: float = 0.15
+    """Share (0 to 1) of the labeled sentences drawn for development where no --development is given; 0 keeps the last epoch."""
+    out: str
+    """Folder for the student, which every node sees."""
+    student: StudentConfig = field(default_factory=StudentConfig)
+    distillation: Distillation = field(default_factory=Distillation)
+    workers: Workers = field(default_factory=Workers)
+
+
+def distill_student(config: DistillStudent) -> dict[str, Any]:
+    """Do the job; returns its summary."""
+    labeled, _, labels = config.read()
+    transfer = TransferSet(config.logits) if config.logits else None
+    if transfer:
+        labels = transfer.labels
+        check_labels(labeled, labels, config.labeled)
+    if config.development:
+        development = read_labeled(config.development)
+        check_labels(development, labels, config.development)
+    else:
+        development, labeled = draw(labeled, round(config.development_share * len(labeled)), config.seed)
+    fingerprint = {
+        "job": "distill_student",
+        "labeled": config.labeled_fingerprint(),
+        "development": source_fingerprint(config.development) if config.development else config.development_share,
+        "logits": transfer.run.manifest()["fingerprint"] if transfer else None,
+        "vectors": config.vectors,
+        "teacher": hash_of_files(config.teacher, TEACHER_FILES) if config.teacher else None,
+        "student": asdict(config.student),
+        "distillation": asdict(config.distillation),
+        "splitter": SPLITTER_VERSION,
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        folder = directory.local_path
+        initial, checkpoints = folder / ".initial", folder / ".checkpoints"
+        if not initial.is_dir():
+            on_one_node(
+                initial_student,
+                initial,
+                config.student,
+                labels=labels,
+                labeled=labeled,
+                logits=config.logits,
+                vectors=config.vectors,
+                teacher=config.teacher,
+                seed=config.seed,
+            )
+        student, state = distill(
+            checkpoints,
+            initial,
+            config.distillation,
+            config.workers,
+            seed=config.seed,
+            labeled=labeled,
+            development=development,
+            logits=config.logits,
+        )
+        student.save(folder)
+        summary = {
+            "labels": labels,
+            "parameters": student.parameters_count,
+            "vocabulary_words": len(student.vocabulary.words),
+            "labeled_sentences": len(labeled),
+            "development_sentences": len(development),
+            "transfer_words": transfer.words if transfer else 0,
+            "best_epoch": state.best_epoch,
+            "development_f1": round(state.best_f1, 4) if development else None,
+            "history": state.history,
+        }
+        card = model_card(Path(config.out).name, summary, asdict(config.student), asdict(config.distillation))
+        directory.write_bytes("README.md", card.encode())
+        shutil.rmtree(initial)
+        shutil.rmtree(checkpoints)
+        return summary
+
+    return once(config.out, fingerprint, work, files=[*MODEL_FILES, "README.md"], labels=labels)
+
+
+if __name__ == "__main__":
+    run(DistillStudent, distill_student)

@@ -1,0 +1,64 @@
+"""Compare teachers and students on a labeled set.
+
+Reads   a labeled set, and teacher or student directories
+Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro and per label), parameters, seconds per document
+        and peak memory; prints the same as a table
+Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh process
+
+    python jobs/evaluate.py --test eng.testb --models runs/teacher runs/student --out runs/evaluation
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdner.evaluation import evaluate as evaluate_model
+from kdner.evaluation import load_model, table
+from kdner.fingerprint import hash_of_files
+from kdner.job import in_fresh_process, once, run
+from kdner.labeled import check_labels, read_labeled
+from kdner.options import source_fingerprint
+from kdner.rundir import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Compare teachers and students on a labeled set."""
+
+    test: str
+    """Labeled set to score on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    models: tuple[str, ...]
+    """Teacher or student directories."""
+    out: str
+    """Run directory for evaluation.json."""
+
+
+def evaluate(config: Evaluate) -> dict[str, Any]:
+    """Do the job; returns its summary: the measurements by model directory."""
+    sentences = read_labeled(config.test)
+    for folder in config.models:
+        check_labels(sentences, load_model(folder).labels, config.test)
+    fingerprint = {
+        "job": "evaluate",
+        "test": source_fingerprint(config.test),
+        "models": [hash_of_files(folder, ["config.json", "model.safetensors"]) for folder in config.models],
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        found = {folder: in_fresh_process(evaluate_model, folder, sentences, config.test) for folder in config.models}
+        directory.write_json("evaluation.json", found)
+        return {"models": found}
+
+    return once(config.out, fingerprint, work)
+
+
+def main(config: Evaluate) -> None:
+    """Do the job and print the table."""
+    found = evaluate(config)["models"]
+    print(table({Path(folder).name: row for folder, row in found.items()}))
+
+
+if __name__ == "__main__":
+    run(Evaluate, main)

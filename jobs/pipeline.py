@@ -1,0 +1,166 @@
+"""The main job: from a labeled set and a corpus without labels to a trained student and a tagged corpus.
+
+Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example (`kdner.quickstart`)
+Writes  OUT/teacher, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation, OUT/entities, and OUT/summary.json
+Needs   what its steps need; each is a job of its own here. Started again it goes on where it stopped
+
+    python jobs/pipeline.py
+    python jobs/pipeline.py --labeled eng.train --labeled-size 750 --seed 1 --test eng.testb --corpus news.parquet --out runs/news
+
+With --labeled-size N the rest of the labeled set joins the transfer set without its labels (the paper's low-resource simulation).
+The baseline is the same student, trained on the labeled set only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.distill_student import DistillStudent, distill_student
+from jobs.evaluate import Evaluate, evaluate
+from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.corpus import draw_documents
+from kdner.distill import Distillation
+from kdner.errors import InputError
+from kdner.evaluation import table
+from kdner.finetuning import FineTuning
+from kdner.job import Actors, once, run
+from kdner.labeled import check_labels, read_labeled
+from kdner.options import Corpus, LabeledSet, source_fingerprint
+from kdner.quickstart import write_quickstart
+from kdner.raytrain import Workers
+from kdner.rundir import RunDirectory
+from kdner.schema import CORPUS
+from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
+
+QUICKSTART = "quickstart"
+TRANSFER_FILE = "transfer.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline(LabeledSet, Corpus):
+    """From a labeled set and a corpus without labels to a trained student and a tagged corpus."""
+
+    labeled: str = QUICKSTART
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or hf:NAME[:SPLIT]; quickstart is
+    the embedded example, with its own test set and corpus."""
+    test: str | None = None
+    """Labeled set for the final scores, in the same formats."""
+    corpus: tuple[str, ...] = ()
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk or any file
+    system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]. All of it is tagged."""
+    transfer_words: int = 1_200_000
+    """White-space separated words of --corpus drawn at random for the transfer set; 0 takes all of it."""
+    teacher: str = "minilm"
+    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only."""
+    vectors: str = "teacher"
+    """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
+    out: str = "runs/pipeline"
+    """Folder for everything, which every node sees."""
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    distillation: Distillation = field(default_factory=Distillation)
+    actors: Actors = field(default_factory=Actors)
+    workers: Workers = field(default_factory=Workers)
+
+
+def pipeline(config: Pipeline) -> dict[str, Any]:
+    """Do the job; returns its summary."""
+    settings = {key: value for key, value in asdict(config).items() if key not in ("out", "actors", "workers")}
+    return once(config.out, {"job": "pipeline", **settings}, lambda directory: _steps(config, directory))
+
+
+def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
+    out = directory.local_path
+    if config.labeled == QUICKSTART:
+        files = write_quickstart(out / "data")
+        config = replace(config, labeled=str(files.labeled), test=str(files.test), corpus=(str(files.corpus),))
+    if config.test is None:
+        raise InputError("--test: a labeled set for the final scores is needed")
+    _, _, labels = config.read()
+    check_labels(read_labeled(config.test), labels, config.test)
+
+    learn = {"labeled": config.labeled, "labeled_size": config.labeled_size, "seed": config.seed}
+    teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
+    distillation = DistillStudent(
+        **learn, teacher=teacher, vectors=config.vectors, out=student, logits=logits, student=config.student,
+        distillation=config.distillation, workers=config.workers,
+    )  # fmt: skip
+    corpus = {"text_column": config.text_column, "id_column": config.id_column, "shard_documents": config.shard_documents}
+    transferred = str(out / "transfer" / TRANSFER_FILE)
+    done = {
+        "draw_transfer_corpus": _draw_transfer_corpus(config, out / "transfer"),
+        "finetune_teacher": finetune_teacher(
+            FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
+        ),
+        "precompute_logits": precompute_logits(
+            PrecomputeLogits(corpus=(transferred,), teacher=teacher, out=logits, actors=config.actors)
+        ),
+        "distill_student": distill_student(distillation),
+        "distill_baseline": distill_student(replace(distillation, logits=None, out=baseline)),
+        "evaluate": evaluate(Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))),
+        "tag_corpus": tag_corpus(
+            TagCorpus(**corpus, corpus=config.corpus or (transferred,), student=student, out=str(out / "entities"),
+                      actors=config.actors)
+        ),
+    }  # fmt: skip
+    models = done["evaluate"]["models"]
+    tagged = done["tag_corpus"]
+    return {
+        "teacher": models[teacher],
+        "student": models[student],
+        "baseline": models[baseline],
+        "compression": round(models[teacher]["parameters"] / models[student]["parameters"], 1),
+        "compression_of_bert_base": round(BERT_BASE_PARAMETERS / models[student]["parameters"], 1),
+        "tagged": {key: tagged[key] for key in ("documents", "words", "entities", "errors", "words_per_second")},
+        "stages": {name: summary["stage_seconds"] for name, summary in done.items()},
+    }
+
+
+def _draw_transfer_corpus(config: Pipeline, folder: Path) -> dict[str, Any]:
+    """Write the transfer set's documents: the labeled set's rest, and documents drawn from the corpus."""
+    _, rest, _ = config.read()
+    if not rest and not config.corpus:
+        raise InputError("--corpus: nothing to distill from; give a corpus, or a --labeled-size that leaves sentences over")
+    plan = config.plan(str(folder)) if config.corpus else None
+    fingerprint = {
+        "labeled": {**source_fingerprint(config.labeled), "labeled_size": config.labeled_size, "seed": config.seed},
+        "corpus": plan.fingerprint() if plan else None,
+        "transfer_words": config.transfer_words,
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        ids, texts = [sentence.id for sentence in rest], [sentence.text for sentence in rest]
+        tables = [pa.Table.from_arrays([pa.array(ids, pa.string()), pa.array(texts, pa.string())], schema=CORPUS)]
+        if plan:
+            tables += draw_documents(plan, config.transfer_words, config.seed)
+        directory.write_table(TRANSFER_FILE, drawn := pa.concat_tables(tables), CORPUS)
+        return {"documents": drawn.num_rows, "labeled_sentences_without_labels": len(rest)}
+
+    return once(str(folder), fingerprint, work, files=[TRANSFER_FILE])
+
+
+def main(config: Pipeline) -> None:
+    """Do the job and print its summary."""
+    summary = pipeline(config)
+    tagged = summary["tagged"]
+    print(table({name: summary[name] for name in ("teacher", "student", "baseline")}))
+    print(
+        f"\nThe student is {summary['compression']} times smaller than its teacher, "
+        f"{summary['compression_of_bert_base']} times smaller than BERT-base."
+        f"\nTagged {tagged['documents']:,} documents, {tagged['words']:,} words: {tagged['entities']:,} entities, "
+        f"{tagged['errors']:,} errors, {tagged['words_per_second']:,} words/s."
+    )
+    print("\n".join(f"{stage:<21}{seconds:>8.1f} s" for stage, seconds in summary["stages"].items()))
+    out = Path(config.out)
+    for name in ("teacher", "logits", "student", "baseline", "evaluation", "entities", "summary.json"):
+        print(f"{name:<21}{out / name}")
+
+
+if __name__ == "__main__":
+    run(Pipeline, main)

@@ -1,0 +1,68 @@
+"""Run the teacher over a corpus once, and keep its logits.
+
+Reads   a corpus, and a teacher directory
+Writes  a run directory: one Parquet file of `kdner.schema.LOGITS` for each shard, manifest.json, summary.json, and _SUCCESS last
+Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing
+
+    python jobs/precompute_logits.py --corpus s3://bucket/news --teacher runs/teacher --out runs/logits
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdner.documents import ScoreDocuments
+from kdner.fingerprint import hash_of_files
+from kdner.job import Actors, once, run
+from kdner.options import Corpus
+from kdner.rundir import RunDirectory
+from kdner.schema import LOGITS
+from kdner.shardmap import check_errors, shard_map
+from kdner.teacher import MODEL_FILES, Teacher
+from kdner.text import SPLITTER_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecomputeLogits(Corpus):
+    """Run the teacher over a corpus once, and keep its logits."""
+
+    teacher: str
+    """Teacher directory, as finetune_teacher writes it; every node sees it."""
+    out: str
+    """Run directory for the logits: a folder which every node sees, or a URI such as s3://bucket/run."""
+    max_error_rate: float = 0.05
+    """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
+    actors: Actors = field(default_factory=Actors)
+
+
+def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
+    """Do the job; returns its summary."""
+    labels = Teacher.labels_of(config.teacher)
+    plan = config.plan(config.out)
+    fingerprint = {
+        "job": "precompute_logits",
+        "teacher": hash_of_files(config.teacher, MODEL_FILES),
+        "corpus": plan.fingerprint(),
+        "splitter": SPLITTER_VERSION,
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        summary = shard_map(
+            "precompute logits",
+            plan,
+            directory,
+            ScoreDocuments,
+            {"teacher": config.teacher},
+            LOGITS,
+            actors=config.actors,
+            use_gpu=True,
+        )
+        check_errors(summary, config.max_error_rate)
+        return summary
+
+    return once(config.out, fingerprint, work, files=[shard.name for shard in plan.shards], labels=labels)
+
+
+if __name__ == "__main__":
+    run(PrecomputeLogits, precompute_logits)

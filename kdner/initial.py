@@ -1,0 +1,71 @@
+"""The student before training: its vocabulary, its first word vectors, and its weights from a seed."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdner.errors import InputError
+from kdner.labeled import LabeledSentence
+from kdner.student import Student, StudentConfig, vocabulary_budget
+from kdner.teacher import Teacher
+from kdner.transfer import TransferSet
+from kdner.vectors import random_vectors, teacher_vectors, text_vectors
+from kdner.vocabulary import MAX_KNOWN_CHARACTERS, UNKNOWN, Vocabulary
+
+
+def initial_student(
+    folder: Path,
+    config: StudentConfig,
+    *,
+    labels: list[str],
+    labeled: Sequence[LabeledSentence],
+    logits: str | None,
+    vectors: str,
+    teacher: str | None,
+    seed: int,
+) -> None:
+    """Write a student that has learned nothing yet; the folder appears only when it is whole.
+
+    Its vocabulary holds the most frequent words of the labeled and the transfer set that fit into `config.max_parameters`.
+
+    Args:
+        folder: the student directory to make.
+        config: the student's shape.
+        labels: the label list.
+        labeled: sentences that it will train on.
+        logits: run directory of the transfer set, if there is one.
+        vectors: `teacher`, `random`, or the path of a text file of vectors.
+        teacher: teacher directory, for `teacher`.
+        seed: of all random weights.
+    """
+    counts: Counter[str] = TransferSet(logits).counts() if logits else Counter()
+    counts.update(word for sentence in labeled for word in sentence.words()[0])
+    characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
+    vocabulary = Vocabulary.build(counts, max_words=vocabulary_budget(config, labels, characters))
+    torch.manual_seed(seed)
+    student = Student(config, vocabulary, labels)
+    rows = _first_vectors(vocabulary, config.word_dim, vectors, teacher, seed)
+    with torch.no_grad():
+        student.words.weight[UNKNOWN + 1 :] = torch.from_numpy(rows)
+        student.words.weight[UNKNOWN] = torch.from_numpy(rows.mean(axis=0))
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    student.save(unfinished)
+    unfinished.rename(folder)
+
+
+def _first_vectors(vocabulary: Vocabulary, dim: int, vectors: str, teacher: str | None, seed: int) -> np.ndarray:
+    if vectors == "random":
+        return random_vectors(len(vocabulary.words), dim, seed)
+    if vectors != "teacher":
+        return text_vectors(Path(vectors), vocabulary.words, dim, seed)
+    if teacher is None:
+        raise InputError("--vectors teacher: needs --teacher, or set --vectors random")
+    return teacher_vectors(Teacher.load(teacher), vocabulary.words, dim)

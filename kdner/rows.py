@@ -1,0 +1,242 @@
+"""Rows of corpus files: counting them, and reading their ids and texts.
+
+A document is a row of Parquet, a line that holds a JSON object (lines of white space are passed over), or a
+line of plain text (a blank line is an empty document). No row is ever lost: bytes that are not UTF-8 and lone
+surrogates become U+FFFD, and a text that is missing or no string, like a line that is no JSON object, becomes
+a document without text. Rows count from 0, lines from 1.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kdner.errors import InputError
+from kdner.schema import CORPUS
+from kdner.sources import SourceFile, opened
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ROWS_READ_AT_ONCE = 8192
+_BYTES_READ_AT_ONCE = 1 << 20
+_LINES_LOOKED_AT_FOR_COLUMNS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A run of documents of one file."""
+
+    file: SourceFile
+    first: int
+    """Row of the first document."""
+    rows: int
+    offset: int | None
+    """Byte at which the first row begins; None where only reading from the start finds it."""
+
+
+def inspect(
+    file: SourceFile, text_column: str, id_column: str | None, *, documents_before: int, shard_documents: int
+) -> tuple[SourceFile, dict[int, int]]:
+    """Count a file's rows and choose its id column; give also the bytes at which slices begin, by row.
+
+    Slices begin at row 0 and at each shard of `shard_documents`, after the `documents_before` of other files.
+    Parquet and gzipped files have no such bytes.
+
+    Raises:
+        InputError: if the file cannot be read, or a column is missing or has another type.
+    """
+    if file.format == "parquet":
+        return _inspect_parquet(file, text_column, id_column), {}
+    columns: dict[str, None] = {}
+    offsets: dict[int, int] = {}
+    rows = 0
+    for _, offset, line in _lines(file):
+        if rows == 0 or (documents_before + rows) % shard_documents == 0:
+            offsets[rows] = offset
+        if file.format == "json" and rows < _LINES_LOOKED_AT_FOR_COLUMNS:
+            columns.update(dict.fromkeys(_parse(line) or ()))
+        rows += 1
+    if not rows:
+        return file, {}
+    if file.format == "text":
+        columns = {text_column: None}
+    elif not columns:
+        raise InputError(f"{file.path}: no JSON object in the first lines; expected one object a line")
+    ids = _choose_columns(file, list(columns), text_column, id_column)
+    return replace(file, rows=rows, id_column=ids), {} if file.is_gzipped else offsets
+
+
+def read_ids(file: SourceFile) -> Iterator[tuple[list[str], list[str | None]]]:
+    """Give place (``row 3``, ``line 4``) and id of each document, some thousands at once; None is no id.
+
+    Raises:
+        InputError: if the file cannot be read, or a line that should hold an id is no JSON object.
+    """
+    if file.id_column is None:
+        for first in range(0, file.rows, _ROWS_READ_AT_ONCE):
+            rows = range(first, min(first + _ROWS_READ_AT_ONCE, file.rows))
+            yield [f"row {row}" for row in rows], [_made_id(file, row) for row in rows]
+    elif file.format == "parquet":
+        row = 0
+        with opened(file) as stream:
+            for batch in _batches(stream, [file.id_column]):
+                yield [f"row {row + i}" for i in range(len(batch))], _strings(batch.column(0)).to_pylist()
+                row += len(batch)
+    else:
+        lines = _lines(file)
+        while chunk := list(itertools.islice(lines, _ROWS_READ_AT_ONCE)):
+            places = [f"line {number}" for number, _, _ in chunk]
+            objects = [_parse(line) for _, _, line in chunk]
+            if None in objects:
+                raise InputError(
+                    f"{file.path} {places[objects.index(None)]}: not a JSON object, so it has no id in "
+                    f"column {file.id_column!r}; mend or remove the line"
+                )
+            yield places, [_json_id(value or {}, file.id_column) for value in objects]
+
+
+def read_slice(piece: Slice, text_column: str) -> pa.Table:
+    """Read documents, in order, as a table of schema `kdner.schema.CORPUS`.
+
+    Of Parquet only the row groups and the two columns that are needed are read.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    return (_read_parquet if piece.file.format == "parquet" else _read_lines)(piece, text_column)
+
+
+def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> SourceFile:
+    with opened(file) as stream:
+        parquet = pq.ParquetFile(stream)
+        schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+    ids = _choose_columns(file, schema.names, text_column, id_column)
+    if not _is_text(schema.field(text_column).type):
+        raise InputError(
+            f"{file.path}: column {text_column!r} is {schema.field(text_column).type}, expected string; "
+            "name the column of the text with --text-column"
+        )
+    if ids is not None and not (_is_text(kind := schema.field(ids).type) or pa.types.is_integer(kind)):
+        raise InputError(
+            f"{file.path}: column {ids!r} is {kind}, expected string or integer; "
+            "name the column of the ids with --id-column"
+        )
+    return replace(file, rows=rows, id_column=ids)
+
+
+def _choose_columns(
+    file: SourceFile, columns: Sequence[str], text_column: str, id_column: str | None
+) -> str | None:
+    """Check that the columns are there, and give the id column, None where ids are to be made."""
+    for column, option in ((text_column, "--text-column"), (id_column, "--id-column")):
+        if column is not None and column not in columns:
+            raise InputError(
+                f"{file.path}: no column {column!r}, only {', '.join(columns)}; name one with {option}"
+            )
+    return id_column or ("id" if "id" in columns and file.format != "text" else None)
+
+
+def _read_parquet(piece: Slice, text_column: str) -> pa.Table:
+    file, last = piece.file, piece.first + piece.rows
+    batches = []
+    with opened(file) as stream:
+        metadata = pq.ParquetFile(stream).metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        begins = list(itertools.accumulate(sizes, initial=0))
+        groups = [g for g in range(len(sizes)) if begins[g] < last and begins[g + 1] > piece.first]
+        row = begins[groups[0]]
+        for batch in _batches(stream, [text_column, file.id_column or text_column], groups):
+            first, end = max(piece.first - row, 0), min(last - row, len(batch))
+            if first < end:
+                part = batch.slice(first, end - first)
+                if file.id_column is None:
+                    ids = pa.array([_made_id(file, row + i) for i in range(first, end)], pa.string())
+                else:
+                    ids = _strings(part.column(file.id_column))
+                batches.append(pa.record_batch([ids, _strings(part.column(text_column))], schema=CORPUS))
+            row += len(batch)
+            if row >= last:
+                break
+    return pa.Table.from_batches(batches, CORPUS)
+
+
+def _read_lines(piece: Slice, text_column: str) -> pa.Table:
+    file = piece.file
+    skipped = piece.first if piece.offset is None else 0
+    ids: list[str | None] = []
+    texts: list[str | None] = []
+    lines = itertools.islice(_lines(file, piece.offset or 0), skipped, skipped + piece.rows)
+    for row, (_, _, line) in enumerate(lines, piece.first):
+        if file.format == "text":
+            texts.append(line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace"))
+            ids.append(_made_id(file, row))
+        else:
+            value = _parse(line) or {}
+            texts.append(_clean(text) if isinstance(text := value.get(text_column), str) else None)
+            ids.append(_made_id(file, row) if file.id_column is None else _json_id(value, file.id_column))
+    return pa.table([ids, texts], schema=CORPUS)
+
+
+def _batches(
+    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    stream.seek(0)
+    parquet = pq.ParquetFile(stream, buffer_size=_BYTES_READ_AT_ONCE, pre_buffer=False)
+    return parquet.iter_batches(_ROWS_READ_AT_ONCE, row_groups=groups, columns=list(dict.fromkeys(columns)))
+
+
+def _lines(file: SourceFile, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """Give number (1 is the line at the offset), byte offset and bytes of each line that is a document."""
+    with opened(file) as stream:
+        stream.seek(offset)
+        for number, line in enumerate(stream, 1):
+            if not (file.format == "json" and line.isspace()):
+                yield number, offset, line if offset else line.removeprefix(_BYTE_ORDER_MARK)
+            offset += len(line)
+
+
+def _made_id(file: SourceFile, row: int) -> str:
+    return f"{file.name}:{row}"
+
+
+def _json_id(value: Mapping[str, Any], column: str) -> str | None:
+    id_ = value.get(column)
+    if isinstance(id_, int) and not isinstance(id_, bool):
+        return str(id_)
+    return _clean(id_) if isinstance(id_, str) else None
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _clean(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _strings(values: pa.Array) -> pa.Array:
+    """Give strings or integers as strings that are UTF-8: Parquet files may hold others."""
+    strings = values.cast(pa.string())
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        decoded = strings.cast(pa.binary()).to_pylist()
+        return pa.array([None if b is None else b.decode("utf-8", "replace") for b in decoded], pa.string())
+    return strings

@@ -1,0 +1,144 @@
+"""Storage: any file system that pyarrow knows, by path or URI, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from kdner.errors import InputError
+
+_TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
+_ATOMIC_PUT = frozenset(["s3", "gcs", "abfs"])
+"""Object stores: no rename, but an object appears whole or not at all."""
+
+
+def locate(path: str) -> tuple[pafs.FileSystem, str]:
+    """Give the file system of a path and the absolute path inside it; without a scheme it is the local one.
+
+    Raises:
+        InputError: if no file system answers to the URI.
+    """
+    if "://" in path:
+        return _locate_uri(path)
+    return pafs.LocalFileSystem(), os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+
+
+def join(path: str, name: str) -> str:
+    """Give the path of a name inside a folder; a URI keeps its ``?query`` at the end."""
+    folder, mark, query = path.partition("?") if "://" in path else (path, "", "")
+    return f"{folder.rstrip('/')}/{name}{mark}{query}"
+
+
+def without_secrets(path: str) -> str:
+    """Give a path without the query and the user of a URI, which may hold secrets."""
+    scheme, mark, rest = path.partition("://")
+    if not mark:
+        return path
+    host, slash, inner = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{unquote(inner)}"
+
+
+def create_folder(path: str) -> None:
+    """Create a folder, and those above it, unless it is there.
+
+    Raises:
+        InputError: if the file system cannot take it (a file of that name, read-only, no permission).
+    """
+    filesystem, inner = locate(path)
+    with _writing(path):
+        filesystem.create_dir(inner, recursive=True)
+
+
+@contextmanager
+def commit(path: str) -> Iterator[IO[bytes]]:
+    """Open a file that gets its name when it is whole, at the end of the block, and never if the block fails.
+
+    Locally: a temporary name beside it, fsync, rename, fsync of the folder. Elsewhere the bytes are gathered
+    in a local temporary file, then sent: to an object store under the final name, which appears when the
+    upload is complete; to others under a temporary name, then moved.
+
+    Raises:
+        InputError: if the file system cannot take it (full, read-only, no permission).
+    """
+    filesystem, inner = locate(path)
+    folder, name = posixpath.split(inner)
+    temporary = f"{folder}/.{name}.tmp-{secrets.token_hex(8)}"
+    with _writing(path):
+        if isinstance(filesystem, pafs.LocalFileSystem):
+            with _whole_local(Path(temporary), Path(inner)) as file:
+                yield file
+        else:
+            with _whole_remote(filesystem, temporary, inner) as file:
+                yield file
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file name is one that `commit` uses until the file is whole."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=64)
+def _locate_uri(uri: str) -> tuple[pafs.FileSystem, str]:
+    try:
+        filesystem, inner = pafs.FileSystem.from_uri(uri)
+    except (OSError, ValueError, ImportError, pa.ArrowException) as error:
+        raise InputError(
+            f"{uri}: no file system for this path ({error}); give a local path, or a URI such as "
+            "s3://bucket/folder"
+        ) from error
+    return filesystem, inner.rstrip("/") or inner
+
+
+@contextmanager
+def _whole_local(temporary: Path, final: Path) -> Iterator[IO[bytes]]:
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str) -> Iterator[IO[bytes]]:
+    target = final if filesystem.type_name in _ATOMIC_PUT else temporary
+    with tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        with filesystem.open_output_stream(target) as stream:
+            shutil.copyfileobj(file, stream, 1 << 20)
+    if target != final:
+        filesystem.move(temporary, final)
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error}); make room or give a folder that can be written to, "
+            "then run the same command again"
+        ) from error

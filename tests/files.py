@@ -1,0 +1,57 @@
+"""Files that the tests write, and what is read back from them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kdner.corpus import read_shard
+from kdner.labels import entities_of
+from kdner.schema import CORPUS
+
+
+def put(path, content):
+    content = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return str(path)
+
+
+def put_lines(path, lines):
+    return put(path, "".join(f"{line}\n" for line in lines))
+
+
+def put_json(path, records):
+    return put_lines(path, [json.dumps(record) for record in records])
+
+
+def put_parquet(path, columns, **options):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, **options)
+    return put(path, sink.getvalue().to_pybytes())
+
+
+def rows(corpus):
+    tables = [read_shard(corpus, shard) for shard in corpus.shards]
+    assert all(table.schema.equals(CORPUS) for table in tables)
+    assert [table.num_rows for table in tables] == [shard.documents for shard in corpus.shards]
+    return [(row["id"], row["text"]) for table in tables for row in table.to_pylist()]
+
+
+def jsonl(*records):
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def document(text, *spans):
+    return {"text": text, "spans": [{"start": s, "end": e, "label": name} for s, e, name in spans]}
+
+
+def entity_texts(sentences):
+    return [
+        (s.text[s.starts[first] : s.ends[last - 1]], name)
+        for s in sentences
+        for first, last, name in entities_of(s.tags)
+    ]
