@@ -51,7 +51,12 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
 
 
 def _fine_tune(
-    config: FinetuneTeacher, labeled: list[LabeledSentence], labels: list[str], folder: Path, *, terminal: bool
+    config: FinetuneTeacher,
+    labeled: list[LabeledSentence],
+    labels: list[str],
+    folder: Path,
+    *,
+    terminal: bool,
 ) -> dict[str, Any]:
     sentences = [sentence.words() for sentence in labeled]
     progress = worker_progress("fine-tune", "step", terminal=terminal)

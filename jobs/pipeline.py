@@ -91,7 +91,11 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
         **learn, teacher=teacher, vectors=config.vectors, out=student, logits=logits, student=config.student,
         distillation=config.distillation, workers=config.workers,
     )  # fmt: skip
-    corpus = {"text_column": config.text_column, "id_column": config.id_column, "shard_documents": config.shard_documents}
+    corpus = {
+        "text_column": config.text_column,
+        "id_column": config.id_column,
+        "shard_documents": config.shard_documents,
+    }
     transferred = str(out / "transfer" / TRANSFER_FILE)
     done = {
         "draw_transfer_corpus": _draw_transfer_corpus(config, out / "transfer"),
@@ -126,10 +130,16 @@ def _draw_transfer_corpus(config: Pipeline, folder: Path) -> dict[str, Any]:
     """Write the transfer set's documents: the labeled set's rest, and documents drawn from the corpus."""
     _, rest, _ = config.read()
     if not rest and not config.corpus:
-        raise InputError("--corpus: nothing to distill from; give a corpus, or a --labeled-size that leaves sentences over")
+        raise InputError(
+            "--corpus: nothing to distill from; give a corpus, or a --labeled-size that leaves sentences over"
+        )
     plan = config.plan(str(folder)) if config.corpus else None
     fingerprint = {
-        "labeled": {**source_fingerprint(config.labeled), "labeled_size": config.labeled_size, "seed": config.seed},
+        "labeled": {
+            **source_fingerprint(config.labeled),
+            "labeled_size": config.labeled_size,
+            "seed": config.seed,
+        },
         "corpus": plan.fingerprint() if plan else None,
         "transfer_words": config.transfer_words,
     }

@@ -49,7 +49,14 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         summary = shard_map(
-            "tag", plan, directory, TagDocuments, {"student": config.student}, ENTITIES, actors=config.actors, use_gpu=False
+            "tag",
+            plan,
+            directory,
+            TagDocuments,
+            {"student": config.student},
+            ENTITIES,
+            actors=config.actors,
+            use_gpu=False,
         )
         check_errors(summary, config.max_error_rate)
         return summary

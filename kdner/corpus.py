@@ -143,8 +143,7 @@ def check_unchanged(file: SourceFile) -> None:
     (now,) = fingerprint_of_files([file.path]).values()
     if now != file.state:
         raise InputError(
-            f"{file.path}: changed since the job began (was {file.state}, is {now}); "
-            "restore it, or give another --out"
+            f"{file.path}: changed since the job began (was {file.state}, is {now}); restore it, or give another --out"
         )
 
 

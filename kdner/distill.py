@@ -29,8 +29,12 @@ from kdner.progress import Progress
 from kdner.scoring import score
 from kdner.student import Student
 from kdner.tagger import Tagger
-from kdner.transfer import Batch, Examples, TransferSet, labeled_examples
+from kdner.transfer import Batch, TransferSet, labeled_examples
 from kdner.vocabulary import UNKNOWN, WordFeatures
+
+
+MIN_EPOCH_STEPS = 50
+"""A shorter epoch would spend its time on measuring and saving."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,10 @@ class Distillation:
     """L_distillation: KL divergence of softened distributions, or mean squared error of centred logits."""
     temperature: float = 2.0
     """Divides the logits of both in the KL divergence; the loss is multiplied by its square."""
-    epochs: int | None = None
-    """Passes over the transfer set (by default 8), or over the labeled set where there is no transfer set (by default 60)."""
+    epochs: int = 5
+    """Passes over the transfer set, or over the labeled set where there is no transfer set; more where `min_steps` asks for it."""
+    min_steps: int = 1000
+    """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
     """Words in one optimizer step of one worker; by default 1600 with a transfer set and 400 without."""
     gold_share: float = 0.1
@@ -106,12 +112,14 @@ class Trainer:
         self.development, self.transfer = development, transfer
         self.state = State()
         self.gold = labeled_examples(labeled, student.vocabulary, student.labels) if labeled else None
-        self.epochs = config.epochs or (8 if transfer else 60)
         self.batch_words = config.batch_words or (1600 if transfer else 400)
         whole = transfer.words if transfer else self.gold.words if self.gold else 0
         if not whole:
-            raise InputError("nothing to train on: no labeled sentences, or a transfer set without words. Check --labeled and --logits")
-        self.steps_per_epoch = max(1, round(whole / (self.batch_words * workers)))
+            raise InputError(
+                "nothing to train on: no labeled sentences, or a transfer set without words; check --labeled, --logits"
+            )
+        self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(whole / (self.batch_words * workers)))
+        self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
         self.optimizer = torch.optim.AdamW(
             student.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -208,7 +216,9 @@ class Trainer:
         if alpha > 0:
             loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.mask)
         if self.config.beta > 0:
-            loss = loss + self.config.beta * distillation_loss(emissions[batch.mask], batch.logits[batch.mask], self.config)
+            loss = loss + self.config.beta * distillation_loss(
+                emissions[batch.mask], batch.logits[batch.mask], self.config
+            )
         return loss
 
     def _average_gradients(self) -> None:

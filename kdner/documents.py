@@ -70,9 +70,7 @@ class TagDocuments:
         return pa.Table.from_arrays([documents["id"], *columns], schema=ENTITIES)
 
 
-def _each(
-    texts: list[str | None], function: Callable[[list[str]], list[R]]
-) -> tuple[list[R | None], list[str | None]]:
+def _each(texts: list[str | None], function: Callable[[list[str]], list[R]]) -> tuple[list[R | None], list[str | None]]:
     """Apply a function to all texts at once, or to each by itself if that fails; returns results and errors."""
     results: list[R | None] = [None] * len(texts)
     errors: list[str | None] = [None if text and not text.isspace() else NO_TEXT for text in texts]
@@ -97,5 +95,5 @@ def _lists(rows: list[np.ndarray | None]) -> pa.Array:
     return pa.ListArray.from_arrays(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
         pa.array(values, pa.float16()),
-        mask=pa.array([row is None for row in rows]),
+        mask=pa.array([row is None for row in rows], pa.bool_()),
     )

@@ -28,7 +28,9 @@ def load_model(folder: str | Path) -> Teacher | Tagger:
     """
     config = Path(folder) / "config.json"
     if not config.is_file():
-        raise InputError(f"{folder}: not a model directory: it has no config.json. Expected a teacher's or a student's.")
+        raise InputError(
+            f"{folder}: not a model directory: it has no config.json. Expected a teacher's or a student's."
+        )
     kind = json.loads(config.read_text("utf-8")).get("model_type")
     return Tagger.load(folder) if kind == "kdner-student" else Teacher.load(folder)
 

@@ -73,7 +73,9 @@ def fine_tune(
     others = [p for p in model.parameters() if p.ndim <= 1]
     rate = config.learning_rate or (1e-4 if model.config.hidden_size < 768 else 5e-5)
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}], lr=rate, fused=True
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=rate,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
@@ -92,7 +94,9 @@ def fine_tune(
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 logits = model(input_ids=pieces, attention_mask=mask).logits
             loss = cross_entropy(
-                logits.float().flatten(0, 1), torch.from_numpy(gold).to(device).flatten(), ignore_index=IGNORED
+                logits.float().flatten(0, 1),
+                torch.from_numpy(gold).to(device).flatten(),
+                ignore_index=IGNORED,
             )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -47,9 +47,7 @@ def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
                 while block := stream.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise InputError(
-                f"{folder}/{name}: cannot be read ({error}); give a whole model directory"
-            ) from error
+            raise InputError(f"{folder}/{name}: cannot be read ({error}); give a whole model directory") from error
         hashes[name] = digest.hexdigest()
     return hashes
 

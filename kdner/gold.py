@@ -38,9 +38,7 @@ class LabeledSentence:
     """IOB2."""
 
     @classmethod
-    def of_gold_words(
-        cls, id: str, document: int, words: Sequence[str], tags: Sequence[str]
-    ) -> LabeledSentence:
+    def of_gold_words(cls, id: str, document: int, words: Sequence[str], tags: Sequence[str]) -> LabeledSentence:
         """Make a sentence of gold words, joined by one blank, and their tags of any scheme."""
         starts, position = [], 0
         for word in words:

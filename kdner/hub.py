@@ -59,9 +59,7 @@ def load(source: str) -> Dataset:
         found = {str(found.split): found}
     wanted = split or "train"
     if wanted not in found:
-        raise InputError(
-            f"{source}: has no split {wanted!r}, only {', '.join(found)}; name one as hf:{name}:SPLIT"
-        )
+        raise InputError(f"{source}: has no split {wanted!r}, only {', '.join(found)}; name one as hf:{name}:SPLIT")
     return found[wanted]
 
 
@@ -72,9 +70,7 @@ def as_parquet(source: str, folder: str | None, text_column: str, id_column: str
         InputError: if no folder is given, the dataset cannot be loaded, or it has no such text column.
     """
     if folder is None:
-        raise InputError(
-            f"{source}: no folder is given to write it to; save it as Parquet and name that file"
-        )
+        raise InputError(f"{source}: no folder is given to write it to; save it as Parquet and name that file")
     name, split = name_and_split(source)
     identity: list[Any] = [name, split, (text_column, id_column)]
     if Path(name).is_dir():
@@ -88,9 +84,7 @@ def as_parquet(source: str, folder: str | None, text_column: str, id_column: str
     dataset = load(source)
     names = dataset.column_names
     if text_column not in names:
-        raise InputError(
-            f"{source}: no column {text_column!r}, only {', '.join(names)}; name one with --text-column"
-        )
+        raise InputError(f"{source}: no column {text_column!r}, only {', '.join(names)}; name one with --text-column")
     kept = [column for column in names if column in (text_column, id_column or "id")]
     rows = dataset.select_columns(kept).with_format("arrow")
     create_folder(place)

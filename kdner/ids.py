@@ -58,6 +58,5 @@ def _refuse_duplicates(files: Sequence[SourceFile], hashes: set[int]) -> None:
     shown = [f"  {id_!r}: {', '.join(places)}\n" for id_, places in itertools.islice(twice, _ROWS_NAMED)]
     if shown:
         raise InputError(
-            f"documents share an id:\n{''.join(shown)}"
-            "make the ids unique, or name another column with --id-column"
+            f"documents share an id:\n{''.join(shown)}make the ids unique, or name another column with --id-column"
         )

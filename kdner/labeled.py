@@ -129,17 +129,13 @@ def _tag_name(tag: object, names: list[str] | None, where: str) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     if path.is_dir():
-        raise InputError(
-            f"{path}: is a folder; expected a file. For a dataset saved in a folder give hf:{path}."
-        )
+        raise InputError(f"{path}: is a folder; expected a file. For a dataset saved in a folder give hf:{path}.")
     try:
         data = path.read_bytes()
         if data.startswith(b"\x1f\x8b"):
             data = gzip.decompress(data)
     except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file. Give the path of a labeled set, or hf:NAME for a dataset."
-        ) from None
+        raise InputError(f"{path}: no such file. Give the path of a labeled set, or hf:NAME for a dataset.") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Check the file and its permissions.") from None
     try:
@@ -147,7 +143,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{path}:{line}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. "
-            "Convert the file to UTF-8."
+            f"{path}:{line}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Convert the file to UTF-8."
         ) from None
     return enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)

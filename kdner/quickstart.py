@@ -236,8 +236,7 @@ PHRASES = {
     "team": "{club}|{club}|{city} {squad}|{city} {club}|{city_team}|{city_team}|{squad_start} {city}",
     "city_team": "{city}",
     "bank": (
-        "Bank of {city}|Bank of {country}|{surname} Bank|{stem} Capital|{city} Savings Bank|"
-        "{nationality} Central Bank"
+        "Bank of {city}|Bank of {country}|{surname} Bank|{stem} Capital|{city} Savings Bank|{nationality} Central Bank"
     ),
     "school": (
         "University of {city}|{city} University|{surname} College|{surname} Institute|"
@@ -266,9 +265,7 @@ PHRASES = {
         "World Cup|Olympics|{city} Summit|{country} Accords"
     ),
     "product": "{stem} {model}|{model} {tens}|{model}|{stem} {model} {tens}|{surname} {model}",
-    "work": (
-        "{title}|{title}|{title}|Goodbye, {city}|The {city} Diaries|My Name Is {given}|Letters from {region}"
-    ),
+    "work": ("{title}|{title}|{title}|Goodbye, {city}|The {city} Diaries|My Name Is {given}|Letters from {region}"),
     "storm": "{given}",
     "award": "{surname} Prize|{surname} Medal|Golden {model}|{city} Prize|Nobel Peace Prize|{stem} Award",
     # Plain text.
@@ -295,8 +292,7 @@ PHRASES = {
     "percent": "{small} percent|{small}.{goals} percent|{tens}%|{small}.{goals} pct",
     "crowd": "{tens},000|{small}00|several hundred|a few dozen|about {tens}",
     "goods": (
-        "coffee|copper|crude oil|wheat|cocoa|natural gas|cotton|sugar|rubber|steel|soybeans|gold|"
-        "fertiliser|rice"
+        "coffee|copper|crude oil|wheat|cocoa|natural gas|cotton|sugar|rubber|steel|soybeans|gold|fertiliser|rice"
     ),
     "office": (
         "Prime Minister|President|Foreign Minister|Finance Minister|Governor|Senator|Mayor|"
@@ -703,9 +699,7 @@ def _sentence_lines(example: Example) -> str:
 def _corpus(writer: _Writer, rng: random.Random) -> bytes:
     texts = [_document(writer, rng) for _ in range(CORPUS_DOCUMENTS)]
     ids = [f"quickstart-{i:05d}" for i in range(CORPUS_DOCUMENTS)]
-    table = pa.table(
-        {"id": ids, "text": texts}, schema=pa.schema([("id", pa.string()), ("text", pa.string())])
-    )
+    table = pa.table({"id": ids, "text": texts}, schema=pa.schema([("id", pa.string()), ("text", pa.string())]))
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()

@@ -131,15 +131,11 @@ def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) 
     return replace(file, rows=rows, id_column=ids)
 
 
-def _choose_columns(
-    file: SourceFile, columns: Sequence[str], text_column: str, id_column: str | None
-) -> str | None:
+def _choose_columns(file: SourceFile, columns: Sequence[str], text_column: str, id_column: str | None) -> str | None:
     """Check that the columns are there, and give the id column, None where ids are to be made."""
     for column, option in ((text_column, "--text-column"), (id_column, "--id-column")):
         if column is not None and column not in columns:
-            raise InputError(
-                f"{file.path}: no column {column!r}, only {', '.join(columns)}; name one with {option}"
-            )
+            raise InputError(f"{file.path}: no column {column!r}, only {', '.join(columns)}; name one with {option}")
     return id_column or ("id" if "id" in columns and file.format != "text" else None)
 
 

@@ -45,9 +45,7 @@ class RunDirectory:
             object.__setattr__(self, "path", inner)
 
     @classmethod
-    def open(
-        cls, path: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any] | None = None
-    ) -> RunDirectory:
+    def open(cls, path: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any] | None = None) -> RunDirectory:
         """Start a run directory, or resume the one that is there.
 
         `fingerprint` is JSON, flat or nested. `describe` adds to a new manifest what does not change the
@@ -85,13 +83,9 @@ class RunDirectory:
         if filesystem.get_file_info(inner).type != pafs.FileType.Directory:
             raise InputError(f"{directory.path}: no such folder; give the --out of a finished job")
         if not directory.has(MANIFEST):
-            raise InputError(
-                f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out"
-            )
+            raise InputError(f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out")
         if not directory.finished:
-            raise InputError(
-                f"{directory.path}: this run is unfinished (no {SUCCESS}); run the same command again"
-            )
+            raise InputError(f"{directory.path}: this run is unfinished (no {SUCCESS}); run the same command again")
         return directory
 
     @property

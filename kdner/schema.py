@@ -30,9 +30,7 @@ LOGITS = pa.schema(
         _column("id", pa.string(), "unique id of the document", nullable=False),
         _column("words", pa.list_(pa.string()), "all W words of the document, in order"),
         _column("sentence_words", pa.list_(pa.int32()), "number of words of each sentence; sums to W"),
-        _column(
-            "logits", pa.list_(pa.float16()), "[W, L] flat, row-major: logits of each word's first piece"
-        ),
+        _column("logits", pa.list_(pa.float16()), "[W, L] flat, row-major: logits of each word's first piece"),
         _column("error", pa.string(), "why the document could not be processed; null if it was"),
     ]
 )
@@ -68,9 +66,7 @@ def check(table: pa.Table, schema: pa.Schema, where: str) -> None:
     """
     for position, expected in enumerate(schema):
         if position >= table.num_columns:
-            raise InputError(
-                f"{where}: column {expected.name!r} ({expected.type}) is missing; {_remedy(schema)}"
-            )
+            raise InputError(f"{where}: column {expected.name!r} ({expected.type}) is missing; {_remedy(schema)}")
         found = table.schema.field(position)
         if (found.name, found.type) != (expected.name, expected.type):
             raise InputError(

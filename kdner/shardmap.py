@@ -77,7 +77,13 @@ def shard_map(
         ).map_batches(
             _ShardActor,
             batch_size=1,
-            fn_constructor_kwargs={"plan": plan, "run": run, "actor": actor, "arguments": arguments, "schema": schema},
+            fn_constructor_kwargs={
+                "plan": plan,
+                "run": run,
+                "actor": actor,
+                "arguments": arguments,
+                "schema": schema,
+            },
             compute=ActorPoolStrategy(size=count),
             num_cpus=actors.cpus,
             num_gpus=gpus,
@@ -89,14 +95,23 @@ def shard_map(
             progress.advance(row["documents"], row["words"], errors=row["errors"])
     seconds = time.monotonic() - started
     counts = _reconcile(plan, run)
-    return {**counts, "seconds": round(seconds, 2), "words_per_second": round(words / seconds) if words else 0}
+    return {
+        **counts,
+        "seconds": round(seconds, 2),
+        "words_per_second": round(words / seconds) if words else 0,
+    }
 
 
 class _ShardActor:
     """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
 
     def __init__(
-        self, plan: CorpusPlan, run: RunDirectory, actor: type[MapTable], arguments: dict[str, Any], schema: pa.Schema
+        self,
+        plan: CorpusPlan,
+        run: RunDirectory,
+        actor: type[MapTable],
+        arguments: dict[str, Any],
+        schema: pa.Schema,
     ) -> None:
         set_up_logging()
         self.plan, self.run, self.schema = plan, run, schema

@@ -73,9 +73,7 @@ class SourceFile:
         return self.name.lower().endswith(".gz")
 
 
-def find_files(
-    inputs: Sequence[str], text_column: str, id_column: str | None, staging: str | None
-) -> list[SourceFile]:
+def find_files(inputs: Sequence[str], text_column: str, id_column: str | None, staging: str | None) -> list[SourceFile]:
     """Find the files of a corpus, in the order of their paths, each once.
 
     An input is a file, a folder (with its subfolders: known suffixes only, no names that begin with ``.`` or
@@ -92,9 +90,7 @@ def find_files(
         try:
             matches = dict(_expand(path))
         except OSError as error:
-            raise InputError(
-                f"{source}: cannot be listed ({error}); check the path and its permissions"
-            ) from error
+            raise InputError(f"{source}: cannot be listed ({error}); check the path and its permissions") from error
         if not matches:
             raise InputError(f"{source}: no corpus file here; give files, folders or globs of {_SUFFIXES}")
         found.update(matches)
@@ -102,10 +98,7 @@ def find_files(
         raise InputError("no corpus is given; name at least one file, folder or glob")
     parts = {path: without_secrets(path).split("/") for path in sorted(found)}
     common = _common([folders for *folders, _ in parts.values()])
-    return [
-        SourceFile(path, "/".join(parts[path][common:]), found[path].size, found[path].mtime_ns)
-        for path in parts
-    ]
+    return [SourceFile(path, "/".join(parts[path][common:]), found[path].size, found[path].mtime_ns) for path in parts]
 
 
 @contextmanager
@@ -158,9 +151,7 @@ def _expand(source: str) -> Iterator[tuple[str, pafs.FileInfo]]:
                 yield file.path if local else root + below + mark + query, file
 
 
-def _match(
-    filesystem: pafs.FileSystem, info: pafs.FileInfo, patterns: Sequence[str]
-) -> Iterator[pafs.FileInfo]:
+def _match(filesystem: pafs.FileSystem, info: pafs.FileInfo, patterns: Sequence[str]) -> Iterator[pafs.FileInfo]:
     """Give what lies below a path and fits the patterns, one for each level."""
     if not patterns:
         yield info

@@ -65,9 +65,7 @@ def _parse(line: str, where: str) -> object:
         raise InputError(f"{where}: not JSON ({error}). Write one JSON object a line.") from None
 
 
-def _of_spans(
-    record: object, where: str, id_: str, document: int, snapped: list[str]
-) -> Iterator[LabeledSentence]:
+def _of_spans(record: object, where: str, id_: str, document: int, snapped: list[str]) -> Iterator[LabeledSentence]:
     text, spans = _checked_spans(record, where)
     sentences = split(text)
     starts = [start for sentence in sentences for start in sentence.starts]
@@ -114,9 +112,7 @@ def _checked_spans(record: object, where: str) -> tuple[str, list[tuple[int, int
     for span in record[key]:
         parts = [span.get(part) for part in ("start", "end", "label")] if isinstance(span, dict) else span
         if not (isinstance(parts, list) and [type(part) for part in parts] == [int, int, str] and parts[2]):
-            raise InputError(
-                f"{where}: {span!r} is not a span; expected start, end and label as in {_EXAMPLE}."
-            )
+            raise InputError(f"{where}: {span!r} is not a span; expected start, end and label as in {_EXAMPLE}.")
         start, end, name = parts
         if not 0 <= start < end <= len(text):
             raise InputError(

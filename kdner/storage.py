@@ -96,8 +96,7 @@ def _locate_uri(uri: str) -> tuple[pafs.FileSystem, str]:
         filesystem, inner = pafs.FileSystem.from_uri(uri)
     except (OSError, ValueError, ImportError, pa.ArrowException) as error:
         raise InputError(
-            f"{uri}: no file system for this path ({error}); give a local path, or a URI such as "
-            "s3://bucket/folder"
+            f"{uri}: no file system for this path ({error}); give a local path, or a URI such as s3://bucket/folder"
         ) from error
     return filesystem, inner.rstrip("/") or inner
 

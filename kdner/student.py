@@ -68,7 +68,10 @@ class Student(nn.Module):
         self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
         self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
         self.filters = nn.Conv1d(
-            config.character_dim, config.character_filters, config.character_width, padding=config.character_width // 2
+            config.character_dim,
+            config.character_filters,
+            config.character_width,
+            padding=config.character_width // 2,
         )
         self.encoder = nn.ModuleList(
             _BidirectionalLSTM(self.word_features if layer == 0 else 2 * config.hidden, config.hidden)
@@ -122,7 +125,10 @@ class Student(nn.Module):
         """Write `MODEL_FILES` into an existing folder."""
         config = {"model_type": "kdner-student", "labels": self.labels, **asdict(self.config)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in self.state_dict().items()},
+            folder / "model.safetensors",
+        )
         self.vocabulary.save(folder / "vocabulary.json")
 
     @classmethod
@@ -135,7 +141,9 @@ class Student(nn.Module):
         folder = Path(folder)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if missing:
-            raise InputError(f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes.")
+            raise InputError(
+                f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes."
+            )
         config = json.loads((folder / "config.json").read_text("utf-8"))
         if config.pop("model_type", None) != "kdner-student":
             raise InputError(f"{folder}/config.json: not a student's: model_type is not kdner-student")

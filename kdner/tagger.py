@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 
-from kdner.errors import InputError
 from kdner.labels import entities_of
-from kdner.schema import ENTITIES
 from kdner.student import Student
-from kdner.text import count_words, split
+from kdner.text import split
 
 TYPES_AT_ONCE = 8192
 
@@ -58,9 +55,7 @@ class Tagger:
     def tag(self, texts: Sequence[str], *, batch_words: int = 4096) -> list[list[Entity]]:
         """Return the entities of each text, by start."""
         split_texts = [split(text) for text in texts]
-        decoded = iter(
-            self.decode([s.words for sentences in split_texts for s in sentences], batch_words=batch_words)
-        )
+        decoded = iter(self.decode([s.words for sentences in split_texts for s in sentences], batch_words=batch_words))
         outside = self.labels.index("O")
         found: list[list[Entity]] = []
         for text, sentences in zip(texts, split_texts, strict=True):

@@ -26,6 +26,7 @@ from kdner.fingerprint import hash_of_files
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A run of words that the encoder reads at once: piece ids with special pieces, and where each word's first piece is."""
@@ -137,7 +138,10 @@ class Teacher:
             labels: the label list; its order is the order of the logits.
         """
         path = encoder_path(base)
-        names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+        names = {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: i for i, label in enumerate(labels)},
+        }
         # An encoder that was fine-tuned on other labels comes with a head of another size.
         options = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
         model = _from_pretrained(AutoModelForTokenClassification, path, **options)
@@ -249,9 +253,13 @@ def _tokenizer(path: str) -> Any:
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False, **options)
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"--teacher {path}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from error
+            raise InputError(
+                f"--teacher {path}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}"
+            ) from error
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where the files are missing
-        raise InputError(f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it.")
+        raise InputError(
+            f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it."
+        )
     return tokenizer
 
 

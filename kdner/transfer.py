@@ -62,7 +62,7 @@ class Examples:
         return len(self.index)
 
     def share(self, rank: int, workers: int) -> np.ndarray:
-        """Return the sentences, by number, that one of several workers trains on; with fewer than workers, some train on one twice."""
+        """Return the sentences, by number, that one of several workers trains on; where they are too few, some share one."""
         sentences = len(self.starts) - 1
         return np.arange(rank % max(1, sentences), sentences, workers)
 
@@ -91,9 +91,7 @@ class Examples:
         )
 
 
-def labeled_examples(
-    sentences: Sequence[LabeledSentence], vocabulary: Vocabulary, labels: Sequence[str]
-) -> Examples:
+def labeled_examples(sentences: Sequence[LabeledSentence], vocabulary: Vocabulary, labels: Sequence[str]) -> Examples:
     """Turn a labeled set into examples with gold tags."""
     ids = {label: i for i, label in enumerate(labels)}
     split = [sentence.words() for sentence in sentences]
@@ -115,12 +113,16 @@ class TransferSet:
         self.run = RunDirectory.finished_at(folder)
         self.labels: list[str] = self.run.manifest().get("labels") or []
         if not self.labels:
-            raise InputError(f"{folder}: holds no logits: its manifest has no labels. Expected what precompute_logits writes.")
+            raise InputError(
+                f"{folder}: holds no logits: its manifest has no labels. Expected what precompute_logits writes."
+            )
 
     @cached_property
     def words(self) -> int:
         """Count the words of the whole set."""
-        return sum(pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in self.run.tables(["sentence_words"]))
+        return sum(
+            pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in self.run.tables(["sentence_words"])
+        )
 
     def counts(self) -> Counter[str]:
         """Count each distinct word over the whole set."""

@@ -54,9 +54,13 @@ def text_vectors(path: Path, words: Sequence[str], dim: int, seed: int) -> np.nd
                 raise InputError(f"{path}:{number}: {len(vector)} numbers, but {width} on the lines before")
             found[row] = vector
     if not found:
-        raise InputError(f"{path}: holds none of the {len(words)} words of the vocabulary. Is it a text file of vectors?")
+        raise InputError(
+            f"{path}: holds none of the {len(words)} words of the vocabulary. Is it a text file of vectors?"
+        )
     if width < dim:
-        raise InputError(f"{path}: vectors of width {width}, narrower than the student's. Set --student.word-dim {width}")
+        raise InputError(
+            f"{path}: vectors of width {width}, narrower than the student's. Set --student.word-dim {width}"
+        )
     rows = np.array(list(found))
     vectors = random_vectors(len(words), dim, seed)
     vectors[rows] = _reduce(np.stack(list(found.values())), dim)

@@ -21,7 +21,17 @@ MAX_KNOWN_CHARACTERS = 250
 MAX_CHARACTERS = 20
 """A longer word is seen by its first and last ten characters."""
 
-SHAPES = ("lower", "Title", "UPPER", "single capital", "miXed", "digits", "digits and letters", "punctuation", "no case")
+SHAPES = (
+    "lower",
+    "Title",
+    "UPPER",
+    "single capital",
+    "miXed",
+    "digits",
+    "digits and letters",
+    "punctuation",
+    "no case",
+)
 _DIGIT = re.compile(r"\d")
 
 

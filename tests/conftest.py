@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import pyarrow as pa
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -35,7 +37,12 @@ from kdner.vocabulary import Vocabulary
 
 PEOPLE = ["Anna", "Tom", "Mary", "Omar", "Anna Schmidt", "Tom Brown"]
 PLACES = ["Paris", "Berlin", "Rome", "New York"]
-PATTERNS = ["{p} flew to {q} .", "In {q} , {p} met {r} in 1996 .", "{q} won 2-1 , said {p} .", "Rain is expected ."]
+PATTERNS = [
+    "{p} flew to {q} .",
+    "In {q} , {p} met {r} in 1996 .",
+    "{q} won 2-1 , said {p} .",
+    "Rain is expected .",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -105,9 +112,10 @@ def _trained(model, split_by, trainer, texts) -> dict:
     return json.loads(tokenizer.to_str())["model"]
 
 
-def _write_encoder(folder, tokenizer, model) -> str:
+def _write_encoder(folder, tokenizer, model_class, config) -> str:
     tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(folder)
     return str(folder)
 
 
@@ -119,9 +127,8 @@ def bert_base(tmp_path_factory, toy_texts) -> str:
     model = models.WordPiece(unk_token="[UNK]")
     vocab = _trained(model, pre_tokenizers.BertPreTokenizer(), trainer, toy_texts)["vocab"]
     tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=False)
-    torch.manual_seed(0)
-    encoder = BertModel(BertConfig(vocab_size=len(tokenizer), **SHAPE))
-    return _write_encoder(tmp_path_factory.mktemp("bert"), tokenizer, encoder)
+    config = BertConfig(vocab_size=len(tokenizer), **SHAPE)
+    return _write_encoder(tmp_path_factory.mktemp("bert"), tokenizer, BertModel, config)
 
 
 @pytest.fixture(scope="session")
@@ -135,8 +142,8 @@ def roberta_base(tmp_path_factory, toy_texts) -> str:
     )
     bpe = _trained(models.BPE(), pre_tokenizers.ByteLevel(), trainer, toy_texts)
     tokenizer = RobertaTokenizerFast(vocab=bpe["vocab"], merges=[tuple(merge) for merge in bpe["merges"]])
-    encoder = RobertaModel(RobertaConfig(vocab_size=len(tokenizer), pad_token_id=1, **SHAPE))
-    return _write_encoder(tmp_path_factory.mktemp("roberta"), tokenizer, encoder)
+    config = RobertaConfig(vocab_size=len(tokenizer), pad_token_id=1, **SHAPE)
+    return _write_encoder(tmp_path_factory.mktemp("roberta"), tokenizer, RobertaModel, config)
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +168,7 @@ def deberta_base(tmp_path_factory, toy_texts) -> str:
         type_vocab_size=0,
         **SHAPE,
     )
-    return _write_encoder(tmp_path_factory.mktemp("deberta"), tokenizer, DebertaV2Model(config))
+    return _write_encoder(tmp_path_factory.mktemp("deberta"), tokenizer, DebertaV2Model, config)
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +195,6 @@ def teacher(teacher_folder) -> Teacher:
 @pytest.fixture(scope="session")
 def make_corpus():
     """Make a table of `kdner.schema.CORPUS` of texts; ids are the row numbers."""
-    import pyarrow as pa
 
     def make(texts):
         return pa.table([[str(i) for i in range(len(texts))], list(texts)], schema=CORPUS)
@@ -216,10 +222,15 @@ def make_student(toy, labels):
     """Make a tiny student that knows most of the toy set's words; equal seeds give equal weights."""
 
     def make(head="softmax", seed=0, labels=labels, **options):
-        from collections import Counter
-
         counts = Counter(word for sentence in toy for word in sentence.words()[0])
-        shape = {"word_dim": 8, "character_dim": 4, "character_filters": 6, "hidden": 12, **options}
+        shape = {
+            "word_dim": 8,
+            "character_dim": 4,
+            "character_filters": 6,
+            "hidden": 12,
+            "dropout": 0.1,
+            **options,
+        }
         torch.manual_seed(seed)
         return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from kdner.text import MAX_SENTENCE_WORDS, MAX_WORD_CHARACTERS, count_words, split, split_words
 
 PARTS = [
-    "Dr. Smith", "U.S.", "'s", "O'Brien", "1,000.5", "1996-08-22", ". ", "! ", "...", "\n", "\n\n", "\r\n", " ", "  ", ", ",
-    "東京", "。", "नमस्ते", "e\u0301", "👩\u200d🚀", "שלום", "\u200b", "\u00ad", "\x00", "\ud800", "a" * 150, "word ", "Word ",
+    "Dr. Smith", "U.S.", "'s", "O'Brien", "1,000.5", "1996-08-22", ". ", "! ", "...",
+    "\n", "\n\n", "\r\n", " ", "  ", ", ", "東京", "。", "नमस्ते", "e\u0301", "👩\u200d🚀", "שלום", "\u200b", "\u00ad",
+    "\x00", "\ud800", "a" * 150, "word ", "Word ",
 ]  # fmt: skip
 TEXT = st.one_of(st.text(), st.lists(st.sampled_from(PARTS), max_size=60).map("".join))
 
@@ -111,7 +112,10 @@ def test_text_without_words_gives_no_sentences(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 5_000_000, "1" * 500_000 + "x", "." * 500_000, " " * 500_000 + "x", "\n " * 250_000, "a." * 250_000, '."' * 100_000],
+    [
+        "a" * 5_000_000, "1" * 500_000 + "x", "." * 500_000, " " * 500_000 + "x",
+        "\n " * 250_000, "a." * 250_000, '."' * 100_000,
+    ],
     ids=["one letter", "digits", "dots", "blanks", "empty lines", "initials", "quotes"],
 )  # fmt: skip
 def test_time_is_linear_in_any_run_of_characters(text):

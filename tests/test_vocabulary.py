@@ -39,7 +39,8 @@ def test_the_order_of_counting_is_no_matter(counts, random):
 def test_shapes():
     names = {
         "the": "lower", "naïve": "lower", "Paris": "Title", "NATO": "UPPER", "A": "single capital", "McDonald": "miXed",
-        "1996": "digits", "1,000.5": "digits", "2nd": "digits and letters", ",": "punctuation", "🙂": "punctuation", "東": "no case",
+        "1996": "digits", "1,000.5": "digits", "2nd": "digits and letters",
+        ",": "punctuation", "🙂": "punctuation", "東": "no case",
     }  # fmt: skip
     shapes = Vocabulary((), ()).features(list(names)).shapes.tolist()
     assert [SHAPES[shape] for shape in shapes] == list(names.values())
@@ -64,8 +65,8 @@ def test_features_are_in_range_for_any_word(types):
     vocabulary = Vocabulary.build(Counter(types[::2]), max_words=3)
     features = vocabulary.features(types)
     assert len(features) == len(types)
-    assert 0 <= features.words.min() and features.words.max() < vocabulary.word_rows
-    assert 0 <= features.characters.min() and features.characters.max() < vocabulary.character_rows
+    assert features.words.min() >= 0 and features.words.max() < vocabulary.word_rows
+    assert features.characters.min() >= 0 and features.characters.max() < vocabulary.character_rows
     assert (features.characters[:, 0] != PADDING).all()
 
 

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kdner.distill import Distillation, Trainer, distillation_loss, task_loss
+from kdner.errors import InputError
+from kdner.progress import Progress
+from kdner.rundir import RunDirectory
+from kdner.schema import LOGITS
+from kdner.scoring import score
+from kdner.student import Student
+from kdner.tagger import Tagger
+from kdner.transfer import Batch, TransferSet
+
+SMALL = Distillation(epochs=3, batch_words=40, learning_rate=1e-2)
+heads = pytest.mark.parametrize("head", ["softmax", "crf"])
+
+
+@pytest.fixture
+def transfer(logits_folder):
+    return TransferSet(logits_folder)
+
+
+def train(student, config, *, on_epoch=lambda _: None, seed=1, **sets):
+    trainer = Trainer(student, config, seed=seed, **{"labeled": [], **sets})
+    trainer.train(on_epoch, Progress("distill", "step"))
+    return trainer
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def batch_of(student, rng, *, with_logits):
+    """Two sentences of 3 and 2 words; padding holds numbers that would be noticed."""
+    tags = torch.tensor([[0, 1, 2], [3, 4, 1]])
+    logits = torch.from_numpy(rng.normal(0, 2, (2, 3, 5)).astype(np.float32))
+    logits[1, 2] = 1e4
+    features = student.vocabulary.features(["Anna", "flew", "Paris", "said"])
+    return Batch(
+        features,
+        torch.tensor([[0, 1, 2], [3, 2, 2]]),
+        torch.tensor([3, 2]),
+        tags,
+        logits if with_logits else None,
+    )
+
+
+@heads
+@pytest.mark.parametrize("with_logits", [True, False])
+@pytest.mark.parametrize(
+    "config",
+    [
+        Distillation(alpha=1.0),
+        Distillation(alpha=0.0, temperature=1.0),
+        Distillation(alpha=0.0, temperature=4.0),
+        Distillation(alpha=0.3, temperature=2.0),
+        Distillation(alpha=0.0, loss="mse"),
+        Distillation(alpha=0.6, loss="mse"),
+    ],
+    ids=lambda config: f"alpha {config.alpha} {config.loss} t {config.temperature}",
+)
+def test_the_loss_is_the_formula(make_student, head, with_logits, config, toy):
+    student = make_student(head, dropout=0.0)
+    trainer = Trainer(student, replace(config, word_dropout=0.0), seed=1, labeled=toy)
+    batch = batch_of(student, np.random.default_rng(1), with_logits=with_logits)
+    with torch.no_grad():
+        emissions = student(student.encode(batch.features), batch.index, batch.lengths)
+        loss = trainer._loss(batch).item()
+
+    own = np.concatenate([emissions[0].numpy(), emissions[1, :2].numpy()]).astype(np.float64)
+    tags = [0, 1, 2, 3, 4]
+    if head == "softmax":
+        task = -log_softmax(own)[np.arange(5), tags].mean()
+    else:
+        with torch.no_grad():
+            sentences = [(emissions[:1], [[0, 1, 2]]), (emissions[1:, :2], [[3, 4]])]
+            task = -sum(student.crf(e, torch.tensor(t)).item() for e, t in sentences) / 5
+    if not with_logits:
+        assert loss == pytest.approx(task, rel=1e-4)
+        return
+    theirs = np.concatenate([batch.logits[0].numpy(), batch.logits[1, :2].numpy()]).astype(np.float64)
+    if config.loss == "mse":
+        difference = (own - own.mean(axis=1, keepdims=True)) - (theirs - theirs.mean(axis=1, keepdims=True))
+        distillation = (difference**2).mean()
+    else:
+        p, q = log_softmax(theirs / config.temperature), log_softmax(own / config.temperature)
+        distillation = (np.exp(p) * (p - q)).sum(axis=1).mean() * config.temperature**2
+    assert loss == pytest.approx(config.alpha * task + (1 - config.alpha) * distillation, rel=1e-4)
+
+
+def test_losses_against_numbers_worked_out_by_hand(make_student):
+    student = make_student()
+    emissions = torch.tensor([[[0.0, 0.0], [np.log(3.0), 0.0]]])
+    tags, mask = torch.tensor([[0, 0]]), torch.tensor([[True, True]])
+    assert task_loss(student, emissions, tags, mask).item() == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
+    own, theirs = torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * np.log(3.0), 0.0]])
+    divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
+    kl = Distillation(temperature=2.0)
+    assert distillation_loss(own, theirs, kl).item() == pytest.approx(4 * divergence, rel=1e-5)
+    mse = Distillation(loss="mse")
+    assert distillation_loss(own, theirs, mse).item() == pytest.approx(np.log(3) ** 2, rel=1e-5)
+    assert distillation_loss(own, own + 7, mse).item() == pytest.approx(0, abs=1e-9)
+
+
+@heads
+@pytest.mark.parametrize(
+    ("alpha", "with_gold", "with_transfer"),
+    [(1.0, True, False), (1.0, False, True), (0.0, False, True), (0.5, True, True)],
+    ids=["labeled set only", "pseudo-labels only", "distillation only", "both"],
+)
+def test_each_setting_learns(make_student, toy, transfer, head, alpha, with_gold, with_transfer):
+    config = replace(SMALL, alpha=alpha, epochs=12, learning_rate=3e-2)
+    sets = {"labeled": toy if with_gold else [], "transfer": transfer if with_transfer else None}
+    trainer = train(make_student(head), config, **sets)
+    losses = [row["loss"] for row in trainer.state.history]
+    assert len(losses) == 12 and losses[-1] < losses[0] / 2
+    assert score(Tagger(trainer.student).tags, toy)["micro"].f1 > 0.8
+
+
+def test_gold_sentences_teach_gold_and_not_what_the_teacher_says(make_student, toy, transfer):
+    wrong = [replace(sentence, tags=["O"] * len(sentence.tags)) for sentence in toy]
+    config = replace(SMALL, epochs=12, learning_rate=3e-2)
+    assert score(Tagger(train(make_student(), config, labeled=wrong).student).tags, toy)["micro"].f1 < 0.1
+    all_gold = replace(config, gold_share=1.0)
+    student = train(make_student(), all_gold, labeled=wrong, transfer=transfer).student
+    assert score(Tagger(student).tags, toy)["micro"].f1 < 0.1
+    no_gold = replace(config, gold_share=0.0)
+    student = train(make_student(), no_gold, labeled=wrong, transfer=transfer).student
+    assert score(Tagger(student).tags, toy)["micro"].f1 > 0.8
+
+
+def test_equal_seeds_give_equal_students(make_student, toy, transfer):
+    first, again, other = (
+        train(make_student(), replace(SMALL, epochs=1), seed=seed, labeled=toy, transfer=transfer).student.state_dict()
+        for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@heads
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head, stop):
+    sets = {"labeled": toy, "development": toy[:12], "transfer": transfer}
+    undisturbed = train(make_student(head), SMALL, **sets)
+    disturbed = Trainer(make_student(head), SMALL, seed=1, **sets)
+
+    def break_off(metrics):
+        if metrics["epoch"] == stop:
+            disturbed.save(tmp_path)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        disturbed.train(break_off, Progress("distill", "step"))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    resumed = Trainer(make_student(head, seed=99), SMALL, seed=1, **sets)
+    resumed.restore(tmp_path)
+    assert resumed.state.epoch == stop
+    progress = Progress("distill", "step")
+    resumed.train(lambda _: None, progress)
+    assert progress.done == progress.total == (SMALL.epochs - stop) * resumed.steps_per_epoch
+    for mine, theirs in (
+        (resumed.student.state_dict(), undisturbed.student.state_dict()),
+        (resumed.best, undisturbed.best),
+    ):
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert resumed.state == undisturbed.state
+
+
+def test_the_best_epoch_is_kept_and_not_the_last(make_student, toy, tmp_path):
+    student = make_student()
+    student.save(tmp_path)
+    trainer = Trainer(student, replace(SMALL, epochs=8), seed=1, labeled=toy, development=toy[:12])
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+
+    def spoil_after_the_sixth(metrics):
+        if metrics["epoch"] >= 6:
+            with torch.no_grad():
+                student.output.bias[student.labels.index("O")] = 1000
+        trainer.save(checkpoint)
+
+    trainer.train(spoil_after_the_sixth, Progress("distill", "step"))
+    scores = [row["development_f1"] for row in trainer.state.history]
+    assert scores[-1] == 0 < max(scores)
+    best, state = Trainer.best_student(checkpoint, tmp_path)
+    assert state.best_epoch == scores.index(max(scores)) + 1 < 8 and state.best_f1 == max(scores)
+    assert state == trainer.state
+    assert score(Tagger(best).tags, toy[:12])["micro"].f1 == pytest.approx(max(scores))
+    assert score(Tagger(student).tags, toy[:12])["micro"].f1 == 0
+
+
+def test_without_a_development_set_the_last_epoch_is_kept(make_student, toy):
+    trainer = train(make_student(), SMALL, labeled=toy)
+    assert trainer.state.best_epoch == SMALL.epochs
+    last = trainer.student.state_dict()
+    assert all(torch.equal(trainer.best[name], last[name]) for name in last)
+    assert all("development_f1" not in row for row in trainer.state.history)
+
+
+def test_the_student_to_begin_with_is_not_changed_on_disk(make_student, toy, tmp_path):
+    make_student().save(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    train(Student.load(tmp_path), replace(SMALL, epochs=1), labeled=toy)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_the_state_of_a_checkpoint_is_plain_json(make_student, toy, tmp_path):
+    trainer = train(make_student(), SMALL, labeled=toy, development=toy[:4])
+    trainer.save(tmp_path)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert state["epoch"] == len(state["history"]) == SMALL.epochs
+
+
+def test_a_loss_that_diverges_is_an_input_error(make_student, toy):
+    with pytest.raises(InputError, match=r"training diverged. Lower --distillation.learning-rate"):
+        train(make_student(), replace(SMALL, learning_rate=1e30, epochs=20), labeled=toy)
+
+
+def test_nothing_to_train_on_is_an_input_error(make_student, tmp_path, labels):
+    with pytest.raises(InputError, match="nothing to train on"):
+        Trainer(make_student(), SMALL, seed=1, labeled=[])
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels})
+    run.write_table("a.parquet", LOGITS.empty_table(), LOGITS)
+    run.finish({})
+    with pytest.raises(InputError, match="nothing to train on"):
+        Trainer(make_student(), SMALL, seed=1, labeled=[], transfer=TransferSet(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"alpha": 1.5}, "alpha"),
+        ({"gold_share": -0.1}, "gold-share"),
+        ({"word_dropout": 2}, "word-dropout"),
+        ({"temperature": 0}, "temperature"),
+    ],
+)
+def test_impossible_recipes_name_the_flag(options, flag):
+    with pytest.raises(InputError, match=f"--distillation.{flag}"):
+        Distillation(**options)
+
+
+def test_the_weights_of_the_two_losses_sum_to_one():
+    assert Distillation(alpha=0.3).beta == pytest.approx(0.7)

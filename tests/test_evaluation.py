@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from kdner.errors import InputError
+from kdner.evaluation import evaluate, load_model, peak_memory_mb, table
+from kdner.gold import LabeledSentence
+from kdner.scoring import score
+from kdner.tagger import Tagger
+from kdner.teacher import Teacher
+
+
+@pytest.fixture
+def student_folder(make_student, tmp_path):
+    make_student("crf", seed=3).save(tmp_path)
+    return tmp_path
+
+
+def test_either_model_is_known_by_its_folder(student_folder, teacher_folder):
+    assert isinstance(load_model(student_folder), Tagger)
+    assert isinstance(load_model(teacher_folder), Teacher)
+
+
+def test_folders_that_hold_no_model(tmp_path, bert_base):
+    with pytest.raises(InputError, match=r"not a model directory: it has no config\.json"):
+        load_model(tmp_path)
+    with pytest.raises(InputError, match="not a tagger"):
+        load_model(bert_base)
+
+
+def test_a_teacher_is_measured(teacher_folder, teacher, toy):
+    row = evaluate(teacher_folder, toy, "toy")
+    expected = score(teacher.tags, toy)
+    assert row["f1"] == pytest.approx(expected["micro"].f1, abs=0.02) and row["support"] == expected["micro"].support
+    assert set(row["per_label"]) == {"PER", "LOC"}
+    assert row["parameters"] == sum(p.numel() for p in teacher.model.parameters())
+    assert 0 < row["seconds_per_document"] < 5 and 0 < row["peak_memory_mb"] <= peak_memory_mb() + 1
+
+
+def test_a_student_is_measured(student_folder, toy):
+    row = evaluate(student_folder, toy, "toy")
+    tagger = Tagger.load(student_folder)
+    assert row["f1"] == round(score(tagger.tags, toy)["micro"].f1, 4)
+    assert row["parameters"] == tagger.parameters
+
+
+def test_a_label_that_training_never_saw(student_folder):
+    gold = [LabeledSentence.of_gold_words("set:1", 0, ["Anna"], ["B-MISC"])]
+    with pytest.raises(InputError, match=r"other\.conll: sentence set:1 has the label 'B-MISC'"):
+        evaluate(student_folder, gold, "other.conll")
+
+
+def test_the_table_has_a_line_for_each_model(student_folder, toy):
+    row = evaluate(student_folder, toy, "toy")
+    lines = table({"teacher": {**row, "f1": 0.98765}, "student": row}).splitlines()
+    assert len(lines) == 3 and len({len(line) for line in lines}) == 1
+    assert lines[0].split() == ["F1", "precision", "recall", "parameters", "s/document", "peak", "MB"]
+    assert lines[1].split()[:2] == ["teacher", "0.9877"] and lines[2].startswith("student ")

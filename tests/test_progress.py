@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import logging
+from io import StringIO
+
+import pytest
+from tqdm import tqdm
+
+from kdner import progress as module
+from kdner.progress import Progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_a_line_tells_work_rate_and_remaining_time(clock):
+    progress = Progress("fine-tune", "step")
+    progress.begin(1000)
+    clock.now += 60
+    progress.advance(250, 6000, loss=0.123456)
+    assert progress.line() == "fine-tune: 250 of 1,000 steps, loss 0.1235, 100 words/s, 3 min 0 s left"
+    clock.now += 7200
+    progress.advance(750, 0)
+    assert progress.line() == "fine-tune: 1,000 of 1,000 steps, 1 words/s, took 2 h 1 min"
+
+
+def test_work_without_words_shows_no_rate(clock):
+    progress = Progress("read", "shard")
+    progress.begin(4)
+    clock.now += 3
+    progress.advance(1, 0)
+    assert progress.line() == "read: 1 of 4 shards, 9 s left"
+
+
+def test_off_a_terminal_lines_are_few_and_the_last_is_always_shown(clock, caplog):
+    progress = Progress("distill", "step")
+    with caplog.at_level(logging.INFO, logger="kdner.progress"):
+        progress.begin(100)
+        for _ in range(100):
+            clock.now += 1
+            progress.advance(1, 10, loss=1.0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 7
+    assert lines[-1].startswith("distill: 100 of 100 steps") and "took 1 min 40 s" in lines[-1]
+
+
+def test_on_a_terminal_there_is_a_bar_and_no_lines(clock, caplog):
+    screen = StringIO()
+    bar = lambda **options: tqdm(file=screen, **options)  # noqa: E731
+    progress = Progress("distill", "step", terminal=True, bar=bar)
+    with caplog.at_level(logging.INFO, logger="kdner.progress"):
+        progress.begin(10)
+        for _ in range(10):
+            clock.now += 1
+            progress.advance(1, 10, loss=0.5)
+    assert not caplog.records
+    assert "distill, loss 0.5, 10 words/s" in screen.getvalue() and "10/10" in screen.getvalue()
+
+
+def test_begin_starts_the_clock(clock):
+    progress = Progress("distill", "step")
+    clock.now += 500
+    progress.begin(2)
+    clock.now += 1
+    progress.advance(1, 30)
+    assert "30 words/s" in progress.line()

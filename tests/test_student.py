@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+import torch
+
+from kdner.errors import InputError
+from kdner.student import BERT_BASE_PARAMETERS, MODEL_FILES, Student, StudentConfig, vocabulary_budget
+from kdner.vocabulary import Vocabulary
+
+heads = pytest.mark.parametrize("head", ["softmax", "crf"])
+WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
+
+
+def emissions_of(student, sentences, width=None):
+    """Return emissions [B, W, L] of sentences given as rows of WORDS, padded with a row that is not 0."""
+    lengths = torch.tensor([len(rows) for rows in sentences])
+    index = torch.full((len(sentences), width or int(lengths.max())), 5)
+    for b, rows in enumerate(sentences):
+        index[b, : len(rows)] = torch.tensor(rows)
+    with torch.no_grad():
+        return student(student.encode(student.vocabulary.features(WORDS)), index, lengths), lengths
+
+
+@heads
+@pytest.mark.parametrize("layers", [1, 2])
+def test_neither_padding_nor_other_sentences_change_a_sentence(make_student, head, layers):
+    student = make_student(head, layers=layers)
+    sentences = [[0, 1, 2, 3], [4], [5, 6, 7, 8, 9, 0, 1], [3, 3]]
+    together, lengths = emissions_of(student, sentences, width=11)
+    labels, probabilities = student.decode(together, lengths)
+    for b, rows in enumerate(sentences):
+        alone, length = emissions_of(student, [rows])
+        torch.testing.assert_close(together[b, : len(rows)], alone[0], rtol=1e-5, atol=1e-6)
+        own_labels, own_probabilities = student.decode(alone, length)
+        assert torch.equal(labels[b, : len(rows)], own_labels[0])
+        torch.testing.assert_close(probabilities[b, : len(rows)], own_probabilities[0])
+
+
+def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
+    student = make_student()
+    with torch.no_grad():
+        table = student.encode(student.vocabulary.features(WORDS))
+        alone = torch.cat([student.encode(student.vocabulary.features([word])) for word in WORDS])
+    assert table.shape == (len(WORDS), student.word_features)
+    torch.testing.assert_close(table, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_it_reads_both_directions(make_student):
+    student = make_student()
+    base, _ = emissions_of(student, [[0, 1, 2, 3, 4]])
+    last, _ = emissions_of(student, [[0, 1, 2, 3, 9]])
+    first, _ = emissions_of(student, [[9, 1, 2, 3, 4]])
+    assert not torch.allclose(base[0, 0], last[0, 0], atol=1e-7)
+    assert not torch.allclose(base[0, 4], first[0, 4], atol=1e-7)
+
+
+@heads
+def test_probabilities_are_those_of_the_labels(make_student, head):
+    student = make_student(head)
+    emissions, lengths = emissions_of(student, [[0, 1, 2]])
+    labels, probabilities = student.decode(emissions, lengths)
+    assert labels.shape == probabilities.shape == (1, 3)
+    assert ((probabilities > 0) & (probabilities <= 1)).all()
+    if head == "softmax":
+        assert torch.equal(labels, emissions.argmax(dim=2))
+
+
+@heads
+def test_a_saved_student_comes_back(make_student, head, tmp_path):
+    student = make_student(head, dropout=0.1, layers=2)
+    student.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(MODEL_FILES)
+    loaded = Student.load(tmp_path)
+    assert (loaded.config, loaded.vocabulary, loaded.labels) == (
+        student.config,
+        student.vocabulary,
+        student.labels,
+    )
+    assert not loaded.training
+    rows = [[0, 1, 2, 3], [9]]
+    assert torch.equal(emissions_of(student, rows)[0], emissions_of(loaded, rows)[0])
+    state = loaded.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in student.state_dict().items())
+
+
+@heads
+def test_the_vocabulary_takes_what_the_limit_leaves(head, labels):
+    config = StudentConfig(head=head)
+    counts = Counter("".join(chr(97 + (i // 26**p) % 26) for p in range(4)) for i in range(100_000))
+    characters = len({character for word in counts for character in word})
+    budget = vocabulary_budget(config, labels, characters)
+    student = Student(config, Vocabulary.build(counts, max_words=budget), labels)
+    assert config.max_parameters - config.word_dim < student.parameters_count <= config.max_parameters
+    assert student.parameters_count == sum(p.numel() for p in student.parameters())
+    assert BERT_BASE_PARAMETERS / student.parameters_count >= 36
+
+
+def test_no_room_for_words(labels):
+    with pytest.raises(InputError, match=r"--student.max-parameters 1000: no room"):
+        vocabulary_budget(StudentConfig(max_parameters=1000), labels, 100)
+
+
+@pytest.mark.parametrize("options", [{"character_width": 4}, {"dropout": 1.0}, {"dropout": -0.1}])
+def test_impossible_shapes_name_the_flag(options):
+    name = next(iter(options)).replace("_", "-")
+    with pytest.raises(InputError, match=f"--student.{name}"):
+        StudentConfig(**options)
+
+
+def test_folders_that_are_no_students(make_student, tmp_path):
+    with pytest.raises(InputError, match=r"not a student: it has no config\.json"):
+        Student.load(tmp_path)
+    make_student().save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    with pytest.raises(InputError, match="model_type is not kdner-student"):
+        Student.load(tmp_path)
+    (tmp_path / "vocabulary.json").unlink()
+    with pytest.raises(InputError, match=r"it has no vocabulary\.json"):
+        Student.load(tmp_path)

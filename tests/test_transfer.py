@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from kdner.errors import InputError
+from kdner.gold import LabeledSentence
+from kdner.rundir import RunDirectory
+from kdner.schema import LOGITS
+from kdner.transfer import Examples, TransferSet, labeled_examples
+from kdner.vocabulary import PADDING, Vocabulary
+
+VOCABULARY = Vocabulary(tuple(f"w{chr(97 + i)}" for i in range(20)), tuple("wabcdefghijklmnopqrst"))
+"""Word i is row i + 2, so that a batch can be read back."""
+
+
+def examples_of(lengths, labels=3, seed=0):
+    """Examples whose word i of all has tag i % 3 and the logits i, i + 0.25, i + 0.5."""
+    words = sum(lengths)
+    index = np.random.default_rng(seed).integers(0, 20, words)
+    logits = (np.arange(words)[:, None] + np.arange(labels) / 4).astype(np.float16)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return Examples(VOCABULARY.features(VOCABULARY.words), index, starts, np.arange(words) % 3, logits)
+
+
+def sentences_in(batches):
+    """Read batches back: (rows of the word table, tags, logits) of each sentence."""
+    found = []
+    for batch in batches:
+        assert batch.index.shape == batch.mask.shape == batch.tags.shape
+        assert torch.equal(batch.mask.sum(dim=1), batch.lengths) and batch.index.shape[1] == batch.lengths.max()
+        assert batch.index.unique().tolist() == list(range(len(batch.features)))
+        for b, n in enumerate(batch.lengths.tolist()):
+            words = batch.features.words[batch.index[b, :n]]
+            logits = None if batch.logits is None else batch.logits[b, :n]
+            found.append((words.tolist(), batch.tags[b, :n].tolist(), logits))
+    return found
+
+
+LENGTHS = [3, 1, 7, 2, 9, 4, 4, 1, 30, 5] * 5
+
+
+@pytest.mark.parametrize("words", [1, 12, 50, 10_000])
+def test_batches_hold_every_sentence_once_with_its_own_tags_and_logits(words):
+    examples = examples_of(LENGTHS)
+    batches = list(examples.batches(words, np.random.default_rng(1), examples.share(0, 1)))
+    seen = []
+    for rows, tags, logits in sentences_in(batches):
+        first = int(logits[0, 0])
+        seen.append(first)
+        place = np.arange(first, first + len(rows))
+        assert rows == (examples.index[place] + 2).tolist()
+        assert tags == (place % 3).tolist()
+        np.testing.assert_array_equal(logits.numpy(), (place[:, None] + np.arange(3) / 4).astype(np.float32))
+    assert sorted(seen) == examples.starts[:-1].tolist()
+
+
+def test_batches_are_of_about_the_words_asked_for_and_of_alike_lengths():
+    examples = examples_of(LENGTHS * 10)
+    batches = list(examples.batches(100, np.random.default_rng(1), examples.share(0, 1)))
+    sizes = [int(batch.lengths.sum()) for batch in batches]
+    assert np.mean(sizes) == pytest.approx(100, rel=0.1) and max(sizes) < 200
+    assert sum(sizes) / sum(batch.index.numel() for batch in batches) > 0.85
+
+
+def test_batches_come_in_another_order_with_another_seed_only():
+    examples = examples_of(LENGTHS)
+    orders = [
+        [batch.tags.tolist() for batch in examples.batches(20, np.random.default_rng(seed), examples.share(0, 1))]
+        for seed in (1, 1, 2)
+    ]
+    assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_shares_of_workers_are_disjoint_and_complete(workers):
+    examples = examples_of(LENGTHS)
+    shares = [examples.share(rank, workers).tolist() for rank in range(workers)]
+    assert sorted(s for share in shares for s in share) == list(range(len(LENGTHS)))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_more_workers_than_sentences_leave_no_worker_idle():
+    examples = examples_of([4, 2])
+    for rank in range(5):
+        (batch,) = examples.batches(100, np.random.default_rng(1), examples.share(rank, 5))
+        assert 1 <= len(batch.lengths) <= 2
+
+
+def test_a_labeled_set_becomes_examples_with_gold_tags(toy, labels):
+    vocabulary = Vocabulary.build(Counter(w for s in toy for w in s.words()[0]), max_words=1000)
+    silent = LabeledSentence.of_gold_words("silent", 99, ["\u200b"], ["O"])
+    examples = labeled_examples([toy[0], silent, *toy[1:]], vocabulary, labels)
+    assert examples.words == sum(len(sentence.words()[0]) for sentence in toy)
+    found = sentences_in(examples.batches(64, np.random.default_rng(1), examples.share(0, 1)))
+    assert all(logits is None for _, _, logits in found)
+    expected = [
+        (vocabulary.features(words).words.tolist(), [labels.index(tag) for tag in tags])
+        for words, tags in (sentence.words() for sentence in toy)
+    ]
+    assert sorted((rows, tags) for rows, tags, _ in found) == sorted(expected)
+
+
+def test_the_transfer_set_is_what_the_teacher_said(logits_folder, toy, teacher):
+    transfer = TransferSet(logits_folder)
+    assert transfer.labels == teacher.labels
+    counts = Counter(word for sentence in toy for word in sentence.words()[0])
+    assert transfer.counts() == counts and transfer.words == counts.total()
+    vocabulary = Vocabulary.build(counts, max_words=1000)
+    (examples,) = transfer.examples(vocabulary, np.random.default_rng(1))
+    found = sentences_in(examples.batches(50, np.random.default_rng(1), examples.share(0, 1)))
+    assert len(found) == len(toy)
+    expected = {}
+    for sentence in toy:
+        words = sentence.words()[0]
+        expected[tuple(vocabulary.features(words).words.tolist())] = teacher.score([words])[0]
+    for rows, tags, logits in found:
+        np.testing.assert_allclose(logits.numpy(), expected[tuple(rows)], rtol=2e-3, atol=2e-3)
+        assert tags == logits.argmax(dim=1).tolist()
+    assert {tuple(rows) for rows, _, _ in found} == set(expected)
+
+
+def test_parts_of_a_large_set_hold_every_word_once(logits_folder, monkeypatch):
+    monkeypatch.setattr("kdner.transfer.BUFFER_WORDS", 10)
+    transfer = TransferSet(logits_folder)
+    parts = list(transfer.examples(VOCABULARY, np.random.default_rng(1)))
+    assert len(parts) == 2 and sum(part.words for part in parts) == transfer.words
+
+
+def test_padding_is_outside_the_mask_only():
+    examples = examples_of([2, 5])
+    (batch,) = examples.batches(100, np.random.default_rng(1), examples.share(0, 1))
+    assert batch.mask.sum() == 7 and batch.mask.shape == (2, 5)
+    assert PADDING not in batch.features.words
+    moved = batch.to(torch.device("cpu"))
+    assert torch.equal(moved.index, batch.index) and torch.equal(moved.logits, batch.logits)
+
+
+def test_a_run_without_logits_is_refused(tmp_path):
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"]})
+    run.write_table("a.parquet", LOGITS.empty_table(), LOGITS)
+    with pytest.raises(InputError, match="unfinished"):
+        TransferSet(str(tmp_path))
+    run.finish({})
+    with pytest.raises(InputError, match="holds no logits"):
+        TransferSet(str(tmp_path))
+
+
+def test_a_set_of_documents_without_text_holds_no_words(tmp_path, labels):
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels})
+    row = {**dict.fromkeys(LOGITS.names), "id": "a", "error": "no text"}
+    run.write_table("a.parquet", LOGITS.empty_table().from_pylist([row], schema=LOGITS), LOGITS)
+    run.finish({})
+    transfer = TransferSet(str(tmp_path))
+    assert transfer.words == 0 and not transfer.counts()
+    assert list(transfer.examples(VOCABULARY, np.random.default_rng(1))) == []
