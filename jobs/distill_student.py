@@ -1,10 +1,13 @@
-"""Distill a student from the teacher's logits and a labeled set.
+r"""Distill a student from the teacher's logits and a labeled set.
 
-Reads   a labeled set; the run directory of precompute_logits (without it: the labeled set only); a teacher for the word vectors
+Reads   a labeled set; the run directory of precompute_logits (without it: the labeled set only); a teacher for the
+        word vectors
 Writes  a student directory: config.json, model.safetensors, vocabulary.json, README.md (model card), and those of a run
-Needs   by default one worker on all cores of a node, or on a GPU; any number of workers. Started again it goes on after the last epoch
+Needs   by default one worker on all cores of a node, or on a GPU; any number of workers. Started again it goes on
+        after the last epoch
 
-    python jobs/distill_student.py --labeled eng.train --labeled-size 750 --teacher runs/teacher --logits runs/logits --out runs/student
+    python jobs/distill_student.py --labeled eng.train --labeled-size 750 --teacher runs/teacher --logits runs/logits \
+        --out runs/student
 """
 
 from __future__ import annotations
@@ -42,7 +45,8 @@ class DistillStudent(LabeledSet):
     development: str | None = None
     """Labeled set to choose the best epoch by; by default drawn from --labeled."""
     development_share: float = 0.15
-    """Share (0 to 1) of the labeled sentences drawn for development where no --development is given; 0 keeps the last epoch."""
+    """Share (0 to 1) of the labeled sentences drawn for development where no --development is given; 0 keeps the last
+    epoch."""
     out: str
     """Folder for the student, which every node sees."""
     student: StudentConfig = field(default_factory=StudentConfig)

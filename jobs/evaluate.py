@@ -1,9 +1,10 @@
 """Compare teachers and students on a labeled set.
 
 Reads   a labeled set, and teacher or student directories
-Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro and per label), parameters, seconds per document
-        and peak memory; prints the same as a table
-Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh process
+Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro and per label), parameters, seconds
+        per document and peak memory; prints the same as a table
+Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh
+        process
 
     python jobs/evaluate.py --test eng.testb --models runs/teacher runs/student --out runs/evaluation
 """

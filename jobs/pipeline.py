@@ -1,19 +1,20 @@
 """The main job: from a labeled set and a corpus without labels to a trained student and a tagged corpus.
 
-Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example (`kdner.quickstart`)
+Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example
+        (`kdner.quickstart`)
 Writes  OUT/teacher, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation, OUT/entities, and OUT/summary.json
 Needs   what its steps need; each is a job of its own here. Started again it goes on where it stopped
 
     python jobs/pipeline.py
-    python jobs/pipeline.py --labeled eng.train --labeled-size 750 --seed 1 --test eng.testb --corpus news.parquet --out runs/news
+    python jobs/pipeline.py --labeled eng.train --labeled-size 750 --test eng.testb --corpus news.parquet
 
-With --labeled-size N the rest of the labeled set joins the transfer set without its labels (the paper's low-resource simulation).
-The baseline is the same student, trained on the labeled set only.
+With --labeled-size N the rest of the labeled set joins the transfer set without its labels (the paper's low-resource
+simulation). The baseline is the same student, trained on the labeled set only.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,13 @@ class Pipeline(LabeledSet, Corpus):
     """From a labeled set and a corpus without labels to a trained student and a tagged corpus."""
 
     labeled: str = QUICKSTART
-    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or hf:NAME[:SPLIT]; quickstart is
-    the embedded example, with its own test set and corpus."""
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
+    hf:NAME[:SPLIT]; quickstart is the embedded example, with its own test set and corpus."""
     test: str | None = None
     """Labeled set for the final scores, in the same formats."""
     corpus: tuple[str, ...] = ()
-    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk or any file
-    system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]. All of it is tagged."""
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
+    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]. All of it is tagged."""
     transfer_words: int = 1_200_000
     """White-space separated words of --corpus drawn at random for the transfer set; 0 takes all of it."""
     teacher: str = "minilm"
@@ -85,34 +86,26 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
     _, _, labels = config.read()
     check_labels(read_labeled(config.test), labels, config.test)
 
-    learn = {"labeled": config.labeled, "labeled_size": config.labeled_size, "seed": config.seed}
-    teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
-    distillation = DistillStudent(
-        **learn, teacher=teacher, vectors=config.vectors, out=student, logits=logits, student=config.student,
-        distillation=config.distillation, workers=config.workers,
-    )  # fmt: skip
-    corpus = {
-        "text_column": config.text_column,
-        "id_column": config.id_column,
-        "shard_documents": config.shard_documents,
-    }
     transferred = str(out / "transfer" / TRANSFER_FILE)
+    teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
+    learn, actors = _flags(config, LabeledSet), config.actors
+    tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
+    scoring = PrecomputeLogits(corpus=(transferred,), teacher=teacher, out=logits, actors=actors)
+    shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
+    distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=logits, out=student)
+    evaluating = Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))
+    tagging = TagCorpus(**_flags(config, Corpus), student=student, out=str(out / "entities"), actors=actors)
+    if not config.corpus:
+        tagging = replace(tagging, corpus=(transferred,), text_column="text", id_column="id")
     done = {
         "draw_transfer_corpus": _draw_transfer_corpus(config, out / "transfer"),
-        "finetune_teacher": finetune_teacher(
-            FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
-        ),
-        "precompute_logits": precompute_logits(
-            PrecomputeLogits(corpus=(transferred,), teacher=teacher, out=logits, actors=config.actors)
-        ),
-        "distill_student": distill_student(distillation),
-        "distill_baseline": distill_student(replace(distillation, logits=None, out=baseline)),
-        "evaluate": evaluate(Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))),
-        "tag_corpus": tag_corpus(
-            TagCorpus(**corpus, corpus=config.corpus or (transferred,), student=student, out=str(out / "entities"),
-                      actors=config.actors)
-        ),
-    }  # fmt: skip
+        "finetune_teacher": finetune_teacher(tuning),
+        "precompute_logits": precompute_logits(scoring),
+        "distill_student": distill_student(distilling),
+        "distill_baseline": distill_student(replace(distilling, logits=None, out=baseline)),
+        "evaluate": evaluate(evaluating),
+        "tag_corpus": tag_corpus(tagging),
+    }
     models = done["evaluate"]["models"]
     tagged = done["tag_corpus"]
     return {
@@ -124,6 +117,10 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
         "tagged": {key: tagged[key] for key in ("documents", "words", "entities", "errors", "words_per_second")},
         "stages": {name: summary["stage_seconds"] for name, summary in done.items()},
     }
+
+
+def _flags(config: Pipeline, shared: type) -> dict[str, Any]:
+    return {flag.name: getattr(config, flag.name) for flag in fields(shared)}
 
 
 def _draw_transfer_corpus(config: Pipeline, folder: Path) -> dict[str, Any]:

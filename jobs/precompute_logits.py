@@ -1,7 +1,8 @@
 """Run the teacher over a corpus once, and keep its logits.
 
 Reads   a corpus, and a teacher directory
-Writes  a run directory: one Parquet file of `kdner.schema.LOGITS` for each shard, manifest.json, summary.json, and _SUCCESS last
+Writes  a run directory: one Parquet file of `kdner.schema.LOGITS` for each shard, manifest.json, summary.json, and
+        _SUCCESS last
 Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing
 
     python jobs/precompute_logits.py --corpus s3://bucket/news --teacher runs/teacher --out runs/logits

@@ -1,7 +1,8 @@
 """Tag a corpus with a student.
 
 Reads   a corpus, and a student directory
-Writes  a run directory: one Parquet file of `kdner.schema.ENTITIES` for each shard, manifest.json, summary.json, and _SUCCESS last
+Writes  a run directory: one Parquet file of `kdner.schema.ENTITIES` for each shard, manifest.json, summary.json, and
+        _SUCCESS last
 Needs   CPU cores; started again it does only what is missing
 
     python jobs/tag_corpus.py --corpus news/*.parquet --student runs/student --out runs/entities

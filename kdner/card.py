@@ -36,7 +36,7 @@ An LSTM-CNN named-entity tagger made by kdner {__version__}.
 
 - Entities: {", ".join(types)}
 - Parameters: {summary["parameters"]:,}; vocabulary: {summary["vocabulary_words"]:,} words
-- Learned from {summary["labeled_sentences"]:,} labeled sentences and {summary["transfer_words"]:,} words with a teacher's logits
+- Learned from {summary["labeled_sentences"]:,} labeled sentences and {summary["transfer_words"]:,} words with logits
 - Quality: {quality}
 
 ```python

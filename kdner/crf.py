@@ -1,7 +1,7 @@
 """Inference for a linear-chain CRF in pytorch-crf's parameters, over whole batches.
 
-Shapes: B sentences, W words, L labels. pytorch-crf has the loss; its decoder works sentence by sentence in Python and gives no
-probabilities, so both are here. Words past a sentence's length are padding at the end.
+Shapes: B sentences, W words, L labels. pytorch-crf has the loss; its decoder works sentence by sentence in Python and
+gives no probabilities, so both are here. Words past a sentence's length are padding at the end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def viterbi(crf: CRF, emissions: torch.Tensor, lengths: torch.Tensor) -> torch.T
 
 
 def marginals(crf: CRF, emissions: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the probability of each label at each word, [B, W, L], by forward and backward sums; padding is meaningless."""
+    """Return the probability of each label at each word, [B, W, L], by forward and backward sums."""
     width = emissions.shape[1]
     forward = [crf.start_transitions + emissions[:, 0]]
     for w in range(1, width):

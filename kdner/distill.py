@@ -2,9 +2,10 @@
 
     Loss = alpha * L_task + beta * L_distillation,  alpha + beta = 1        (arXiv 1910.06294)
 
-On a transfer sentence L_task is the cross-entropy with the teacher's most likely label (a CRF: its negative log-likelihood) and
-L_distillation compares the student's logits with the teacher's. On a gold sentence the label itself is the best teacher there is,
-so both terms are L_task with the gold label. All losses are means per word, for both heads.
+On a transfer sentence L_task is the cross-entropy with the teacher's most likely label (a CRF: its negative
+log-likelihood) and L_distillation compares the student's logits with the teacher's. On a gold sentence the label itself
+is the best teacher there is, so both terms are L_task with the gold label. All losses are means per word, for both
+heads.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ from kdner.tagger import Tagger
 from kdner.transfer import Batch, TransferSet, labeled_examples
 from kdner.vocabulary import UNKNOWN, WordFeatures
 
-
 MIN_EPOCH_STEPS = 50
 """A shorter epoch would spend its time on measuring and saving."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """The recipe. The paper's four settings: labeled set only (no logits given), pseudo-labels (alpha 1), distillation (alpha 0), both."""
+    """The recipe.
+
+    The paper's four settings: labeled set only (no logits given), pseudo-labels only (alpha 1), distillation only
+    (alpha 0), and both.
+    """
 
     alpha: float = 0.5
     """Weight of L_task on transfer sentences, 0 to 1; L_distillation has the rest (beta = 1 - alpha)."""
@@ -48,7 +52,8 @@ class Distillation:
     temperature: float = 2.0
     """Divides the logits of both in the KL divergence; the loss is multiplied by its square."""
     epochs: int = 5
-    """Passes over the transfer set, or over the labeled set where there is no transfer set; more where `min_steps` asks for it."""
+    """Passes over the transfer set, or over the labeled set where there is no transfer set; more where `min_steps`
+    asks for it."""
     min_steps: int = 1000
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None

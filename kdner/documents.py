@@ -1,6 +1,7 @@
 """The two actors of the shard map: documents to the teacher's logits, and documents to the student's entities.
 
-A document that cannot be processed keeps its row, with the reason in `error`; it neither stops the others nor is dropped.
+A document that cannot be processed keeps its row, with the reason in `error`; it neither stops the others nor is
+dropped.
 """
 
 from __future__ import annotations

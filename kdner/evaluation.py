@@ -1,4 +1,4 @@
-"""One model measured on one labeled set: quality, size, seconds per document and peak memory (the table of the ELMo study)."""
+"""One model measured on one labeled set: quality, size, seconds per document and peak memory."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load_model(folder: str | Path) -> Teacher | Tagger:
 def evaluate(folder: str | Path, sentences: Sequence[LabeledSentence], source: str) -> dict[str, Any]:
     """Tag a labeled set and measure.
 
-    Time is that of words to tags, after a warm-up, per document of the labeled set. Peak memory is the resident memory of
-    the whole process, so call this in a fresh one.
+    Time is that of words to tags, after a warm-up, per document of the labeled set. Peak memory is the resident
+    memory of the whole process, so call this in a fresh one.
 
     Args:
         folder: a teacher or a student directory.

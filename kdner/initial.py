@@ -32,7 +32,8 @@ def initial_student(
 ) -> None:
     """Write a student that has learned nothing yet; the folder appears only when it is whole.
 
-    Its vocabulary holds the most frequent words of the labeled and the transfer set that fit into `config.max_parameters`.
+    Its vocabulary holds the most frequent words of the labeled and the transfer set that fit into
+    `config.max_parameters`.
 
     Args:
         folder: the student directory to make.

@@ -16,7 +16,8 @@ class LabeledSet:
     """A labeled set, or a part of one drawn at random."""
 
     labeled: str
-    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
+    hf:NAME[:SPLIT]."""
     labeled_size: int | None = None
     """Sentences drawn from it as the labeled set; by default all."""
     seed: int = 1
@@ -41,12 +42,13 @@ class Corpus:
     """A corpus of documents, and how it is cut into shards."""
 
     corpus: tuple[str, ...]
-    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk or any file
-    system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
+    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
     text_column: str = "text"
     """Column, or JSON key, of a document's text."""
     id_column: str | None = None
-    """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file and row."""
+    """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
+    and row."""
     shard_documents: int = 500
     """Documents in one shard: the unit of work, of retry, and of output."""
 

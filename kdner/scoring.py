@@ -37,7 +37,8 @@ class Scores:
 def score(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Scores]:
     """Tag a labeled set and compare; `micro` is the whole, the other keys are entity labels.
 
-    The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of `kdner.labeled`.
+    The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of
+    `kdner.labeled`.
     """
     predicted = tag([sentence.words()[0] for sentence in sentences])
     gold_tags = [sentence.tags for sentence in sentences]

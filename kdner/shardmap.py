@@ -1,7 +1,9 @@
 """The shard map: one mechanism for both big jobs, precompute_logits and tag_corpus.
 
-It takes a corpus plan, an actor class whose instances map one Arrow table to one Arrow table with the same ids, and a run directory;
-runs the shards that have no file yet through Ray Data with a pool of actors; and leaves one file per shard. One shard in, one file
+It takes a corpus plan, an actor class whose instances map one Arrow table to one Arrow table with the same ids, and a
+run directory;
+runs the shards that have no file yet through Ray Data with a pool of actors; and leaves one file per shard. One shard
+in, one file
 out: the shard is the unit of work, of retry and of output, because Ray Data's own writes are not idempotent.
 """
 
@@ -29,6 +31,7 @@ from kdner.text import count_words
 logger = logging.getLogger(__name__)
 
 MapTable = Callable[[pa.Table], pa.Table]
+ActorClass = Callable[..., MapTable]
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
 
@@ -37,7 +40,7 @@ def shard_map(
     what: str,
     plan: CorpusPlan,
     run: RunDirectory,
-    actor: type[MapTable],
+    actor: ActorClass,
     arguments: dict[str, Any],
     schema: pa.Schema,
     *,
@@ -109,7 +112,7 @@ class _ShardActor:
         self,
         plan: CorpusPlan,
         run: RunDirectory,
-        actor: type[MapTable],
+        actor: ActorClass,
         arguments: dict[str, Any],
         schema: pa.Schema,
     ) -> None:
@@ -145,7 +148,8 @@ def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
         rows, metadata = run.table_metadata(shard.name)
         if rows != shard.documents:
             raise InputError(
-                f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; delete it and run again"
+                f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; "
+                "delete it and run again"
             )
         total.update(json.loads(metadata[COUNTS]))
     return dict(total)
@@ -155,11 +159,12 @@ def check_errors(counts: dict[str, Any], max_error_rate: float) -> None:
     """Refuse a run in which too many documents ended with an error.
 
     Raises:
-        InputError: it names the share and the remedy; the files stay, so a second start with a higher limit only finishes.
+        InputError: it names the share and the remedy; the files stay, so a second start with a higher limit only
+            finishes.
     """
     rate = counts["errors"] / counts["documents"]
     if rate > max_error_rate:
         raise InputError(
-            f"{counts['errors']} of {counts['documents']} documents ended with an error (see the column error of the files): "
-            f"{rate:.1%}, above --max-error-rate {max_error_rate}. Mend them, or start again with a higher limit to accept them."
+            f"{counts['errors']} of {counts['documents']} documents ended with an error (see the column error of the "
+            f"files): {rate:.1%}, above --max-error-rate {max_error_rate}. Mend them, or raise the limit."
         )

@@ -2,7 +2,8 @@
 
 After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with word vectors from the teacher (XtremeDistil).
 
-Shapes: B sentences, W words of a sentence, T distinct words, C characters of a word, D features of a word, H hidden, L labels.
+Shapes: B sentences, W words of a sentence, T distinct words, C characters of a word, D features of a word, H hidden,
+L labels.
 """
 
 from __future__ import annotations
@@ -159,8 +160,8 @@ def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int)
     budget = (config.max_parameters - bare.parameters_count) // config.word_dim
     if budget < 1:
         raise InputError(
-            f"--student.max-parameters {config.max_parameters}: no room for word vectors; the rest of the student takes "
-            f"{bare.parameters_count}. Lower --student.hidden or raise the limit."
+            f"--student.max-parameters {config.max_parameters}: no room for word vectors; the rest of the student "
+            f"takes {bare.parameters_count}. Lower --student.hidden or raise the limit."
         )
     return budget
 

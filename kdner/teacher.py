@@ -29,7 +29,7 @@ MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A run of words that the encoder reads at once: piece ids with special pieces, and where each word's first piece is."""
+    """A run of words that the encoder reads at once: its pieces, special ones too, and each word's first."""
 
     pieces: list[int]
     firsts: list[int]
@@ -162,15 +162,14 @@ class Teacher:
         """
         windows = [(i, window) for i, words in enumerate(sentences) for window in self.pieces.windows(words)]
         order = sorted(range(len(windows)), key=lambda k: -len(windows[k][1].pieces))
-        scored: list[np.ndarray | None] = [None] * len(windows)
+        scored: dict[int, np.ndarray] = {}
         with torch.inference_mode():
             for batch in _batches(order, lambda k: len(windows[k][1].pieces), batch_pieces):
                 logits = self._logits([windows[k][1] for k in batch])
-                for k, rows in zip(batch, logits, strict=True):
-                    scored[k] = rows
+                scored.update(zip(batch, logits, strict=True))
         parts: list[list[np.ndarray]] = [[] for _ in sentences]
-        for (i, _), rows in zip(windows, scored, strict=True):
-            parts[i].append(rows)  # type: ignore[arg-type]
+        for k, (i, _) in enumerate(windows):
+            parts[i].append(scored[k])
         empty = np.zeros((0, len(self.labels)), dtype=np.float32)
         return [np.concatenate(rows) if rows else empty for rows in parts]
 
@@ -242,8 +241,8 @@ def _from_pretrained(auto: Any, path: str, **options: Any) -> Any:
             return auto.from_pretrained(path, use_safetensors=True, trust_remote_code=False, **options)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise InputError(
-                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory with "
-                f"config.json and model.safetensors, or the name of such a model on a hub that this machine reaches."
+                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory "
+                "with config.json and model.safetensors, or the name of one on a hub that this machine reaches."
             ) from error
 
 

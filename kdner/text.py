@@ -9,10 +9,12 @@ At each place that is not white space, the first of these that fits is a word:
 5. a run of letters, marks and digits; one of more than ``MAX_WORD_CHARACTERS`` becomes several words;
 6. any other single character, with its marks.
 
-Control characters, format characters (zero-width joiners inside a run excepted) and lone surrogates count as white space.
-A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital, digit or
-opening quote, save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``; and at a newline, unless the next line
-starts with a lower-case letter (a wrapped line). A blank line always ends one.
+Control characters, format characters (zero-width joiners inside a run excepted) and lone surrogates count as white
+space.
+A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital,
+digit or
+opening quote, save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``; and at a newline, unless
+the next line starts with a lower-case letter (a wrapped line). A blank line always ends one.
 
 Offsets are Unicode code points, end exclusive, into the original document: nothing is normalized.
 """
@@ -59,8 +61,8 @@ _ABBREVIATION = regex.compile(
     r"""
     (?: ^ | [^\p{L}\p{M}\p{N}] )
     (?: \p{L} | (?: \p{L} \. )+ \p{L}
-      | Adm | Col | Capt | Cmdr | Co | Corp | Dr | Drs | Fr | Gen | Gov | Hon | Inc | Jr | Lt | Ltd | Messrs | Mr | Mrs | Ms | Mt
-      | No | Nos | Prof | Rep | Reps | Rev | Sen | Sens | Sgt | Sr | St | Ste | v | vs
+      | Adm | Col | Capt | Cmdr | Co | Corp | Dr | Drs | Fr | Gen | Gov | Hon | Inc | Jr | Lt | Ltd | Messrs | Mr |
+      Mrs | Ms | Mt | No | Nos | Prof | Rep | Reps | Rev | Sen | Sens | Sgt | Sr | St | Ste | v | vs
       | Jan | Feb | Mar | Apr | Jun | Jul | Aug | Sep | Sept | Oct | Nov | Dec )
     $""",
     regex.VERBOSE | regex.V1,

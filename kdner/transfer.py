@@ -42,8 +42,9 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
         logits = None if self.logits is None else self.logits.to(device)
-        moved = (tensor.to(device) for tensor in (self.index, self.lengths, self.tags))
-        return Batch(self.features.to(device), *moved, logits)
+        return Batch(
+            self.features.to(device), self.index.to(device), self.lengths.to(device), self.tags.to(device), logits
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Examples:
         return len(self.index)
 
     def share(self, rank: int, workers: int) -> np.ndarray:
-        """Return the sentences, by number, that one of several workers trains on; where they are too few, some share one."""
+        """Return the numbers of the sentences that one of several workers trains on, at least one for each."""
         sentences = len(self.starts) - 1
         return np.arange(rank % max(1, sentences), sentences, workers)
 

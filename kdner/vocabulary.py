@@ -64,7 +64,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counts: Counter[str], *, max_words: int) -> Vocabulary:
-        """Take the most frequent words and characters; ties go by code point, so that the order of counting is no matter."""
+        """Take the most frequent words and characters; ties go by code point, not by the order of counting."""
         words: Counter[str] = Counter()
         characters: Counter[str] = Counter()
         for word, count in counts.items():
