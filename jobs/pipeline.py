@@ -30,7 +30,7 @@ from kdner.distill import Distillation
 from kdner.errors import InputError
 from kdner.evaluation import table
 from kdner.finetuning import FineTuning
-from kdner.job import Actors, once, run
+from kdner.job import once, run
 from kdner.labeled import check_labels, read_labeled
 from kdner.options import Corpus, LabeledSet, source_fingerprint
 from kdner.quickstart import write_quickstart
@@ -66,7 +66,6 @@ class Pipeline(LabeledSet, Corpus):
     fine_tuning: FineTuning = field(default_factory=FineTuning)
     student: StudentConfig = field(default_factory=StudentConfig)
     distillation: Distillation = field(default_factory=Distillation)
-    actors: Actors = field(default_factory=Actors)
     workers: Workers = field(default_factory=Workers)
 
 
@@ -88,13 +87,15 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
 
     transferred = str(out / "transfer" / TRANSFER_FILE)
     teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
-    learn, actors = _flags(config, LabeledSet), config.actors
+    learn = _flags(config, LabeledSet)
     tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
-    scoring = PrecomputeLogits(corpus=(transferred,), teacher=teacher, out=logits, actors=actors)
+    scoring = PrecomputeLogits(
+        corpus=(transferred,), teacher=teacher, out=logits, max_error_rate=config.max_error_rate, actors=config.actors
+    )
     shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=logits, out=student)
     evaluating = Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))
-    tagging = TagCorpus(**_flags(config, Corpus), student=student, out=str(out / "entities"), actors=actors)
+    tagging = TagCorpus(**_flags(config, Corpus), student=student, out=str(out / "entities"))
     if not config.corpus:
         tagging = replace(tagging, corpus=(transferred,), text_column="text", id_column="id")
     done = {

@@ -10,12 +10,12 @@ Needs   CPU cores; started again it does only what is missing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kdner.documents import TagDocuments
 from kdner.fingerprint import hash_of_files
-from kdner.job import Actors, once, run
+from kdner.job import once, run
 from kdner.options import Corpus
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
@@ -32,9 +32,6 @@ class TagCorpus(Corpus):
     """Student directory, as distill_student writes it; every node sees it."""
     out: str
     """Run directory for the entities: a folder which every node sees, or a URI such as s3://bucket/run."""
-    max_error_rate: float = 0.05
-    """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
-    actors: Actors = field(default_factory=Actors)
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import ray
@@ -32,18 +31,6 @@ C = TypeVar("C")
 logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(message)s"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Actors:
-    """The processes that share a corpus."""
-
-    count: int | None = None
-    """Actors; by default as many as the cluster's GPUs, or CPUs, hold."""
-    cpus: int = 1
-    """CPU cores, and threads, of one actor."""
-    gpus: float | None = None
-    """GPUs of one actor; by default 1 where the job can use one and the cluster has one, else 0."""
 
 
 def run(config: type[C], job: Callable[[C], object]) -> None:

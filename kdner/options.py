@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kdner.corpus import CorpusPlan, plan
@@ -38,8 +38,20 @@ class LabeledSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Actors:
+    """The processes that share a corpus."""
+
+    count: int | None = None
+    """Actors; by default as many as the cluster's GPUs, or CPUs, hold."""
+    cpus: int = 1
+    """CPU cores, and threads, of one actor."""
+    gpus: float | None = None
+    """GPUs of one actor; by default 1 where the job can use one and the cluster has one, else 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A corpus of documents, and how it is cut into shards."""
+    """A corpus of documents, how it is cut into shards, and who works on them."""
 
     corpus: tuple[str, ...]
     """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
@@ -51,6 +63,9 @@ class Corpus:
     and row."""
     shard_documents: int = 500
     """Documents in one shard: the unit of work, of retry, and of output."""
+    max_error_rate: float = 0.05
+    """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
+    actors: Actors = field(default_factory=Actors)
 
     def plan(self, staging: str) -> CorpusPlan:
         """Plan the shards; datasets from a hub are first written to Parquet in the folder `staging`."""

@@ -75,7 +75,7 @@ def distill(
             "terminal": on_terminal(),
         },
         scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": cpus}),
-        run_config=RunConfig(  # type: ignore[call-arg]  (ray.train gives version 2, its type stubs version 1)
+        run_config=RunConfig(  # type: ignore[call-arg]  # version 2 at run time, version 1 to the checker
             name=folder.name,
             storage_path=str(folder.parent),
             failure_config=FailureConfig(max_failures=workers.max_failures),

@@ -23,7 +23,8 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.errors import InputError
-from kdner.job import Actors, connect, in_cluster, on_terminal, set_up_logging
+from kdner.job import connect, in_cluster, on_terminal, set_up_logging
+from kdner.options import Actors
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
 from kdner.text import count_words

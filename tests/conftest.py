@@ -235,3 +235,15 @@ def make_student(toy, labels):
         return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A real Ray cluster on this machine, shared by all tests that need one."""
+    import ray
+
+    from kdner.job import connect
+
+    connect()
+    yield
+    ray.shutdown()

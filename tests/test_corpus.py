@@ -81,9 +81,7 @@ def test_a_file_that_changed_is_refused(tmp_path, change):
 
 
 def test_draw_documents_reaches_its_budget_and_repeats(tmp_path):
-    source = put_json(
-        tmp_path / "a.jsonl", [{"text": None if i % 10 == 3 else f"word {i}"} for i in range(100)]
-    )
+    source = put_json(tmp_path / "a.jsonl", [{"text": None if i % 10 == 3 else f"word {i}"} for i in range(100)])
     corpus = plan([source], shard_documents=7)
 
     def drawn(words, seed):
@@ -115,6 +113,4 @@ def test_the_real_corpora(data_folder, name, documents, words):
     tables = [table.to_pydict() for table in draw_documents(corpus, 0, 0)]
     assert corpus.documents == sum(len(table["id"]) for table in tables) == documents
     assert len({id_ for table in tables for id_ in table["id"]}) == documents
-    assert sum(len(text.split()) for table in tables for text in table["text"]) / 1e6 == pytest.approx(
-        words, abs=0.05
-    )
+    assert sum(len(text.split()) for table in tables for text in table["text"]) / 1e6 == pytest.approx(words, abs=0.05)

@@ -17,7 +17,7 @@ from kdner.student import Student
 from kdner.tagger import Tagger
 from kdner.transfer import Batch, TransferSet
 
-SMALL = Distillation(epochs=3, batch_words=40, learning_rate=1e-2)
+SMALL = Distillation(epochs=2, min_steps=1, batch_words=40, learning_rate=3e-2)
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 
 
@@ -115,22 +115,21 @@ def test_losses_against_numbers_worked_out_by_hand(make_student):
     ids=["labeled set only", "pseudo-labels only", "distillation only", "both"],
 )
 def test_each_setting_learns(make_student, toy, transfer, head, alpha, with_gold, with_transfer):
-    config = replace(SMALL, alpha=alpha, epochs=12, learning_rate=3e-2)
+    config = replace(SMALL, alpha=alpha)
     sets = {"labeled": toy if with_gold else [], "transfer": transfer if with_transfer else None}
     trainer = train(make_student(head), config, **sets)
     losses = [row["loss"] for row in trainer.state.history]
-    assert len(losses) == 12 and losses[-1] < losses[0] / 2
+    assert len(losses) == SMALL.epochs and losses[-1] < losses[0] / 2
     assert score(Tagger(trainer.student).tags, toy)["micro"].f1 > 0.8
 
 
 def test_gold_sentences_teach_gold_and_not_what_the_teacher_says(make_student, toy, transfer):
     wrong = [replace(sentence, tags=["O"] * len(sentence.tags)) for sentence in toy]
-    config = replace(SMALL, epochs=12, learning_rate=3e-2)
-    assert score(Tagger(train(make_student(), config, labeled=wrong).student).tags, toy)["micro"].f1 < 0.1
-    all_gold = replace(config, gold_share=1.0)
+    assert score(Tagger(train(make_student(), SMALL, labeled=wrong).student).tags, toy)["micro"].f1 < 0.1
+    all_gold = replace(SMALL, gold_share=1.0)
     student = train(make_student(), all_gold, labeled=wrong, transfer=transfer).student
     assert score(Tagger(student).tags, toy)["micro"].f1 < 0.1
-    no_gold = replace(config, gold_share=0.0)
+    no_gold = replace(SMALL, gold_share=0.0)
     student = train(make_student(), no_gold, labeled=wrong, transfer=transfer).student
     assert score(Tagger(student).tags, toy)["micro"].f1 > 0.8
 
@@ -145,14 +144,13 @@ def test_equal_seeds_give_equal_students(make_student, toy, transfer):
 
 
 @heads
-@pytest.mark.parametrize("stop", [1, 2])
-def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head, stop):
+def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head):
     sets = {"labeled": toy, "development": toy[:12], "transfer": transfer}
     undisturbed = train(make_student(head), SMALL, **sets)
     disturbed = Trainer(make_student(head), SMALL, seed=1, **sets)
 
     def break_off(metrics):
-        if metrics["epoch"] == stop:
+        if metrics["epoch"] == 1:
             disturbed.save(tmp_path)
             raise KeyboardInterrupt
 
@@ -161,10 +159,10 @@ def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, 
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     resumed = Trainer(make_student(head, seed=99), SMALL, seed=1, **sets)
     resumed.restore(tmp_path)
-    assert resumed.state.epoch == stop
+    assert resumed.state.epoch == 1
     progress = Progress("distill", "step")
     resumed.train(lambda _: None, progress)
-    assert progress.done == progress.total == (SMALL.epochs - stop) * resumed.steps_per_epoch
+    assert progress.done == progress.total == resumed.steps_per_epoch
     for mine, theirs in (
         (resumed.student.state_dict(), undisturbed.student.state_dict()),
         (resumed.best, undisturbed.best),
@@ -176,24 +174,32 @@ def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, 
 def test_the_best_epoch_is_kept_and_not_the_last(make_student, toy, tmp_path):
     student = make_student()
     student.save(tmp_path)
-    trainer = Trainer(student, replace(SMALL, epochs=8), seed=1, labeled=toy, development=toy[:12])
+    trainer = Trainer(student, replace(SMALL, epochs=3), seed=1, labeled=toy, development=toy[:12])
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
 
-    def spoil_after_the_sixth(metrics):
-        if metrics["epoch"] >= 6:
+    def spoil_after_the_second(metrics):
+        if metrics["epoch"] >= 2:
             with torch.no_grad():
                 student.output.bias[student.labels.index("O")] = 1000
         trainer.save(checkpoint)
 
-    trainer.train(spoil_after_the_sixth, Progress("distill", "step"))
+    trainer.train(spoil_after_the_second, Progress("distill", "step"))
     scores = [row["development_f1"] for row in trainer.state.history]
     assert scores[-1] == 0 < max(scores)
     best, state = Trainer.best_student(checkpoint, tmp_path)
-    assert state.best_epoch == scores.index(max(scores)) + 1 < 8 and state.best_f1 == max(scores)
+    assert state.best_epoch == scores.index(max(scores)) + 1 < 3 and state.best_f1 == max(scores)
     assert state == trainer.state
     assert score(Tagger(best).tags, toy[:12])["micro"].f1 == pytest.approx(max(scores))
     assert score(Tagger(student).tags, toy[:12])["micro"].f1 == 0
+
+
+def test_a_small_set_gets_its_least_number_of_steps(make_student, toy):
+    config = replace(SMALL, epochs=1, min_steps=60)
+    progress = Progress("distill", "step")
+    trainer = Trainer(make_student(), config, seed=1, labeled=toy[:4])
+    trainer.train(lambda _: None, progress)
+    assert progress.done == progress.total == len(trainer.state.history) * trainer.steps_per_epoch >= 60
 
 
 def test_without_a_development_set_the_last_epoch_is_kept(make_student, toy):

@@ -11,9 +11,7 @@ from kdner.fingerprint import differences, fingerprint_of_files, hash_of_files
 def test_fingerprints_of_files(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     path = str(tmp_path / "a")
-    assert fingerprint_of_files([path]) == {
-        path: {"size": 3, "mtime_ns": (tmp_path / "a").stat().st_mtime_ns}
-    }
+    assert fingerprint_of_files([path]) == {path: {"size": 3, "mtime_ns": (tmp_path / "a").stat().st_mtime_ns}}
     assert json.dumps(fingerprint_of_files([path]))
     assert hash_of_files(str(tmp_path), ["a"])["a"].startswith("ba7816bf")
     with pytest.raises(InputError, match=r"no such file"):

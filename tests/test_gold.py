@@ -11,9 +11,7 @@ from kdner.text import split_words
 
 
 def test_words_takes_the_label_at_the_first_character_and_gold_word_tags_goes_back(write):
-    (sentence,) = read_labeled(
-        write("set.conll", "Roe B-CASE\nvs. I-CASE\nWade I-CASE\nO'Neil B-PER\nwon O\n")
-    )
+    (sentence,) = read_labeled(write("set.conll", "Roe B-CASE\nvs. I-CASE\nWade I-CASE\nO'Neil B-PER\nwon O\n"))
     words, tags = sentence.words()
     assert words == ["Roe", "vs", ".", "Wade", "O", "'", "Neil", "won"]
     assert tags == ["B-CASE", "I-CASE", "I-CASE", "I-CASE", "B-PER", "I-PER", "I-PER", "O"]

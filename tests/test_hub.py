@@ -23,9 +23,7 @@ def test_a_saved_dataset_is_staged_once(tmp_path, splits):
 
 
 def test_datasets_that_cannot_be_had(tmp_path):
-    datasets.DatasetDict({"dev": datasets.Dataset.from_dict({"body": ["x"]})}).save_to_disk(
-        str(tmp_path / "saved")
-    )
+    datasets.DatasetDict({"dev": datasets.Dataset.from_dict({"body": ["x"]})}).save_to_disk(str(tmp_path / "saved"))
     source = f"hf:{tmp_path}/saved"
     with pytest.raises(InputError, match=r"no folder is given"):
         plan([source], shard_documents=2)

@@ -151,9 +151,7 @@ def test_some_patterns_never_occur_in_the_labeled_set(files):
 
 
 def test_casing_is_mixed_in_every_part(files, documents):
-    parts = [
-        [" ".join(word for word, _ in s) for s in read_conll(path)] for path in (files.labeled, files.test)
-    ]
+    parts = [[" ".join(word for word, _ in s) for s in read_conll(path)] for path in (files.labeled, files.test)]
     parts.append([" ".join(s.words) for document in documents for s in split(document)])
     for sentences in parts:
         lower = sum(sentence.islower() for sentence in sentences) / len(sentences)
@@ -165,9 +163,7 @@ def test_casing_is_mixed_in_every_part(files, documents):
 def test_documents_are_natural_raw_text(documents):
     lengths = collections.Counter(len(split(document)) for document in documents)
     assert all(lengths[n] > 300 for n in range(1, 6))
-    assert sum(lengths[n] for n in range(1, 7)) > 0.99 * len(
-        documents
-    )  # an abbreviation in capitals may split
+    assert sum(lengths[n] for n in range(1, 7)) > 0.99 * len(documents)  # an abbreviation in capitals may split
     assert sum("\n" in document for document in documents) > 400
     for document in documents:
         assert not regex.search(r" [,.;:?!%)]| 's|\( |  | \n|\n |\{|\}|\|", document), document

@@ -28,15 +28,11 @@ TEXTS = [
 def test_every_format_gives_every_document(tmp_path, name, shard_documents):
     ids = [f"doc{i}" for i in range(len(TEXTS))]
     if "parquet" in name:
-        source = put_parquet(
-            tmp_path / name, {"other": [[1]] * 7, "text": TEXTS, "id": ids}, row_group_size=2
-        )
+        source = put_parquet(tmp_path / name, {"other": [[1]] * 7, "text": TEXTS, "id": ids}, row_group_size=2)
     elif "t" in name.lower().removesuffix(".gz")[-2:]:
         source, ids = put_lines(tmp_path / name, TEXTS), [f"{name}:{i}" for i in range(len(TEXTS))]
     else:
-        source = put_json(
-            tmp_path / name, [{"id": i, "text": t, "n": None} for i, t in zip(ids, TEXTS, strict=True)]
-        )
+        source = put_json(tmp_path / name, [{"id": i, "text": t, "n": None} for i, t in zip(ids, TEXTS, strict=True)])
     corpus = plan([source], shard_documents=shard_documents)
     assert corpus.documents == len(TEXTS)
     assert rows(corpus) == list(zip(ids, TEXTS, strict=True))
@@ -54,10 +50,7 @@ def test_parquet_reads_the_row_groups_of_the_slice_only(tmp_path):
         file.write(b"\xff" * 200)
     os.utime(source, ns=(corpus.files[0].mtime_ns,) * 2)
     for shard in corpus.shards[:2] + corpus.shards[3:]:
-        assert (
-            read_shard(corpus, shard)["text"].to_pylist()
-            == texts[shard.index * 100 : shard.index * 100 + 100]
-        )
+        assert read_shard(corpus, shard)["text"].to_pylist() == texts[shard.index * 100 : shard.index * 100 + 100]
     with pytest.raises(InputError, match=r"a.parquet: cannot be read"):
         read_shard(corpus, corpus.shards[2])
 
@@ -68,9 +61,7 @@ def test_parquet_reads_the_row_groups_of_the_slice_only(tmp_path):
     ids=str,
 )
 def test_parquet_text_of_every_string_type(tmp_path, kind):
-    source = put_parquet(
-        tmp_path / "a.parquet", {"text": pa.array(["a", None, "b"]).cast(kind), "id": [7, 8, -9]}
-    )
+    source = put_parquet(tmp_path / "a.parquet", {"text": pa.array(["a", None, "b"]).cast(kind), "id": [7, 8, -9]})
     assert rows(plan([source], shard_documents=2)) == [("7", "a"), ("8", None), ("-9", "b")]
 
 
@@ -86,17 +77,11 @@ def test_columns_by_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.jsonl"])
 def test_missing_columns_are_named_with_the_remedy(tmp_path, name):
-    make = (
-        put_parquet if name == "a.parquet" else lambda path, columns: put_json(path, [{"body": "x", "id": 1}])
-    )
+    make = put_parquet if name == "a.parquet" else lambda path, columns: put_json(path, [{"body": "x", "id": 1}])
     source = make(tmp_path / name, {"body": ["x"], "id": [1]})
-    with pytest.raises(
-        InputError, match=rf"{name}: no column 'text', only body, id; name one with --text-column"
-    ):
+    with pytest.raises(InputError, match=rf"{name}: no column 'text', only body, id; name one with --text-column"):
         plan([source], shard_documents=1)
-    with pytest.raises(
-        InputError, match=rf"{name}: no column 'key', only body, id; name one with --id-column"
-    ):
+    with pytest.raises(InputError, match=rf"{name}: no column 'key', only body, id; name one with --id-column"):
         plan([source], text_column="body", id_column="key", shard_documents=1)
 
 

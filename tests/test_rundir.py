@@ -158,9 +158,7 @@ def test_equal_tables_give_equal_bytes(tmp_path):
     run = opened(tmp_path)
     whole = corpus(*(f"{i:05d}" for i in range(1000)))
     chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1, 600), whole.slice(601)])
-    plain = chunked.replace_schema_metadata({"a": "b"}).cast(
-        pa.schema([("id", pa.string()), ("text", pa.string())])
-    )
+    plain = chunked.replace_schema_metadata({"a": "b"}).cast(pa.schema([("id", pa.string()), ("text", pa.string())]))
     for name, table in [("a", whole), ("b", chunked), ("c", plain)]:
         run.write_table(name, table, CORPUS)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
@@ -207,9 +205,7 @@ def test_finish_refuses_missing_files_and_writes_success_last(tmp_path):
     assert not run.finished and not run.has("summary.json")
     run.write_table(FILES[1], corpus("b"), CORPUS)
     run.finish({"documents": 2})
-    written = [
-        (tmp_path / name).stat().st_mtime_ns for name in ("manifest.json", *FILES, "summary.json", "_SUCCESS")
-    ]
+    written = [(tmp_path / name).stat().st_mtime_ns for name in ("manifest.json", *FILES, "summary.json", "_SUCCESS")]
     assert written == sorted(written)
 
 

@@ -69,11 +69,7 @@ def test_nothing_found(tmp_path, missing):
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.txt.gz", "a.jsonl.gz"])
 def test_files_that_are_cut_off_are_named(tmp_path, name):
-    make = (
-        put_parquet
-        if "parquet" in name
-        else lambda path, _: put_json(path, [{"text": str(i)} for i in range(999)])
-    )
+    make = put_parquet if "parquet" in name else lambda path, _: put_json(path, [{"text": str(i)} for i in range(999)])
     source = make(tmp_path / name, {"text": [str(i) for i in range(999)]})
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-60])
     with pytest.raises(InputError, match=rf"{name}: cannot be read"):

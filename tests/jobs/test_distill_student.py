@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.distill_student import DistillStudent, distill_student
+from kdner.distill import Distillation
+from kdner.raytrain import Workers
+from kdner.student import Student, StudentConfig
+
+pytestmark = pytest.mark.ray
+
+SMALL = StudentConfig(head="crf", word_dim=16, character_dim=8, character_filters=8, hidden=16)
+SHORT = Distillation(epochs=4, min_steps=1, batch_words=100)
+
+
+def small(train_file, out, **options) -> DistillStudent:
+    return DistillStudent(
+        labeled=train_file, vectors="random", student=SMALL, distillation=SHORT, out=str(out), **options
+    )
+
+
+def test_two_workers_train_one_student(cluster, train_file, tmp_path):
+    summary = distill_student(small(train_file, tmp_path / "student", workers=Workers(count=2, cpus=1)))
+    losses = [epoch["loss"] for epoch in summary["history"]]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    assert summary["labeled_sentences"] + summary["development_sentences"] == 48
+    student = Student.load(tmp_path / "student")
+    assert student.crf is not None and student.parameters_count == summary["parameters"]
+
+
+def test_a_driver_killed_midway_goes_on_after_the_last_epoch(cluster, train_file, tmp_path):
+    undisturbed = distill_student(small(train_file, tmp_path / "undisturbed"))
+    script = (
+        "import sys; from jobs.distill_student import distill_student; "
+        "from tests.jobs.test_distill_student import small; distill_student(small(*sys.argv[1:]))"
+    )
+    out = tmp_path / "killed"
+    alone = {**os.environ, "RAY_ADDRESS": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", script, train_file, str(out)],
+        env=alone,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob(".checkpoints/checkpoint_*/state.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    assert not (out / "_SUCCESS").exists()
+
+    summary = distill_student(small(train_file, out))
+    assert summary["history"] == undisturbed["history"]
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "undisturbed" / "model.safetensors").read_bytes()

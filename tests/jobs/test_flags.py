@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+from jobs.distill_student import DistillStudent, distill_student
+from jobs.evaluate import Evaluate, evaluate
+from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from jobs.pipeline import Pipeline, pipeline
+from jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from jobs.tag_corpus import TagCorpus, tag_corpus
+
+JOBS = [
+    (FinetuneTeacher, finetune_teacher),
+    (PrecomputeLogits, precompute_logits),
+    (DistillStudent, distill_student),
+    (TagCorpus, tag_corpus),
+    (Evaluate, evaluate),
+    (Pipeline, pipeline),
+]
+
+
+@pytest.mark.parametrize(("config", "job"), JOBS, ids=lambda x: getattr(x, "__name__", ""))
+def test_help_explains_every_option(config, job, run_job, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_job(config, job, "--help")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for field in fields(config):
+        flag = field.name.replace("_", "-")
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if is_dataclass(default):
+            for inner in fields(default):
+                assert f"--{flag}.{inner.name.replace('_', '-')}" in text
+        else:
+            assert f"--{flag}" in text
+
+
+def test_wrong_flags_end_with_code_2(refused):
+    assert "--learning" in refused(FinetuneTeacher, finetune_teacher, "--learning", "1")
+    assert "--fine-tuning.epochs" in refused(
+        FinetuneTeacher, finetune_teacher, "--labeled", "x", "--out", "y", "--fine-tuning.epochs", "many"
+    )
+
+
+def test_a_missing_file_is_named(refused, tmp_path):
+    gone = tmp_path / "gone.conll"
+    message = refused(FinetuneTeacher, finetune_teacher, "--labeled", gone, "--out", tmp_path / "teacher")
+    assert str(gone) in message
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_a_row_with_too_few_columns_is_named(refused, tmp_path, write):
+    source = write("bad.conll", "EU\tB-ORG\nrejects\n")
+    message = refused(FinetuneTeacher, finetune_teacher, "--labeled", source, "--out", tmp_path / "teacher")
+    assert f"{source}:2" in message
+
+
+def test_more_sentences_than_there_are(refused, tmp_path, train_file, toy):
+    message = refused(
+        FinetuneTeacher, finetune_teacher, "--labeled", train_file, "--labeled-size", 1000, "--out", tmp_path / "t"
+    )
+    assert "1,000" in message and str(len(toy)) in message
+
+
+def test_directories_that_are_no_models(refused, tmp_path, train_file, corpus_file):
+    out = tmp_path / "out"
+    flags = ("--corpus", corpus_file, "--out", out)
+    assert "not a teacher" in refused(PrecomputeLogits, precompute_logits, *flags, "--teacher", tmp_path)
+    assert "not a student" in refused(TagCorpus, tag_corpus, *flags, "--student", tmp_path)
+    assert "not a model directory" in refused(
+        Evaluate, evaluate, "--test", train_file, "--models", tmp_path, "--out", out
+    )
+
+
+def test_a_missing_column_is_named_with_those_there_are(refused, tmp_path, corpus_file, teacher_folder):
+    flags = ("--corpus", corpus_file, "--teacher", teacher_folder, "--out", tmp_path / "logits")
+    message = refused(PrecomputeLogits, precompute_logits, *flags, "--id-column", "uid")
+    assert corpus_file in message and "uid" in message and "id, text" in message
+
+
+def test_a_test_label_that_training_never_saw(refused, tmp_path, train_file, write):
+    source = write("test.conll", "Ajax\tB-CLUB\nwon\tO\n")
+    message = refused(Pipeline, pipeline, "--labeled", train_file, "--test", source, "--out", tmp_path / "out")
+    assert "CLUB" in message and "test.conll:1" in message
+
+
+def test_logits_that_are_unfinished_or_none(refused, tmp_path, train_file):
+    (tmp_path / "logits").mkdir()
+    flags = ("--labeled", train_file, "--vectors", "random", "--out", tmp_path / "student")
+    message = refused(DistillStudent, distill_student, *flags, "--logits", tmp_path / "logits")
+    assert "not a kdner run directory" in message
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--distillation.alpha", 2),
+        ("--distillation.temperature", 0),
+        ("--student.dropout", 1),
+        ("--student.max-parameters", 10),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_settings_out_of_range(refused, tmp_path, train_file, flags):
+    message = refused(
+        DistillStudent, distill_student, "--labeled", train_file, "--vectors", "random", "--out", tmp_path / "s", *flags
+    )
+    assert flags[0] in message and str(flags[1]) in message

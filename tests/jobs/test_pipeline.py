@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.pipeline import Pipeline, main, pipeline
+from jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.distill import Distillation
+from kdner.errors import InputError
+from kdner.finetuning import FineTuning
+from kdner.labeled import read_labeled
+from kdner.rundir import RunDirectory
+from kdner.schema import ENTITIES, LOGITS
+from kdner.student import StudentConfig
+from kdner.tagger import Tagger
+from kdner.text import count_words
+
+pytestmark = pytest.mark.ray
+
+MODELS = ("teacher", "student", "baseline")
+MEASURED = ("f1", "precision", "recall", "parameters", "seconds_per_document", "peak_memory_mb")
+SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory, cluster, bert_base, train_file, test_file, corpus_file) -> Pipeline:
+    return Pipeline(
+        labeled=train_file,
+        labeled_size=32,
+        test=test_file,
+        corpus=(corpus_file,),
+        shard_documents=20,
+        max_error_rate=0.1,
+        teacher=bert_base,
+        out=str(tmp_path_factory.mktemp("pipeline") / "out"),
+        fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
+        student=SMALL,
+        distillation=Distillation(epochs=2, min_steps=150, batch_words=100, learning_rate=1e-2),
+    )
+
+
+@pytest.fixture(scope="module")
+def summary(config):
+    return pipeline(config)
+
+
+@pytest.fixture(scope="module")
+def out(config, summary) -> Path:
+    return Path(config.out)
+
+
+def test_the_summary_says_what_a_user_asks(summary, out):
+    for model in MODELS:
+        assert all(summary[model][key] > 0 for key in MEASURED)
+    assert summary["student"]["f1"] > 0.8
+    assert summary["compression"] == round(summary["teacher"]["parameters"] / summary["student"]["parameters"], 1)
+    assert {key: summary["tagged"][key] for key in ("documents", "errors")} == {"documents": 61, "errors": 2}
+    assert summary["tagged"]["entities"] > 61 and summary["tagged"]["words_per_second"] > 0
+    assert all(seconds > 0 for seconds in summary["stages"].values()) and len(summary["stages"]) == 7
+    assert json.loads((out / "summary.json").read_text()) == summary
+
+
+def test_every_document_is_tagged_and_every_offset_right(out, corpus_file, summary):
+    source = pq.read_table(corpus_file).to_pylist()
+    rows = [
+        row
+        for table in RunDirectory.finished_at(str(out / "entities")).tables(schema=ENTITIES)
+        for row in table.to_pylist()
+    ]
+    assert [row["id"] for row in rows] == [document["id"] for document in source]
+    for row, document in zip(rows, source, strict=True):
+        if not (document["text"] or "").strip():
+            assert row["error"] and row["entities"] is None
+            continue
+        assert row["error"] is None and row["words"] == count_words(document["text"])
+        for entity in row["entities"]:
+            assert document["text"][entity["start"] : entity["end"]] == entity["text"]
+            assert entity["label"] in ("PER", "LOC") and 0 < entity["score"] <= 1
+    assert sum(row["words"] for row in rows) == summary["tagged"]["words"]
+
+
+def test_the_student_in_python_finds_what_the_job_found(out, corpus_file):
+    (first, *_), (text, *_) = (
+        pq.read_table(out / "entities" / "part-00000.parquet")["entities"].to_pylist(),
+        pq.read_table(corpus_file)["text"].to_pylist(),
+    )
+    (found,) = Tagger.load(out / "student").tag([text])
+    assert [(e.start, e.end, e.label, e.text) for e in found] == [
+        (e["start"], e["end"], e["label"], e["text"]) for e in first
+    ]
+
+
+def test_the_rest_of_the_labeled_set_joins_the_transfer_set_without_labels(out, train_file):
+    ids = pq.read_table(out / "transfer" / "transfer.parquet")["id"].to_pylist()
+    rest = {sentence.id for sentence in read_labeled(train_file)} & set(ids)
+    assert len(rest) == 48 - 32 and len(ids) == 48 - 32 + 61
+
+
+def test_logits_have_one_row_of_labels_for_each_word(out):
+    run = RunDirectory.finished_at(str(out / "logits"))
+    labels = run.manifest()["labels"]
+    for table in run.tables(schema=LOGITS):
+        for row in table.to_pylist():
+            if row["error"] is None:
+                assert len(row["logits"]) == len(row["words"]) * len(labels)
+                assert sum(row["sentence_words"]) == len(row["words"])
+
+
+def test_the_student_directory_is_whole(out, summary):
+    assert {"config.json", "model.safetensors", "vocabulary.json", "README.md"} <= {
+        p.name for p in (out / "student").iterdir()
+    }
+    assert not list((out / "student").glob(".*"))
+    assert Tagger.load(out / "student").parameters == summary["student"]["parameters"]
+    assert "LOC, PER" in (out / "student" / "README.md").read_text()
+
+
+def test_started_again_it_does_nothing_and_prints_the_same(config, summary, out, capsys):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    main(config)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+    printed = capsys.readouterr().out
+    for expected in (*MODELS, "F1", "times smaller", "61 documents", str(out / "entities")):
+        assert expected in printed
+
+
+def test_a_directory_of_other_settings_is_refused(config, summary):
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match="labeled_size"):
+        pipeline(replace(config, labeled_size=31))
+
+
+def test_lost_shards_are_made_again_byte_for_byte(config, out, tmp_path, cluster, corpus_file):
+    again = tmp_path / "entities"
+    shutil.copytree(out / "entities", again)
+    lost = again / "part-00001.parquet"
+    content, kept = lost.read_bytes(), (again / "part-00002.parquet").stat().st_mtime_ns
+    lost.unlink()
+    (again / "_SUCCESS").unlink()
+    with pytest.raises(InputError, match="unfinished"):
+        RunDirectory.finished_at(str(again))
+    tag_corpus(
+        TagCorpus(
+            corpus=(corpus_file,), student=str(out / "student"), out=str(again), shard_documents=20, max_error_rate=0.1
+        )
+    )
+    assert lost.read_bytes() == content
+    assert (again / "part-00002.parquet").stat().st_mtime_ns == kept
+
+
+def test_too_many_errors_fail_the_job_but_keep_the_files(out, tmp_path, cluster, corpus_file):
+    config = TagCorpus(
+        corpus=(corpus_file,),
+        student=str(out / "student"),
+        out=str(tmp_path / "e"),
+        shard_documents=40,
+        max_error_rate=0.01,
+    )
+    with pytest.raises(InputError, match="--max-error-rate"):
+        tag_corpus(config)
+    assert not (tmp_path / "e" / "_SUCCESS").exists()
+    from dataclasses import replace
+
+    assert tag_corpus(replace(config, max_error_rate=0.5))["errors"] == 2
