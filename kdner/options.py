@@ -9,6 +9,7 @@ from kdner.corpus import CorpusPlan, plan
 from kdner.errors import InputError
 from kdner.fingerprint import fingerprint_of_files
 from kdner.labeled import LabeledSentence, draw, labels_of, read_labeled
+from kdner.storage import join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +68,14 @@ class Corpus:
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)
 
-    def plan(self, staging: str) -> CorpusPlan:
-        """Plan the shards; datasets from a hub are first written to Parquet in the folder `staging`."""
+    def plan(self, out: str) -> CorpusPlan:
+        """Plan the shards; datasets from a hub are first written to Parquet in a hidden folder of the run directory."""
         return plan(
             self.corpus,
             text_column=self.text_column,
             id_column=self.id_column,
             shard_documents=self.shard_documents,
-            staging=staging,
+            staging=join(out, ".corpus"),
         )
 
 
