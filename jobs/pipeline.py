@@ -41,6 +41,8 @@ from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
 
 QUICKSTART = "quickstart"
 TRANSFER_FILE = "transfer.parquet"
+TRANSFER_SHARD_DOCUMENTS = 200
+"""Small, so that a few actors end at about the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +91,9 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
     teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
     learn = _flags(config, LabeledSet)
     tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
+    shared = {name: getattr(config, name) for name in ("max_error_rate", "actors")}
     scoring = PrecomputeLogits(
-        corpus=(transferred,), teacher=teacher, out=logits, max_error_rate=config.max_error_rate, actors=config.actors
+        **shared, corpus=(transferred,), shard_documents=TRANSFER_SHARD_DOCUMENTS, teacher=teacher, out=logits
     )
     shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=logits, out=student)

@@ -23,7 +23,7 @@ class FineTuning:
 
     epochs: int = 10
     """Passes over the labeled set; raised where that is fewer than `min_steps` steps."""
-    min_steps: int = 300
+    min_steps: int = 200
     """Optimizer steps to take at least, so that a very small labeled set is not left half learned."""
     batch_sentences: int = 16
     """Sentences in one optimizer step."""

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.pipeline import Pipeline, pipeline
+from kdner.distill import Distillation
+from kdner.finetuning import FineTuning
+from kdner.rundir import RunDirectory
+
+pytestmark = [pytest.mark.ray, pytest.mark.data]
+
+
+def first_sentences(source: Path, count: int) -> str:
+    return "\n\n".join(source.read_text("utf-8").split("\n\n")[:count]) + "\n"
+
+
+def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, write):
+    corpus = tmp_path / "news.parquet"
+    news = pq.read_table(data_folder / "unlabeled" / "reuters_c50.parquet").slice(0, 40)
+    pq.write_table(news, corpus)
+    config = Pipeline(
+        labeled=write("train.conll", first_sentences(data_folder / "conll2003" / "eng.train", 900)),
+        labeled_size=300,
+        test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
+        corpus=(str(corpus),),
+        transfer_words=10_000,
+        out=str(tmp_path / "out"),
+        fine_tuning=FineTuning(epochs=3, min_steps=1),
+        distillation=Distillation(epochs=2, min_steps=200, batch_words=600),
+    )
+    summary = pipeline(config)
+    assert summary["teacher"]["f1"] > 0.5
+    assert summary["student"]["f1"] > summary["baseline"]["f1"]
+    assert summary["student"]["parameters"] <= 3_000_000
+    texts = dict(zip(news["id"].to_pylist(), news["text"].to_pylist(), strict=True))
+    rows = [row for table in RunDirectory.finished_at(f"{config.out}/entities").tables() for row in table.to_pylist()]
+    assert [row["id"] for row in rows] == list(texts) and not any(row["error"] for row in rows)
+    found = [(texts[row["id"]], entity) for row in rows for entity in row["entities"]]
+    assert len(found) > 500
+    assert all(text[entity["start"] : entity["end"]] == entity["text"] for text, entity in found)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from ray.exceptions import RayTaskError
+
+from kdner.corpus import plan
+from kdner.errors import InputError
+from kdner.job import input_error
+from kdner.options import Actors
+from kdner.rundir import RunDirectory
+from kdner.schema import ENTITIES
+from kdner.shardmap import check_errors, shard_map
+
+pytestmark = pytest.mark.ray
+
+
+class Echo:
+    """An actor that finds nothing; `drop` loses a document, `fail` raises on one."""
+
+    def __init__(self, drop: str = "", fail: str = "") -> None:
+        self.drop, self.fail = drop, fail
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        rows = documents.to_pylist()
+        if any(row["text"] == self.fail for row in rows):
+            raise InputError(f"cannot read {self.fail}")
+        return pa.Table.from_pylist(
+            [
+                {"id": row["id"], "entities": [], "words": 1, "error": None if row["text"] else "no text"}
+                for row in rows
+                if row["text"] != self.drop
+            ],
+            schema=ENTITIES,
+        )
+
+
+@pytest.fixture
+def corpus(write):
+    return plan([write("corpus.txt", "".join(f"word{i} of\n" for i in range(9)) + "\n")], shard_documents=3)
+
+
+@pytest.fixture
+def directory(corpus, tmp_path):
+    return RunDirectory.open(
+        str(tmp_path / "out"), corpus.fingerprint(), {"files": [shard.name for shard in corpus.shards]}
+    )
+
+
+def run(corpus, directory, **arguments):
+    actors = Actors(count=2)
+    return shard_map("echo", corpus, directory, Echo, arguments, ENTITIES, actors=actors, use_gpu=False)
+
+
+def test_one_file_for_each_shard_and_counts_that_add_up(cluster, corpus, directory):
+    counts = run(corpus, directory)
+    assert {key: counts[key] for key in ("documents", "words", "errors", "entities")} == {
+        "documents": 10,
+        "words": 18,
+        "errors": 1,
+        "entities": 0,
+    }
+    ids = [row for table in directory.tables(["id"]) for row in table["id"].to_pylist()]
+    assert ids == [f"corpus.txt:{row}" for row in range(10)]
+    check_errors(counts, 0.1)
+    with pytest.raises(InputError, match="1 of 10 documents"):
+        check_errors(counts, 0.05)
+
+
+def test_only_missing_shards_are_run_again(cluster, corpus, directory):
+    run(corpus, directory)
+    kept = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
+    (directory.local_path / "part-00002.parquet").unlink()
+    assert run(corpus, directory)["documents"] == 10
+    now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
+    assert [name for name in kept if kept[name] != now[name]] == ["part-00002.parquet"]
+    assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
+
+
+def test_a_lost_document_stops_the_job(cluster, corpus, directory):
+    with pytest.raises(RayTaskError, match="not the ids that went in"):
+        run(corpus, directory, drop="word4 of")
+    assert not directory.has("part-00001.parquet")
+
+
+def test_an_actors_complaint_reaches_the_user(cluster, corpus, directory):
+    with pytest.raises(RayTaskError) as failed:
+        run(corpus, directory, fail="word7 of")
+    assert str(input_error(failed.value)) == "cannot read word7 of"
+
+
+def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory):
+    with open(corpus.files[0].path, "a", encoding="utf-8") as file:
+        file.write("one more\n")
+    with pytest.raises(RayTaskError) as failed:
+        run(corpus, directory)
+    assert "changed since the job began" in str(input_error(failed.value))
