@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from kdner.evaluation import evaluate as evaluate_model
-from kdner.evaluation import load_model, table
+from kdner.evaluation import load_model
 from kdner.fingerprint import hash_of_files
 from kdner.job import in_fresh_process, once, run
 from kdner.labeled import check_labels, read_labeled
 from kdner.options import source_fingerprint
+from kdner.report import model_table
 from kdner.rundir import RunDirectory
 
 
@@ -58,7 +59,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
 def main(config: Evaluate) -> None:
     """Do the job and print the table."""
     found = evaluate(config)["models"]
-    print(table({Path(folder).name: row for folder, row in found.items()}))
+    print(model_table({Path(folder).name: row for folder, row in found.items()}))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from kdner.job import on_one_node, on_terminal, once, run, worker_progress
 from kdner.labeled import LabeledSentence
 from kdner.options import LabeledSet
 from kdner.rundir import RunDirectory
-from kdner.teacher import encoder_fingerprint
+from kdner.teacher import check_encoder, encoder_fingerprint
 from kdner.text import SPLITTER_VERSION
 
 
@@ -35,6 +35,7 @@ class FinetuneTeacher(LabeledSet):
 
 def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
+    check_encoder(config.teacher)
     labeled, _, labels = config.read()
     fingerprint = {
         "job": "finetune_teacher",

@@ -18,26 +18,26 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from jobs.distill_student import DistillStudent, distill_student
 from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.corpus import draw_documents
+from kdner.corpus import CorpusPlan
 from kdner.distill import Distillation
 from kdner.errors import InputError
-from kdner.evaluation import table
 from kdner.finetuning import FineTuning
 from kdner.job import once, run
-from kdner.labeled import check_labels, read_labeled
-from kdner.options import Corpus, LabeledSet, source_fingerprint
+from kdner.labeled import LabeledSentence, check_labels, read_labeled
+from kdner.options import Corpus, LabeledSet
 from kdner.quickstart import write_quickstart
 from kdner.raytrain import Workers
+from kdner.report import pipeline_report
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS
 from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
+from kdner.teacher import check_encoder
+from kdner.transfer_corpus import transfer_corpus
 
 QUICKSTART = "quickstart"
 TRANSFER_FILE = "transfer.parquet"
@@ -52,7 +52,7 @@ class Pipeline(LabeledSet, Corpus):
     labeled: str = QUICKSTART
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
     hf:NAME[:SPLIT]; quickstart is the embedded example, with its own test set and corpus."""
-    test: str | None = None
+    test: str = ""
     """Labeled set for the final scores, in the same formats."""
     corpus: tuple[str, ...] = ()
     """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
@@ -74,19 +74,22 @@ class Pipeline(LabeledSet, Corpus):
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
     settings = {key: value for key, value in asdict(config).items() if key not in ("out", "actors", "workers")}
-    return once(config.out, {"job": "pipeline", **settings}, lambda directory: _steps(config, directory))
-
-
-def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
-    out = directory.local_path
     if config.labeled == QUICKSTART:
-        files = write_quickstart(out / "data")
+        files = write_quickstart(Path(config.out) / ".quickstart")
         config = replace(config, labeled=str(files.labeled), test=str(files.test), corpus=(str(files.corpus),))
-    if config.test is None:
+    if not config.test:
         raise InputError("--test: a labeled set for the final scores is needed")
-    _, _, labels = config.read()
+    check_encoder(config.teacher)
+    _, rest, labels = config.read()
     check_labels(read_labeled(config.test), labels, config.test)
+    if not rest and not config.corpus:
+        raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
+    plan = config.plan(config.out) if config.corpus else None
+    fingerprint = {"job": "pipeline", **settings}
+    return once(config.out, fingerprint, lambda directory: _steps(config, rest, plan, directory.local_path))
 
+
+def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, out: Path) -> dict[str, Any]:
     transferred = str(out / "transfer" / TRANSFER_FILE)
     teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
     learn = _flags(config, LabeledSet)
@@ -102,7 +105,7 @@ def _steps(config: Pipeline, directory: RunDirectory) -> dict[str, Any]:
     if not config.corpus:
         tagging = replace(tagging, corpus=(transferred,), text_column="text", id_column="id")
     done = {
-        "draw_transfer_corpus": _draw_transfer_corpus(config, out / "transfer"),
+        "draw_transfer_corpus": _draw_transfer_corpus(config, rest, plan, out / "transfer"),
         "finetune_teacher": finetune_teacher(tuning),
         "precompute_logits": precompute_logits(scoring),
         "distill_student": distill_student(distilling),
@@ -127,50 +130,26 @@ def _flags(config: Pipeline, shared: type) -> dict[str, Any]:
     return {flag.name: getattr(config, flag.name) for flag in fields(shared)}
 
 
-def _draw_transfer_corpus(config: Pipeline, folder: Path) -> dict[str, Any]:
-    """Write the transfer set's documents: the labeled set's rest, and documents drawn from the corpus."""
-    _, rest, _ = config.read()
-    if not rest and not config.corpus:
-        raise InputError(
-            "--corpus: nothing to distill from; give a corpus, or a --labeled-size that leaves sentences over"
-        )
-    plan = config.plan(str(folder)) if config.corpus else None
+def _draw_transfer_corpus(
+    config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, folder: Path
+) -> dict[str, Any]:
     fingerprint = {
-        "labeled": {
-            **source_fingerprint(config.labeled),
-            "labeled_size": config.labeled_size,
-            "seed": config.seed,
-        },
+        "labeled": config.labeled_fingerprint(),
         "corpus": plan.fingerprint() if plan else None,
         "transfer_words": config.transfer_words,
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        ids, texts = [sentence.id for sentence in rest], [sentence.text for sentence in rest]
-        tables = [pa.Table.from_arrays([pa.array(ids, pa.string()), pa.array(texts, pa.string())], schema=CORPUS)]
-        if plan:
-            tables += draw_documents(plan, config.transfer_words, config.seed)
-        directory.write_table(TRANSFER_FILE, drawn := pa.concat_tables(tables), CORPUS)
+        drawn = transfer_corpus(rest, plan, words=config.transfer_words, seed=config.seed)
+        directory.write_table(TRANSFER_FILE, drawn, CORPUS)
         return {"documents": drawn.num_rows, "labeled_sentences_without_labels": len(rest)}
 
     return once(str(folder), fingerprint, work, files=[TRANSFER_FILE])
 
 
 def main(config: Pipeline) -> None:
-    """Do the job and print its summary."""
-    summary = pipeline(config)
-    tagged = summary["tagged"]
-    print(table({name: summary[name] for name in ("teacher", "student", "baseline")}))
-    print(
-        f"\nThe student is {summary['compression']} times smaller than its teacher, "
-        f"{summary['compression_of_bert_base']} times smaller than BERT-base."
-        f"\nTagged {tagged['documents']:,} documents, {tagged['words']:,} words: {tagged['entities']:,} entities, "
-        f"{tagged['errors']:,} errors, {tagged['words_per_second']:,} words/s."
-    )
-    print("\n".join(f"{stage:<21}{seconds:>8.1f} s" for stage, seconds in summary["stages"].items()))
-    out = Path(config.out)
-    for name in ("teacher", "logits", "student", "baseline", "evaluation", "entities", "summary.json"):
-        print(f"{name:<21}{out / name}")
+    """Do the job and print its report."""
+    print(pipeline_report(pipeline(config), Path(config.out)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from kdner.tagger import Tagger
 from kdner.teacher import Teacher
 
 WARM_UP_SENTENCES = 32
-COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")
 
 
 def load_model(folder: str | Path) -> Teacher | Tagger:
@@ -71,15 +70,3 @@ def peak_memory_mb() -> float:
     """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def table(evaluations: dict[str, dict[str, Any]]) -> str:
-    """Lay evaluations out as text, one model a row."""
-    width = max(len(name) for name in evaluations)
-    lines = [" " * width + "".join(f"{column:>12}" for column in COLUMNS)]
-    for name, row in evaluations.items():
-        lines.append(
-            f"{name:<{width}}{row['f1']:>12.4f}{row['precision']:>12.4f}{row['recall']:>12.4f}{row['parameters']:>12,}"
-            f"{row['seconds_per_document']:>12.5f}{row['peak_memory_mb']:>12,}"
-        )
-    return "\n".join(lines)

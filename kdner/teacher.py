@@ -105,7 +105,7 @@ class Teacher:
         """
         cls.labels_of(folder)
         device = device or best_device()
-        model = _from_pretrained(AutoModelForTokenClassification, str(folder))
+        model = _model(str(folder))
         model.to(device, dtype or best_dtype(device)).eval()
         return cls(model, _tokenizer(str(folder)), device=device)
 
@@ -144,7 +144,7 @@ class Teacher:
         }
         # An encoder that was fine-tuned on other labels comes with a head of another size.
         options = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
-        model = _from_pretrained(AutoModelForTokenClassification, path, **options)
+        model = _model(path, **options)
         device = best_device()
         return cls(model.float().to(device), _tokenizer(path), device=device)
 
@@ -235,26 +235,22 @@ def encoder_fingerprint(base: str) -> dict[str, str]:
     return hash_of_files(str(folder), names)
 
 
-def _from_pretrained(auto: Any, path: str, **options: Any) -> Any:
-    with _quiet_transformers():
-        try:
-            return auto.from_pretrained(path, use_safetensors=True, trust_remote_code=False, **options)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(
-                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory "
-                "with config.json and model.safetensors, or the name of one on a hub that this machine reaches."
-            ) from error
+def check_encoder(base: str) -> None:
+    """Check that an encoder can be found, without its weights.
+
+    Raises:
+        InputError: it cannot.
+    """
+    _load(AutoConfig, encoder_path(base))
+
+
+def _model(path: str, **options: Any) -> Any:
+    return _load(AutoModelForTokenClassification, path, use_safetensors=True, **options)
 
 
 def _tokenizer(path: str) -> Any:
-    options = {} if _model_type(path) == "bert" else {"add_prefix_space": True}
-    with _quiet_transformers():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False, **options)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"--teacher {path}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}"
-            ) from error
+    options = {} if _load(AutoConfig, path).model_type == "bert" else {"add_prefix_space": True}
+    tokenizer = _load(AutoTokenizer, path, use_fast=True, **options)
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where the files are missing
         raise InputError(
             f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it."
@@ -262,15 +258,15 @@ def _tokenizer(path: str) -> Any:
     return tokenizer
 
 
-def _model_type(path: str) -> str:
-    config = Path(path) / "config.json"
-    if config.is_file():
-        return str(json.loads(config.read_text("utf-8")).get("model_type", ""))
-    return str(_from_pretrained_config(path).model_type)
-
-
-def _from_pretrained_config(path: str) -> Any:
-    return AutoConfig.from_pretrained(path, trust_remote_code=False)
+def _load(auto: Any, path: str, **options: Any) -> Any:
+    with _quiet_transformers():
+        try:
+            return auto.from_pretrained(path, trust_remote_code=False, **options)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise InputError(
+                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory "
+                "with config.json and model.safetensors, or the name of one on a hub that this machine reaches."
+            ) from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kdner.errors import InputError
-from kdner.evaluation import evaluate, load_model, peak_memory_mb, table
+from kdner.evaluation import evaluate, load_model, peak_memory_mb
 from kdner.gold import LabeledSentence
 from kdner.scoring import score
 from kdner.tagger import Tagger
@@ -48,11 +48,3 @@ def test_a_label_that_training_never_saw(student_folder):
     gold = [LabeledSentence.of_gold_words("set:1", 0, ["Anna"], ["B-MISC"])]
     with pytest.raises(InputError, match=r"other\.conll: sentence set:1 has the label 'B-MISC'"):
         evaluate(student_folder, gold, "other.conll")
-
-
-def test_the_table_has_a_line_for_each_model(student_folder, toy):
-    row = evaluate(student_folder, toy, "toy")
-    lines = table({"teacher": {**row, "f1": 0.98765}, "student": row}).splitlines()
-    assert len(lines) == 3 and len({len(line) for line in lines}) == 1
-    assert lines[0].split() == ["F1", "precision", "recall", "parameters", "s/document", "peak", "MB"]
-    assert lines[1].split()[:2] == ["teacher", "0.9877"] and lines[2].startswith("student ")

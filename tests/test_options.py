@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kdner.errors import InputError
@@ -31,7 +33,7 @@ def test_the_fingerprint_follows_the_file_and_the_draw(source):
     first = LabeledSet(labeled=source, seed=1).labeled_fingerprint()
     assert first != LabeledSet(labeled=source, seed=2).labeled_fingerprint()
     before = source_fingerprint(source)
-    with open(source, "a", encoding="utf-8") as file:
+    with Path(source).open("a", encoding="utf-8") as file:
         file.write("\nTom\tB-PER\n")
     assert source_fingerprint(source) != before
     assert source_fingerprint("hf:conll:train") == {"source": "hf:conll:train"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from ray.exceptions import RayTaskError
@@ -90,7 +92,7 @@ def test_an_actors_complaint_reaches_the_user(cluster, corpus, directory):
 
 
 def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory):
-    with open(corpus.files[0].path, "a", encoding="utf-8") as file:
+    with Path(corpus.files[0].path).open("a", encoding="utf-8") as file:
         file.write("one more\n")
     with pytest.raises(RayTaskError) as failed:
         run(corpus, directory)
