@@ -57,7 +57,7 @@ class Distillation:
     min_steps: int = 700
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
-    """Words in one optimizer step, over all workers; by default 1600 with a transfer set and 400 without."""
+    """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 3200."""
     gold_share: float = 0.1
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float = 3e-3
@@ -117,13 +117,13 @@ class Trainer:
         self.development, self.transfer = development, transfer
         self.state = State()
         self.gold = labeled_examples(labeled, student.vocabulary, student.labels) if labeled else None
-        batch_words = config.batch_words or (1600 if transfer else 400)
-        self.batch_words = max(1, batch_words // workers)
         whole = transfer.words if transfer else self.gold.words if self.gold else 0
         if not whole:
             raise InputError(
                 "nothing to train on: no labeled sentences, or a transfer set without words; check --labeled, --logits"
             )
+        batch_words = config.batch_words or min(3200, max(400, whole // 200))
+        self.batch_words = max(1, batch_words // workers)
         self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(whole / batch_words))
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
         self.optimizer = torch.optim.AdamW(

@@ -48,7 +48,7 @@ class StudentConfig:
     layers: int = 1
     """Bidirectional LSTM layers."""
     dropout: float = 0.3
-    """Share of features dropped (0 to 1) before each LSTM layer and before the head."""
+    """Share of features dropped (0 to 1): of each distinct word in a batch, and after each LSTM layer."""
     max_parameters: int = 3_000_000
     """Limit for the whole student; the vocabulary takes what the rest leaves."""
 
@@ -110,8 +110,8 @@ class Student(nn.Module):
         """
         x = self.dropout(table)[index]
         for layer in self.encoder:
-            x = layer(self.dropout(x), lengths)
-        return self.output(self.dropout(x))
+            x = self.dropout(layer(x, lengths))
+        return self.output(x)
 
     def decode(self, emissions: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return labels, int64 [B, W], and their probabilities [B, W]; a CRF head decodes with its CRF."""
