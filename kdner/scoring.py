@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seqeval.metrics import classification_report
-from seqeval.scheme import IOB2
-
 from kdner.labeled import LabeledSentence
 
 Tag = Callable[[Sequence[Sequence[str]]], list[list[str]]]
@@ -38,8 +35,11 @@ def score(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Scores]:
     """Tag a labeled set and compare; `micro` is the whole, the other keys are entity labels.
 
     The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of
-    `kdner.labeled`.
+    `kdner.gold`.
     """
+    from seqeval.metrics import classification_report  # here because it imports scikit-learn, a second for every worker
+    from seqeval.scheme import IOB2
+
     predicted = tag([sentence.words()[0] for sentence in sentences])
     gold_tags = [sentence.tags for sentence in sentences]
     predicted_tags = [s.gold_word_tags(tags) for s, tags in zip(sentences, predicted, strict=True)]

@@ -68,7 +68,7 @@ def shard_map(
     if len(shards) < len(plan.shards):
         logger.info("%s: %d of %d shards are done already", what, len(plan.shards) - len(shards), len(plan.shards))
     started = time.monotonic()
-    words = 0
+    words = errors = 0
     if shards:
         connect()
         gpus = actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
@@ -96,7 +96,8 @@ def shard_map(
         progress.begin(sum(shard.documents for shard in shards))
         for row in mapped.iter_rows():
             words += row["words"]
-            progress.advance(row["documents"], row["words"], errors=row["errors"])
+            errors += row["errors"]
+            progress.advance(row["documents"], row["words"], errors=errors)
     seconds = time.monotonic() - started
     counts = _reconcile(plan, run)
     return {
