@@ -83,7 +83,8 @@ def input_error(error: BaseException) -> InputError | None:
 
 def set_up_logging() -> None:
     """Log progress of kdner line by line, and of the libraries only warnings."""
-    logging.basicConfig(format=LOG_FORMAT, datefmt="%H:%M:%S", level=logging.WARNING)
+    logging.basicConfig(format=LOG_FORMAT, datefmt="%H:%M:%S")
+    logging.getLogger().setLevel(logging.WARNING)  # Ray Train has put it to INFO in its workers
     logging.getLogger("kdner").setLevel(logging.INFO)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     for name in ("ray.data", "ray.train", "datasets"):
