@@ -102,7 +102,7 @@ def worker_progress(what: str, unit: str, *, terminal: bool) -> Progress:
 
 
 def connect() -> None:
-    """Join the cluster that this job was submitted to, else start one on this machine's loopback interface."""
+    """Join the cluster that RAY_ADDRESS names, as in a submitted job, else start one on the loopback interface."""
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
@@ -111,7 +111,13 @@ def connect() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     loopback = "127.0.0.1"
-    ray.init(_node_ip_address=loopback, dashboard_host=loopback, include_dashboard=True, logging_level=logging.WARNING)
+    ray.init(
+        address="local",
+        _node_ip_address=loopback,
+        dashboard_host=loopback,
+        include_dashboard=True,
+        logging_level=logging.WARNING,
+    )
 
 
 def on_one_node(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
