@@ -15,13 +15,11 @@ from typing import Any
 
 from kdner.documents import ScoreDocuments
 from kdner.fingerprint import hash_of_files
-from kdner.job import once, run
+from kdner.job import run
 from kdner.options import Corpus
-from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
-from kdner.shardmap import check_errors, shard_map
+from kdner.shardmap import map_corpus
 from kdner.teacher import MODEL_FILES, Teacher
-from kdner.text import SPLITTER_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +35,17 @@ class PrecomputeLogits(Corpus):
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     """Do the job; returns its summary."""
     labels = Teacher.labels_of(config.teacher)
-    plan = config.plan(config.out)
-    fingerprint = {
-        "job": "precompute_logits",
-        "teacher": hash_of_files(config.teacher, MODEL_FILES),
-        "corpus": plan.fingerprint(),
-        "splitter": SPLITTER_VERSION,
-    }
-
-    def work(directory: RunDirectory) -> dict[str, Any]:
-        summary = shard_map(
-            "precompute logits",
-            plan,
-            directory,
-            ScoreDocuments,
-            {"teacher": config.teacher},
-            LOGITS,
-            actors=config.actors,
-            use_gpu=True,
-        )
-        check_errors(summary, config.max_error_rate)
-        return summary
-
-    return once(config.out, fingerprint, work, files=[shard.name for shard in plan.shards], labels=labels)
+    return map_corpus(
+        "precompute_logits",
+        config,
+        config.out,
+        ScoreDocuments,
+        {"teacher": config.teacher},
+        LOGITS,
+        model=hash_of_files(config.teacher, MODEL_FILES),
+        labels=labels,
+        use_gpu=True,
+    )
 
 
 if __name__ == "__main__":

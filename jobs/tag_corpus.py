@@ -15,13 +15,11 @@ from typing import Any
 
 from kdner.documents import TagDocuments
 from kdner.fingerprint import hash_of_files
-from kdner.job import once, run
+from kdner.job import run
 from kdner.options import Corpus
-from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
-from kdner.shardmap import check_errors, shard_map
+from kdner.shardmap import map_corpus
 from kdner.student import MODEL_FILES, Student
-from kdner.text import SPLITTER_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +35,17 @@ class TagCorpus(Corpus):
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary."""
     labels = Student.load(config.student).labels
-    plan = config.plan(config.out)
-    fingerprint = {
-        "job": "tag_corpus",
-        "student": hash_of_files(config.student, MODEL_FILES),
-        "corpus": plan.fingerprint(),
-        "splitter": SPLITTER_VERSION,
-    }
-
-    def work(directory: RunDirectory) -> dict[str, Any]:
-        summary = shard_map(
-            "tag",
-            plan,
-            directory,
-            TagDocuments,
-            {"student": config.student},
-            ENTITIES,
-            actors=config.actors,
-            use_gpu=False,
-        )
-        check_errors(summary, config.max_error_rate)
-        return summary
-
-    return once(config.out, fingerprint, work, files=[shard.name for shard in plan.shards], labels=labels)
+    return map_corpus(
+        "tag_corpus",
+        config,
+        config.out,
+        TagDocuments,
+        {"student": config.student},
+        ENTITIES,
+        model=hash_of_files(config.student, MODEL_FILES),
+        labels=labels,
+        use_gpu=False,
+    )
 
 
 if __name__ == "__main__":

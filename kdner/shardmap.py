@@ -23,11 +23,11 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.errors import InputError
-from kdner.job import connect, in_cluster, on_terminal, set_up_logging
-from kdner.options import Actors
+from kdner.job import connect, in_cluster, on_terminal, once, set_up_logging
+from kdner.options import Actors, Corpus
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
-from kdner.text import count_words
+from kdner.text import SPLITTER_VERSION, count_words
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,42 @@ MapTable = Callable[[pa.Table], pa.Table]
 ActorClass = Callable[..., MapTable]
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
+
+
+def map_corpus(
+    what: str,
+    config: Corpus,
+    out: str,
+    actor: ActorClass,
+    arguments: dict[str, Any],
+    schema: pa.Schema,
+    *,
+    model: dict[str, str],
+    labels: list[str],
+    use_gpu: bool,
+) -> dict[str, Any]:
+    """Do a whole job of this kind: plan the corpus, map what is missing, check; returns the summary.
+
+    Args:
+        what: the job's name.
+        config: the corpus, how it is cut, and who works on it.
+        out: the run directory.
+        actor: see `shard_map`, as for `arguments`, `schema` and `use_gpu`.
+        arguments: of the actor.
+        schema: of the files.
+        model: hashes of the model's files.
+        labels: the model's label list, for the manifest.
+        use_gpu: whether the actor can use a GPU.
+    """
+    plan = config.plan(out)
+    fingerprint = {"job": what, "model": model, "corpus": plan.fingerprint(), "splitter": SPLITTER_VERSION}
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        summary = shard_map(what, plan, directory, actor, arguments, schema, actors=config.actors, use_gpu=use_gpu)
+        check_errors(summary, config.max_error_rate)
+        return summary
+
+    return once(out, fingerprint, work, files=[shard.name for shard in plan.shards], labels=labels)
 
 
 def shard_map(
