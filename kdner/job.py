@@ -75,7 +75,7 @@ def once(
 def input_error(error: BaseException) -> InputError | None:
     """Return the user's mistake that lies behind an error, also one raised in another process of the cluster."""
     seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, InputError):
+    while seen is not None and (isinstance(seen, RayTaskError) or not isinstance(seen, InputError)):
         inner = getattr(seen, "cause", None) or next(iter(getattr(seen, "worker_failures", {}).values()), None)
         seen = inner or seen.__cause__
     return seen

@@ -131,6 +131,8 @@ def shard_map(
         progress = Progress(what, "document", terminal=on_terminal())
         progress.begin(sum(shard.documents for shard in shards))
         for row in mapped.iter_rows():
+            if row["refused"]:
+                raise InputError(row["refused"])
             words += row["words"]
             errors += row["errors"]
             progress.advance(row["documents"], row["words"], errors=errors)
@@ -158,9 +160,15 @@ class _ShardActor:
         self.plan, self.run, self.schema = plan, run, schema
         self.map_table = actor(**arguments)
 
-    def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[int]]:
-        rows = [self._shard(int(index)) for index in batch["shard"]]
-        return {key: [row[key] for row in rows] for key in ("documents", "words", "errors")}
+    def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
+        """Map shards, one row for each; a user's mistake is a row too, because Ray Data loses the cause of an error."""
+        rows: list[dict[str, Any]] = []
+        for index in batch["shard"]:
+            try:
+                rows.append({**self._shard(int(index)), "refused": ""})
+            except InputError as error:
+                rows.append({"documents": 0, "words": 0, "errors": 0, "refused": str(error)})
+        return {key: [row[key] for row in rows] for key in ("documents", "words", "errors", "refused")}
 
     def _shard(self, index: int) -> Counter[str]:
         shard = self.plan.shards[index]

@@ -244,6 +244,8 @@ def cluster():
 
     from kdner.job import connect
 
+    here = Path(__file__).parent  # Ray's workers import actors and functions from the test modules
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])
     connect()
     yield
     ray.shutdown()
