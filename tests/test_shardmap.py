@@ -19,7 +19,7 @@ pytestmark = pytest.mark.ray
 class Echo:
     """An actor that finds nothing; `drop` loses a document, `fail` raises on one."""
 
-    def __init__(self, drop: str = "", fail: str | None = None) -> None:
+    def __init__(self, drop: str | None = None, fail: str | None = None) -> None:
         self.drop, self.fail = drop, fail
 
     def __call__(self, documents: pa.Table) -> pa.Table:
