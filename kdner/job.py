@@ -102,7 +102,10 @@ def worker_progress(what: str, unit: str, *, terminal: bool) -> Progress:
 
 
 def connect() -> None:
-    """Join the cluster that RAY_ADDRESS names, as in a submitted job, else start one on the loopback interface."""
+    """Join the cluster that RAY_ADDRESS names, as in a submitted job, else start one on this machine.
+
+    Ray 2.60 lets only processes with this user's token into a cluster that it starts; its dashboard is on loopback.
+    """
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
@@ -110,14 +113,7 @@ def connect() -> None:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    loopback = "127.0.0.1"
-    ray.init(
-        address="local",
-        _node_ip_address=loopback,
-        dashboard_host=loopback,
-        include_dashboard=True,
-        logging_level=logging.WARNING,
-    )
+    ray.init(address="local", include_dashboard=True, dashboard_host="127.0.0.1", logging_level=logging.WARNING)
 
 
 def on_one_node(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
