@@ -20,9 +20,11 @@ from kdner.progress import Progress
 from kdner.rundir import RunDirectory
 
 SPIN_COUNT = "10000"
-"""How often an idle OpenMP thread looks for work before it sleeps. Products of 320 x 384 by 384 x 1536 on two threads, beside
-two other busy processes on two cores: 3.9 times slower than alone by default, 2.0 times at 1000, 2.5 times at 20000; alone
-none was slower (one run each; AMD EPYC, torch 2.13)."""
+"""How often an idle OpenMP thread looks for work before it sleeps.
+
+Products of 320 x 384 by 384 x 1536 on two threads, beside two other busy processes on two cores: 3.9 times slower than
+alone by default, 2.0 times at 1000, 2.5 times at 20000; alone none was slower (one run each; AMD EPYC, torch 2.13).
+"""
 
 P = ParamSpec("P")
 R = TypeVar("R")
