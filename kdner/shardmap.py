@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +36,8 @@ MapTable = Callable[[pa.Table], pa.Table]
 ActorClass = Callable[..., MapTable]
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
+FOOTERS_AT_ONCE = 16
+"""Files read at once to add up their counts: an object store answers slowly, but many at a time."""
 
 
 def map_corpus(
@@ -172,6 +175,8 @@ class _ShardActor:
 
     def _shard(self, index: int) -> Counter[str]:
         shard = self.plan.shards[index]
+        if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
+            return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
         documents = read_shard(self.plan, shard)
         mapped = self.map_table(documents)
         if not mapped["id"].equals(documents["id"]):
@@ -190,14 +195,15 @@ class _ShardActor:
 def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
     """Add up the counts of all files; documents in must equal documents out, file by file."""
     total: Counter[str] = Counter()
-    for shard in plan.shards:
-        rows, metadata = run.table_metadata(shard.name)
-        if rows != shard.documents:
-            raise InputError(
-                f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; "
-                "delete it and run again"
-            )
-        total.update(json.loads(metadata[COUNTS]))
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
+        footers = pool.map(run.table_metadata, [shard.name for shard in plan.shards])
+        for shard, (rows, metadata) in zip(plan.shards, footers, strict=True):
+            if rows != shard.documents:
+                raise InputError(
+                    f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; "
+                    "delete it and run again"
+                )
+            total.update(json.loads(metadata[COUNTS]))
     return dict(total)
 
 
