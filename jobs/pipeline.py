@@ -41,8 +41,6 @@ from kdner.transfer_corpus import transfer_corpus
 
 QUICKSTART = "quickstart"
 TRANSFER_FILE = "transfer.parquet"
-TRANSFER_SHARD_DOCUMENTS = 200
-"""Small, so that a few actors end at about the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +93,7 @@ def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | Non
     learn = _flags(config, LabeledSet)
     tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
     shared = {name: getattr(config, name) for name in ("max_error_rate", "actors")}
-    scoring = PrecomputeLogits(
-        **shared, corpus=(transferred,), shard_documents=TRANSFER_SHARD_DOCUMENTS, teacher=teacher, out=logits
-    )
+    scoring = PrecomputeLogits(**shared, corpus=(transferred,), teacher=teacher, out=logits)
     shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=logits, out=student)
     evaluating = Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))

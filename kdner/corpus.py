@@ -26,6 +26,11 @@ from kdner.sources import SourceFile, find_files
 from kdner.storage import without_secrets
 from kdner.text import count_words
 
+SHARD_TEXT_BYTES = 3_000_000
+"""Bytes of text in a shard by default: some 500,000 words, which give some MB of logits."""
+MIN_SHARDS = 64
+"""Shards that a corpus gives by default, however small, if it has that many documents: work for as many actors."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -75,7 +80,7 @@ def plan(
     *,
     text_column: str = "text",
     id_column: str | None = None,
-    shard_documents: int,
+    shard_documents: int | None = None,
     staging: str | None = None,
 ) -> CorpusPlan:
     """Find the files of a corpus, check their columns and ids, and cut them into shards.
@@ -83,37 +88,45 @@ def plan(
     An input is a file, a folder, a glob (see `kdner.sources.find_files`), or ``hf:NAME[:SPLIT]``: a dataset
     that the `datasets` package knows, or a folder saved by it, split train by default, written once to
     Parquet in the folder `staging`. Files are taken in the order of their paths, whatever the order of the
-    inputs. Each shard holds `shard_documents` documents, the last one the rest.
+    inputs. Each shard holds `shard_documents` documents, the last one the rest; by default as many as make up
+    `SHARD_TEXT_BYTES`, but no more than leave `MIN_SHARDS` shards.
 
     Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
-    columns of Parquet, all of every other file; keeps 9 bytes a document to find duplicate ids.
+    columns of Parquet, all of every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for
+    each line of a file that is not gzipped.
 
     Raises:
         InputError: if nothing is found, a file cannot be read, a column is missing or has another type, or
             ids are missing or not unique.
     """
-    if shard_documents < 1:
+    if shard_documents is not None and shard_documents < 1:
         raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
-    files: list[SourceFile] = []
+    inspected = [inspect(file, text_column, id_column) for file in find_files(inputs, text_column, id_column, staging)]
+    files = [file for file, _ in inspected]
+    if not any(file.rows for file in files):
+        raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(files)}) are empty")
+    check_ids(files)
+    if shard_documents is None:
+        shard_documents = default_shard_documents(files)
     shards: dict[int, list[Slice]] = {}
     documents = 0
-    for found in find_files(inputs, text_column, id_column, staging):
-        file, offsets = inspect(
-            found, text_column, id_column, documents_before=documents, shard_documents=shard_documents
-        )
-        files.append(file)
+    for file, offsets in inspected:
         first = 0
         while first < file.rows:
             index, used = divmod(documents + first, shard_documents)
             rows = min(file.rows - first, shard_documents - used)
-            shards.setdefault(index, []).append(Slice(file, first, rows, offsets.get(first)))
+            shards.setdefault(index, []).append(Slice(file, first, rows, offsets[first] if offsets else None))
             first += rows
         documents += file.rows
-    if not documents:
-        raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(files)}) are empty")
-    check_ids(files)
     cut = tuple(Shard(index, tuple(slices)) for index, slices in shards.items())
     return CorpusPlan(tuple(files), cut, text_column, id_column, shard_documents)
+
+
+def default_shard_documents(files: Sequence[SourceFile]) -> int:
+    """Give the documents of a shard of `SHARD_TEXT_BYTES`, or fewer where there would not be `MIN_SHARDS`."""
+    documents = sum(file.rows for file in files)
+    text_bytes = sum(file.text_bytes for file in files)
+    return max(1, min(SHARD_TEXT_BYTES * documents // max(1, text_bytes), documents // MIN_SHARDS))
 
 
 def read_shard(plan: CorpusPlan, shard: Shard) -> pa.Table:

@@ -62,8 +62,9 @@ class Corpus:
     id_column: str | None = None
     """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
     and row."""
-    shard_documents: int = 500
-    """Documents in one shard: the unit of work, of retry, and of output."""
+    shard_documents: int | None = None
+    """Documents in one shard: the unit of work, of retry, and of output; by default as many as hold 3 MB of text, and
+    fewer where that would make fewer than 64 shards."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)

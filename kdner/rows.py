@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -41,36 +42,33 @@ class Slice:
     """Byte at which the first row begins; None where only reading from the start finds it."""
 
 
-def inspect(
-    file: SourceFile, text_column: str, id_column: str | None, *, documents_before: int, shard_documents: int
-) -> tuple[SourceFile, dict[int, int]]:
-    """Count a file's rows and choose its id column; give also the bytes at which slices begin, by row.
+def inspect(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, array[int]]:
+    """Count a file's rows and bytes of text, and choose its id column; give also the byte at which each row begins.
 
-    Slices begin at row 0 and at each shard of `shard_documents`, after the `documents_before` of other files.
-    Parquet and gzipped files have no such bytes.
+    Reads the footer of Parquet, all of other files. Of Parquet and gzipped files no such bytes are given.
 
     Raises:
         InputError: if the file cannot be read, or a column is missing or has another type.
     """
     if file.format == "parquet":
-        return _inspect_parquet(file, text_column, id_column), {}
+        return _inspect_parquet(file, text_column, id_column), array("q")
     columns: dict[str, None] = {}
-    offsets: dict[int, int] = {}
-    rows = 0
+    offsets = array("q")
+    rows = text_bytes = 0
     for _, offset, line in _lines(file):
-        if rows == 0 or (documents_before + rows) % shard_documents == 0:
-            offsets[rows] = offset
+        offsets.append(offset)
         if file.format == "json" and rows < _LINES_LOOKED_AT_FOR_COLUMNS:
             columns.update(dict.fromkeys(_parse(line) or ()))
         rows += 1
+        text_bytes += len(line)
     if not rows:
-        return file, {}
+        return file, offsets
     if file.format == "text":
         columns = {text_column: None}
     elif not columns:
         raise InputError(f"{file.path}: no JSON object in the first lines; expected one object a line")
     ids = _choose_columns(file, list(columns), text_column, id_column)
-    return replace(file, rows=rows, id_column=ids), {} if file.is_gzipped else offsets
+    return replace(file, rows=rows, text_bytes=text_bytes, id_column=ids), array("q") if file.is_gzipped else offsets
 
 
 def read_ids(file: SourceFile) -> Iterator[tuple[list[str], list[str | None]]]:
@@ -116,7 +114,7 @@ def read_slice(piece: Slice, text_column: str) -> pa.Table:
 def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> SourceFile:
     with opened(file) as stream:
         parquet = pq.ParquetFile(stream)
-        schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+        schema, metadata = parquet.schema_arrow, parquet.metadata
     ids = _choose_columns(file, schema.names, text_column, id_column)
     if not _is_text(schema.field(text_column).type):
         raise InputError(
@@ -128,7 +126,10 @@ def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) 
             f"{file.path}: column {ids!r} is {kind}, expected string or integer; "
             "name the column of the ids with --id-column"
         )
-    return replace(file, rows=rows, id_column=ids)
+    text = [metadata.schema.column(i).path for i in range(metadata.num_columns)].index(text_column)
+    groups = [metadata.row_group(group).column(text) for group in range(metadata.num_row_groups)]
+    text_bytes = sum(group.total_uncompressed_size for group in groups)
+    return replace(file, rows=metadata.num_rows, text_bytes=text_bytes, id_column=ids)
 
 
 def _choose_columns(file: SourceFile, columns: Sequence[str], text_column: str, id_column: str | None) -> str | None:

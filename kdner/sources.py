@@ -54,6 +54,8 @@ class SourceFile:
     """Time of the last change, nanoseconds since 1970."""
     rows: int = 0
     """Documents in the file; 0 until `kdner.rows.inspect` has counted them."""
+    text_bytes: int = 0
+    """Bytes of text before compression: of the text column in Parquet, of whole lines elsewhere; 0 until then, too."""
     id_column: str | None = None
     """Column that holds the ids; None where they are made."""
 

@@ -5,10 +5,19 @@ import os
 import pickle
 
 import pytest
-from files import put, put_json, put_lines, rows
+from files import put, put_json, put_lines, put_parquet, rows
 
-from kdner.corpus import check_unchanged, draw_documents, plan, read_shard
+from kdner.corpus import (
+    MIN_SHARDS,
+    SHARD_TEXT_BYTES,
+    check_unchanged,
+    default_shard_documents,
+    draw_documents,
+    plan,
+    read_shard,
+)
 from kdner.errors import InputError
+from kdner.sources import SourceFile
 
 TEXTS = [
     "Ada Lovelace lived in London.",
@@ -52,6 +61,37 @@ def test_the_plan_is_a_function_of_the_files(tmp_path):
     assert plan(paths, shard_documents=3).fingerprint() != corpus.fingerprint()
     os.utime(paths[1], ns=(1, 1))
     assert plan(paths, shard_documents=2).fingerprint() != corpus.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.jsonl", "a.jsonl.gz", "a.txt", "a.txt.gz"])
+def test_bytes_of_text_are_counted_before_compression(tmp_path, name):
+    texts = [f"{i:05} words " * 80 for i in range(100)]
+    if "parquet" in name:
+        source = put_parquet(tmp_path / name, {"nested": [{"text": "x"}] * 100, "text": texts}, row_group_size=30)
+    else:
+        source = put_lines(tmp_path / name, [json.dumps({"text": t}) for t in texts] if "json" in name else texts)
+    (file,) = plan([source]).files
+    assert file.text_bytes == pytest.approx(96_000, rel=0.1)
+
+
+def test_a_shard_holds_the_same_text_whatever_the_length_of_documents():
+    def by_default(documents, text_bytes):
+        files = [SourceFile(f"{i}.txt", f"{i}.txt", 0, 0, documents // 2, text_bytes // 2) for i in range(2)]
+        return default_shard_documents(files)
+
+    assert by_default(10**7, 10**12) == SHARD_TEXT_BYTES // 10**5
+    assert by_default(10**9, 10**11) == SHARD_TEXT_BYTES // 100
+    assert by_default(1000, 10**10) == 1  # each document longer than a shard
+
+
+def test_a_small_corpus_gives_shards_for_many_actors(tmp_path):
+    for count, documents in [(1, 1), (MIN_SHARDS - 1, 1), (10 * MIN_SHARDS, 10), (10 * MIN_SHARDS + 5, 10)]:
+        source = put_lines(tmp_path / f"{count}.txt", ["some words"] * count)
+        corpus = plan([source])
+        assert corpus.shards[0].documents == documents and corpus.documents == count
+        assert corpus.fingerprint()["shard_documents"] == documents
+        assert corpus == plan([source], shard_documents=documents)
+    assert plan([put_lines(tmp_path / "blank.txt", [""] * MIN_SHARDS)]).shard_documents == 1
 
 
 def test_no_inputs_no_documents_unknown_suffix_and_shard_size(tmp_path):
