@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import posixpath
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -125,11 +126,19 @@ def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str) -> It
     target = final if filesystem.type_name in _ATOMIC_PUT else temporary
     with tempfile.TemporaryFile() as file:
         yield file
-        file.seek(0)
-        with filesystem.open_output_stream(target) as stream:
-            shutil.copyfileobj(file, stream, 1 << 20)
+        file.flush()
+        with ThreadPoolExecutor(1) as uninterrupted:  # Ctrl-C is raised in the main thread only
+            uninterrupted.submit(_upload, filesystem, target, file).result()
     if target != final:
         filesystem.move(temporary, final)
+
+
+def _upload(filesystem: pafs.FileSystem, target: str, file: IO[bytes]) -> None:
+    """Send a file in one write: a stream that closes after an exception completes the object with what it has."""
+    size = os.fstat(file.fileno()).st_size
+    whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+    with filesystem.open_output_stream(target) as stream:
+        stream.write(whole)
 
 
 @contextmanager
