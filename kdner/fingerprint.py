@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from kdner.errors import InputError
-from kdner.storage import locate
+from kdner.storage import locate, without_secrets
 
 _ABSENT = object()
 
@@ -27,7 +27,7 @@ def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None
         info = filesystem.get_file_info(inner)
         if info.type != pafs.FileType.File:
             raise InputError(f"{path}: no such file")
-        key = inner if isinstance(filesystem, pafs.LocalFileSystem) else path
+        key = inner if isinstance(filesystem, pafs.LocalFileSystem) else without_secrets(path)
         fingerprint[key] = {"size": info.size, "mtime_ns": info.mtime_ns}
     return fingerprint
 
