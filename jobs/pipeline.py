@@ -35,6 +35,7 @@ from kdner.raytrain import Workers
 from kdner.report import pipeline_report
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS
+from kdner.storage import without_secrets
 from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
 from kdner.teacher import check_encoder
 from kdner.transfer_corpus import transfer_corpus
@@ -83,7 +84,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     if not rest and not config.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = config.plan(config.out) if config.corpus else None
-    fingerprint = {"job": "pipeline", **settings}
+    fingerprint = {"job": "pipeline", **settings, "corpus": [without_secrets(path) for path in settings["corpus"]]}
     return once(config.out, fingerprint, lambda directory: _steps(config, rest, plan, directory.local_path))
 
 

@@ -16,8 +16,10 @@ from ray.experimental import tqdm_ray
 from ray.train import TrainingFailedError
 
 from kdner.errors import InputError
+from kdner.lock import hold
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
+from kdner.storage import without_secrets
 
 SPIN_COUNT = "10000"
 """How often an idle OpenMP thread looks for work before it sleeps.
@@ -62,15 +64,21 @@ def once(
         fingerprint: all that changes the result; a directory with another one is refused.
         work: does what is still to be done there, and returns the summary.
         describe: what else the manifest should say, such as `files` and `labels`.
+
+    Raises:
+        InputError: if the directory is another run's, or another job works in it.
     """
+    if not RunDirectory(out).finished:
+        with hold(out):
+            directory = RunDirectory.open(out, fingerprint, describe)
+            if not directory.finished:  # else another job came to its end before this one got the lock
+                directory.clean()
+                started = time.monotonic()
+                summary = work(directory)
+                directory.finish({**summary, "stage_seconds": round(time.monotonic() - started, 4)})
+                return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
-    if directory.finished:
-        logger.info("%s: finished before, nothing to do", directory.path)
-        return directory.summary()
-    directory.clean()
-    started = time.monotonic()
-    summary = work(directory)
-    directory.finish({**summary, "stage_seconds": round(time.monotonic() - started, 4)})
+    logger.info("%s: finished before, nothing to do", without_secrets(directory.path))
     return directory.summary()
 
 

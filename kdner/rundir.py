@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,8 @@ class RunDirectory:
         filesystem, inner = locate(self.path)
         for name in self._names():
             if is_temporary(name):
-                filesystem.delete_file(f"{inner}/{name}")
+                with suppress(FileNotFoundError):  # an actor that outlives its killed job has come to its end
+                    filesystem.delete_file(f"{inner}/{name}")
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``, then ``_SUCCESS``, once every file of the manifest is there.
