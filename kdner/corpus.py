@@ -139,6 +139,7 @@ def read_shard(plan: CorpusPlan, shard: Shard) -> pa.Table:
     for piece in shard.slices:
         check_unchanged(piece.file)
         parts.append(read_slice(piece, plan.text_column))
+        check_unchanged(piece.file)  # also while it was read
         if parts[-1].num_rows != piece.rows:
             raise InputError(
                 f"{piece.file.path}: {parts[-1].num_rows} documents from row {piece.first} on, expected "

@@ -185,7 +185,7 @@ def _batches(
     stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
     stream.seek(0)
-    parquet = pq.ParquetFile(stream, buffer_size=_BYTES_READ_AT_ONCE, pre_buffer=False)
+    parquet = pq.ParquetFile(stream, buffer_size=_BYTES_READ_AT_ONCE, pre_buffer=False, page_checksum_verification=True)
     return parquet.iter_batches(_ROWS_READ_AT_ONCE, row_groups=groups, columns=list(dict.fromkeys(columns)))
 
 

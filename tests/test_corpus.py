@@ -17,6 +17,7 @@ from kdner.corpus import (
     read_shard,
 )
 from kdner.errors import InputError
+from kdner.rows import read_slice
 from kdner.sources import SourceFile
 
 TEXTS = [
@@ -117,6 +118,22 @@ def test_a_file_that_changed_is_refused(tmp_path, change):
     else:
         os.utime(path, ns=(5, 5))
     with pytest.raises(InputError, match=r"a\.txt: (changed since the job began|no such file)"):
+        read_shard(corpus, corpus.shards[1])
+
+
+@pytest.mark.parametrize("again", ["the same words", "other words, and more of them"])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, again):
+    path = tmp_path / "a.txt"
+    corpus = plan([put_lines(path, ["the same words"] * 4)], shard_documents=2)
+
+    def read_and_change(piece, text_column):
+        table = read_slice(piece, text_column)
+        put_lines(path, [again] * 4)
+        return table
+
+    assert read_shard(corpus, corpus.shards[1]).num_rows == 2
+    monkeypatch.setattr("kdner.corpus.read_slice", read_and_change)
+    with pytest.raises(InputError, match=r"a\.txt: changed since the job began.*restore it"):
         read_shard(corpus, corpus.shards[1])
 
 
