@@ -36,8 +36,11 @@ from kdner.transfer import TransferSet
 class DistillStudent(LabeledSet):
     """Distill a student from the teacher's logits and a labeled set."""
 
-    logits: str | None = None
-    """Run directory of precompute_logits: the transfer set. Without it the student learns from the labeled set only."""
+    logits: tuple[str, ...] = ()
+    """Run directories of precompute_logits over one corpus: the transfer set, with the mean of all teachers' logits.
+    Without one the student learns from the labeled set only."""
+    logits_weights: tuple[float, ...] = ()
+    """Weight of each teacher in the mean, in the order of --logits; by default all weigh the same."""
     teacher: str | None = None
     """Teacher directory, for `--vectors teacher`."""
     vectors: str = "teacher"
@@ -57,7 +60,7 @@ class DistillStudent(LabeledSet):
 def distill_student(config: DistillStudent) -> dict[str, Any]:
     """Do the job; returns its summary."""
     labeled, _, labels = config.read()
-    transfer = TransferSet(config.logits) if config.logits else None
+    transfer = TransferSet(config.logits, config.logits_weights) if config.logits else None
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, config.labeled)
@@ -70,7 +73,10 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         "job": "distill_student",
         "labeled": config.labeled_fingerprint(),
         "development": source_fingerprint(config.development) if config.development else config.development_share,
-        "logits": transfer.run.manifest()["fingerprint"] if transfer else None,
+        "logits": {f"run {i}": run.manifest()["fingerprint"] for i, run in enumerate(transfer.runs)}
+        if transfer
+        else None,
+        "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
         "teacher": hash_of_files(config.teacher, TEACHER_FILES) if config.teacher else None,
         "student": asdict(config.student),
@@ -88,7 +94,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
                 config.student,
                 labels=labels,
                 labeled=labeled,
-                logits=config.logits,
+                transfer=transfer,
                 vectors=config.vectors,
                 teacher=config.teacher,
                 seed=config.seed,
@@ -101,7 +107,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             seed=config.seed,
             labeled=labeled,
             development=development,
-            logits=config.logits,
+            transfer=transfer,
         )
         student.save(folder)
         summary = {

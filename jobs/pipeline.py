@@ -83,7 +83,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     check_labels(read_labeled(config.test), labels, config.test)
     if not rest and not config.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
-    plan = config.plan(config.out) if config.corpus else None
+    plan = config.corpus_plan(config.out) if config.corpus else None
     fingerprint = {"job": "pipeline", **settings, "corpus": [without_secrets(path) for path in settings["corpus"]]}
     return once(config.out, fingerprint, lambda directory: _steps(config, rest, plan, directory.local_path))
 
@@ -94,9 +94,9 @@ def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | Non
     learn = _flags(config, LabeledSet)
     tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
     shared = {name: getattr(config, name) for name in ("max_error_rate", "actors")}
-    scoring = PrecomputeLogits(**shared, corpus=(transferred,), teacher=teacher, out=logits)
+    scoring = PrecomputeLogits(**shared, corpus=(transferred,), teacher=(teacher,), out=logits)
     shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
-    distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=logits, out=student)
+    distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=(logits,), out=student)
     evaluating = Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))
     tagging = TagCorpus(**_flags(config, Corpus), student=student, out=str(out / "entities"))
     if not config.corpus:
@@ -106,7 +106,7 @@ def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | Non
         "finetune_teacher": finetune_teacher(tuning),
         "precompute_logits": precompute_logits(scoring),
         "distill_student": distill_student(distilling),
-        "distill_baseline": distill_student(replace(distilling, logits=None, out=baseline)),
+        "distill_baseline": distill_student(replace(distilling, logits=(), out=baseline)),
         "evaluate": evaluate(evaluating),
         "tag_corpus": tag_corpus(tagging),
     }

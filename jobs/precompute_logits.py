@@ -1,9 +1,10 @@
-"""Run the teacher over a corpus once, and keep its logits.
+"""Run one or several teachers over a corpus once, and keep their logits.
 
-Reads   a corpus, and a teacher directory
+Reads   a corpus, and teacher directories
 Writes  a run directory: one Parquet file of `kdner.schema.LOGITS` for each shard, manifest.json, summary.json, and
         _SUCCESS last
-Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing
+Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing;
+        with --plan it only says what all of it would take
 
     python jobs/precompute_logits.py --corpus s3://bucket/news --teacher runs/teacher --out runs/logits
 """
@@ -11,42 +12,60 @@ Needs   GPUs where the cluster has them, else CPU cores; started again it does o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kdner.documents import ScoreDocuments
+from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
 from kdner.job import run
-from kdner.options import Corpus
+from kdner.labels import check_same_labels
+from kdner.options import Corpus, Planning
 from kdner.schema import LOGITS
-from kdner.shardmap import map_corpus
+from kdner.shardmap import map_corpus, numeric_type
 from kdner.teacher import MODEL_FILES, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecomputeLogits(Corpus):
-    """Run the teacher over a corpus once, and keep its logits."""
+class PrecomputeLogits(Planning, Corpus):
+    """Run one or several teachers over a corpus once, and keep their logits."""
 
-    teacher: str
-    """Teacher directory, as finetune_teacher writes it; every node sees it."""
+    teacher: tuple[str, ...]
+    """Teacher directories, as finetune_teacher writes them, with one label list; every node sees them. The logits of
+    several lie side by side."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
+    else float32."""
     out: str
     """Run directory for the logits: a folder which every node sees, or a URI such as s3://bucket/run."""
 
 
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
-    """Do the job; returns its summary."""
-    labels = Teacher.labels_of(config.teacher)
+    """Do the job; returns its summary, or with --plan the estimate."""
+    labels = Teacher.labels_of(config.teacher[0])
+    for other in config.teacher[1:]:
+        check_same_labels(labels, Teacher.labels_of(other), config.teacher[0], other)
+    dtype = numeric_type(config.out, config.dtype, use_gpu=True)
+    models = {f"teacher {i}": hash_of_files(folder, MODEL_FILES) for i, folder in enumerate(config.teacher)}
     return map_corpus(
         "precompute_logits",
         config,
         config.out,
         ScoreDocuments,
-        {"teacher": config.teacher},
+        {"teachers": config.teacher, "dtype": dtype},
         LOGITS,
-        model=hash_of_files(config.teacher, MODEL_FILES),
-        labels=labels,
+        fingerprint={**models, "dtype": dtype},
+        describe={"labels": labels, "teachers": len(models)},
         use_gpu=True,
+        planning=config,
     )
 
 
+def main(config: PrecomputeLogits) -> None:
+    """Do the job; with --plan print the estimate."""
+    summary = precompute_logits(config)
+    if config.plan:
+        print(estimate_report(summary))
+
+
 if __name__ == "__main__":
-    run(PrecomputeLogits, precompute_logits)
+    run(PrecomputeLogits, main)

@@ -3,7 +3,7 @@
 Reads   a corpus, and a student directory
 Writes  a run directory: one Parquet file of `kdner.schema.ENTITIES` for each shard, manifest.json, summary.json, and
         _SUCCESS last
-Needs   CPU cores; started again it does only what is missing
+Needs   CPU cores; started again it does only what is missing; with --plan it only says what all of it would take
 
     python jobs/tag_corpus.py --corpus news/*.parquet --student runs/student --out runs/entities
 """
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdner.documents import TagDocuments
+from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
 from kdner.job import run
-from kdner.options import Corpus
+from kdner.options import Corpus, Planning
 from kdner.schema import ENTITIES
 from kdner.shardmap import map_corpus
 from kdner.student import MODEL_FILES, Student
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagCorpus(Corpus):
+class TagCorpus(Planning, Corpus):
     """Tag a corpus with a student."""
 
     student: str
@@ -33,7 +34,7 @@ class TagCorpus(Corpus):
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
-    """Do the job; returns its summary."""
+    """Do the job; returns its summary, or with --plan the estimate."""
     labels = Student.load(config.student).labels
     return map_corpus(
         "tag_corpus",
@@ -42,11 +43,19 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         TagDocuments,
         {"student": config.student},
         ENTITIES,
-        model=hash_of_files(config.student, MODEL_FILES),
-        labels=labels,
+        fingerprint={"model": hash_of_files(config.student, MODEL_FILES)},
+        describe={"labels": labels},
         use_gpu=False,
+        planning=config,
     )
 
 
+def main(config: TagCorpus) -> None:
+    """Do the job; with --plan print the estimate."""
+    summary = tag_corpus(config)
+    if config.plan:
+        print(estimate_report(summary))
+
+
 if __name__ == "__main__":
-    run(TagCorpus, tag_corpus)
+    run(TagCorpus, main)

@@ -6,12 +6,14 @@ dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from kdner.schema import ENTITIES, LOGITS
 from kdner.tagger import Tagger
@@ -24,10 +26,15 @@ NO_TEXT = "the text is missing or empty"
 
 
 class ScoreDocuments:
-    """Map a table of `schema.CORPUS` to one of `schema.LOGITS`; the teacher is a directory."""
+    """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
-    def __init__(self, teacher: str) -> None:
-        self.teacher = Teacher.load(teacher)
+    The teachers are directories, with one label list; `dtype` (`float32` or `bfloat16`) is by default what the device
+    is fastest at.
+    """
+
+    def __init__(self, teachers: Sequence[str], dtype: str | None = None) -> None:
+        kind = getattr(torch, dtype) if dtype else None
+        self.teachers = [Teacher.load(folder, dtype=kind) for folder in teachers]
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
@@ -47,12 +54,10 @@ class ScoreDocuments:
 
     def _score(self, texts: list[str]) -> list[tuple[list[Sentence], np.ndarray]]:
         documents = [split(text) for text in texts]
-        scored = iter(self.teacher.score([s.words for sentences in documents for s in sentences]))
-        flat = [[next(scored).ravel() for _ in sentences] for sentences in documents]
-        return [
-            (sentences, np.concatenate(rows).astype(np.float16) if rows else np.zeros(0, np.float16))
-            for sentences, rows in zip(documents, flat, strict=True)
-        ]
+        words = [sentence.words for sentences in documents for sentence in sentences]
+        logits_ntl = np.stack([teacher.score_words(words) for teacher in self.teachers], axis=1).astype(np.float16)
+        ends = accumulate(sum(len(sentence.words) for sentence in sentences) for sentences in documents)
+        return list(zip(documents, (part.ravel() for part in np.split(logits_ntl, list(ends)[:-1])), strict=True))
 
 
 class TagDocuments:
@@ -72,19 +77,25 @@ class TagDocuments:
 
 
 def _each(texts: list[str | None], function: Callable[[list[str]], list[R]]) -> tuple[list[R | None], list[str | None]]:
-    """Apply a function to all texts at once, or to each by itself if that fails; returns results and errors."""
+    """Apply a function to all texts at once, halving what fails down to the texts at fault; returns results and errors.
+
+    A function that fails on one of n texts is called about 2 log2(n) times, on 2 n texts in all.
+    """
     results: list[R | None] = [None] * len(texts)
     errors: list[str | None] = [None if text and not text.isspace() else NO_TEXT for text in texts]
-    good = [i for i, error in enumerate(errors) if error is None]
-    try:
-        for i, result in zip(good, function([texts[i] or "" for i in good]), strict=True):
-            results[i] = result
-    except Exception as error:
-        if len(good) == 1:
-            errors[good[0]] = f"{type(error).__name__}: {error}"[:500]
-            return results, errors
-        for i in good:
-            (results[i],), (errors[i],) = _each([texts[i]], function)
+    waiting = [[(i, text) for i, (text, error) in enumerate(zip(texts, errors, strict=True)) if text and not error]]
+    while waiting:
+        part = waiting.pop()
+        if not part:
+            continue
+        try:
+            for (i, _), result in zip(part, function([text for _, text in part]), strict=True):
+                results[i] = result
+        except Exception as error:
+            if len(part) == 1:
+                errors[part[0][0]] = f"{type(error).__name__}: {error}"[:500]
+            else:
+                waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
     return results, errors
 
 

@@ -25,7 +25,7 @@ def initial_student(
     *,
     labels: list[str],
     labeled: Sequence[LabeledSentence],
-    logits: str | None,
+    transfer: TransferSet | None,
     vectors: str,
     teacher: str | None,
     seed: int,
@@ -40,12 +40,12 @@ def initial_student(
         config: the student's shape.
         labels: the label list.
         labeled: sentences that it will train on.
-        logits: run directory of the transfer set, if there is one.
+        transfer: the transfer set, if there is one.
         vectors: `teacher`, `random`, or the path of a text file of vectors.
         teacher: teacher directory, for `teacher`.
         seed: of all random weights.
     """
-    counts: Counter[str] = TransferSet(logits).counts() if logits else Counter()
+    counts: Counter[str] = transfer.counts() if transfer else Counter()
     counts.update(word for sentence in labeled for word in sentence.words()[0])
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
     vocabulary = Vocabulary.build(counts, max_words=vocabulary_budget(config, labels, characters))

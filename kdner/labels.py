@@ -29,6 +29,28 @@ def label_list(tags: Iterable[str]) -> list[str]:
     return ["O", *(prefix + name for name in sorted(types) for prefix in ("B-", "I-"))]
 
 
+def check_same_labels(labels: Sequence[str], others: Sequence[str], what: str, other: str) -> None:
+    """Refuse two label lists that are not the same, in the same order.
+
+    Raises:
+        InputError: it names both owners, `what` and `other`, and spells out the difference.
+    """
+    if list(labels) == list(others):
+        return
+    only = [
+        f"only {owner} has {', '.join(own)}"
+        for owner, own in (
+            (what, [label for label in labels if label not in others]),
+            (other, [label for label in others if label not in labels]),
+        )
+        if own
+    ]
+    raise InputError(
+        f"{what} and {other} have different label lists: {'; '.join(only) or 'the same labels in another order'}. "
+        "Fine-tune both on labeled sets of the same labels."
+    )
+
+
 def entities_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """Read the entities off the tags of one sentence, in any known scheme.
 

@@ -51,6 +51,22 @@ class Actors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Planning:
+    """Whether a job over a corpus is only estimated."""
+
+    plan: bool = False
+    """Only estimate what the whole corpus takes on this cluster: shards, words, bytes, hours and cost, from the list of
+    files and about 10 seconds of work on a sample. Nothing is written to --out, but a dataset of a hub is stored there
+    for the job to come."""
+    price_per_hour: float | None = None
+    """With --plan: price of the whole cluster for an hour, in any currency."""
+
+    def __post_init__(self) -> None:
+        if self.price_per_hour is not None and not self.plan:
+            raise InputError("--price-per-hour: only an estimate has a cost; give --plan too, or leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A corpus of documents, how it is cut into shards, and who works on them."""
 
@@ -69,7 +85,7 @@ class Corpus:
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)
 
-    def plan(self, out: str) -> CorpusPlan:
+    def corpus_plan(self, out: str) -> CorpusPlan:
         """Plan the shards; datasets from a hub are first written to Parquet in a hidden folder of the run directory."""
         return plan(
             self.corpus,

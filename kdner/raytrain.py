@@ -43,7 +43,7 @@ def distill(
     seed: int,
     labeled: list[LabeledSentence],
     development: list[LabeledSentence],
-    logits: str | None,
+    transfer: TransferSet | None,
 ) -> tuple[Student, State]:
     """Train a student and return the best epoch's, with the state of the last.
 
@@ -57,7 +57,7 @@ def distill(
         seed: of the order of sentences and of dropout.
         labeled: sentences with gold labels to train on.
         development: sentences with gold labels to choose the best epoch by.
-        logits: what precompute_logits wrote, or None to train on the labeled set only.
+        transfer: the transfer set, or None to train on the labeled set only.
     """
     connect()
     gpu = workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
@@ -71,7 +71,7 @@ def distill(
             "seed": seed,
             "labeled": labeled,
             "development": development,
-            "logits": logits,
+            "transfer": transfer,
             "terminal": on_terminal(),
         },
         scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": cpus}),
@@ -101,7 +101,7 @@ def _work(setting: dict[str, Any]) -> None:
         seed=setting["seed"],
         labeled=setting["labeled"],
         development=setting["development"] if rank == 0 else (),
-        transfer=TransferSet(setting["logits"]) if setting["logits"] else None,
+        transfer=setting["transfer"],
         rank=rank,
         workers=workers,
         device=ray.train.torch.get_device(),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from kdner import __version__
 from kdner.errors import InputError
 from kdner.fingerprint import differences
-from kdner.schema import SCHEMA_VERSION, check
+from kdner.schema import SCHEMA_VERSION, check, leaves
 from kdner.storage import commit, create_folder, is_temporary, join, locate
 
 MANIFEST = "manifest.json"
@@ -143,7 +143,7 @@ class RunDirectory:
         check(table, schema, path)
         whole = pa.Table.from_arrays(table.combine_chunks().columns, schema=schema.with_metadata(metadata))
         with commit(path) as file:
-            pq.write_table(whole, file, compression="zstd", compression_level=3)
+            write_parquet(whole, file)
 
     def table_metadata(self, name: str) -> tuple[int, dict[str, str]]:
         """Read a Parquet file's number of rows and the metadata that it was written with."""
@@ -241,3 +241,19 @@ class RunDirectory:
                 f"{self.path}: holds a run that differs from this one in\n{''.join(shown)}"
                 "give another --out, or delete this one"
             )
+
+
+def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
+    """Write a table as every file of a run is written: zstd, with the bytes of float16 columns in separate streams.
+
+    Of 9 logits a word that saves a quarter against zstd alone, and loses nothing.
+    """
+    numbers = [path for path, kind in leaves(table.schema) if pa.types.is_float16(kind)]
+    pq.write_table(
+        table,
+        file,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=[path for path, _ in leaves(table.schema) if path not in numbers],
+        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+    )

@@ -5,6 +5,8 @@ The description of a column travels with each file, in the metadata of its field
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pyarrow as pa
 
 from kdner.errors import InputError
@@ -30,11 +32,11 @@ LOGITS = pa.schema(
         _column("id", pa.string(), "unique id of the document", nullable=False),
         _column("words", pa.list_(pa.string()), "all W words of the document, in order"),
         _column("sentence_words", pa.list_(pa.int32()), "number of words of each sentence; sums to W"),
-        _column("logits", pa.list_(pa.float16()), "[W, L] flat, row-major: logits of each word's first piece"),
+        _column("logits", pa.list_(pa.float16()), "[W, T, L] flat, row-major: logits of each word's first piece"),
         _column("error", pa.string(), "why the document could not be processed; null if it was"),
     ]
 )
-"""One row per document: the teacher's logits; L is the length of the run's label list."""
+"""One row per document: the logits of the run's T teachers; L is the length of its label list."""
 
 _ENTITY = pa.struct(
     [
@@ -54,6 +56,18 @@ ENTITIES = pa.schema(
     ]
 )
 """One row per document: what the student found."""
+
+
+def leaves(fields: Iterable[pa.Field], above: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """Give the path inside a Parquet file, such as ``logits.list.element``, and the type of each flat column."""
+    for field in fields:
+        path, kind = f"{above}{field.name}", field.type
+        while pa.types.is_list(kind):
+            path, kind = f"{path}.list.element", kind.value_type
+        if pa.types.is_struct(kind):
+            yield from leaves(kind, f"{path}.")
+        else:
+            yield path, kind
 
 
 def check(table: pa.Table, schema: pa.Schema, where: str) -> None:

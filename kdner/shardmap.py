@@ -13,21 +13,25 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
+import torch
 from ray.data import ActorPoolStrategy, DataContext
 
 from kdner.corpus import CorpusPlan, read_shard
+from kdner.device import best_dtype
 from kdner.errors import InputError
+from kdner.estimate import SAMPLED_ACTORS, Sampler, estimate_words, extrapolate
 from kdner.job import connect, in_cluster, on_terminal, once, set_up_logging
-from kdner.options import Actors, Corpus
+from kdner.options import Actors, Corpus, Planning
 from kdner.progress import Progress
-from kdner.rundir import RunDirectory
+from kdner.rundir import MANIFEST, RunDirectory
 from kdner.text import SPLITTER_VERSION, count_words
 
 logger = logging.getLogger(__name__)
@@ -48,11 +52,14 @@ def map_corpus(
     arguments: dict[str, Any],
     schema: pa.Schema,
     *,
-    model: dict[str, str],
-    labels: list[str],
+    fingerprint: Mapping[str, Any],
+    describe: Mapping[str, Any],
     use_gpu: bool,
+    planning: Planning | None = None,
 ) -> dict[str, Any]:
     """Do a whole job of this kind: plan the corpus, map what is missing, check; returns the summary.
+
+    Where `planning` asks for it, nothing is mapped, and what `estimate_corpus` returned is returned.
 
     Args:
         what: the job's name.
@@ -61,19 +68,38 @@ def map_corpus(
         actor: see `shard_map`, as for `arguments`, `schema` and `use_gpu`.
         arguments: of the actor.
         schema: of the files.
-        model: hashes of the model's files.
-        labels: the model's label list, for the manifest.
+        fingerprint: what else than the corpus changes the result: the model's files and the numeric type.
+        describe: what the manifest should say besides, such as the label list.
         use_gpu: whether the actor can use a GPU.
+        planning: whether to estimate only.
     """
-    plan = config.plan(out)
-    fingerprint = {"job": what, "model": model, "corpus": plan.fingerprint(), "splitter": SPLITTER_VERSION}
+    plan = config.corpus_plan(out)
+    if planning and planning.plan:
+        price = planning.price_per_hour
+        return estimate_corpus(plan, actor, arguments, actors=config.actors, use_gpu=use_gpu, price_per_hour=price)
+    whole = {"job": what, **fingerprint, "corpus": plan.fingerprint(), "splitter": SPLITTER_VERSION}
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         summary = shard_map(what, plan, directory, actor, arguments, schema, actors=config.actors, use_gpu=use_gpu)
         check_errors(summary, config.max_error_rate)
         return summary
 
-    return once(out, fingerprint, work, files=[shard.name for shard in plan.shards], labels=labels)
+    return once(out, whole, work, files=[shard.name for shard in plan.shards], **describe)
+
+
+def numeric_type(out: str, asked: str | None, *, use_gpu: bool) -> str:
+    """Decide in which numeric type a model runs over a corpus; it is part of the fingerprint.
+
+    It is the one asked for, else what a run in `out` began with, else bfloat16 where the cluster has GPUs to use or
+    this machine's CPU multiplies it, else float32.
+    """
+    run = RunDirectory(out)
+    begun = run.manifest()["fingerprint"].get("dtype") if run.has(MANIFEST) else None
+    if known := asked or begun:
+        return str(known)
+    connect()
+    fastest = torch.bfloat16 if use_gpu and in_cluster("GPU") else best_dtype(torch.device("cpu"))
+    return str(fastest).removeprefix("torch.")
 
 
 def shard_map(
@@ -110,9 +136,7 @@ def shard_map(
     words = errors = 0
     if shards:
         connect()
-        gpus = actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
-        room = in_cluster("GPU") / gpus if gpus else in_cluster("CPU") / actors.cpus
-        count = min(actors.count or max(1, int(room)), len(shards))
+        pool = size_pool(actors, len(shards), use_gpu=use_gpu)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         mapped = ray.data.from_items(
@@ -127,9 +151,9 @@ def shard_map(
                 "arguments": arguments,
                 "schema": schema,
             },
-            compute=ActorPoolStrategy(size=count),
-            num_cpus=actors.cpus,
-            num_gpus=gpus,
+            compute=ActorPoolStrategy(size=pool.count),
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
         )
         progress = Progress(what, "document", terminal=on_terminal())
         progress.begin(sum(shard.documents for shard in shards))
@@ -146,6 +170,73 @@ def shard_map(
         "seconds": round(seconds, 2),
         "words_per_second": round(words / seconds) if words else 0,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The processes that share a corpus on this cluster."""
+
+    count: int
+    """Processes asked for, or as many as there is room for; never more than shards."""
+    room: int
+    """How many the nodes of the cluster hold now."""
+    cpus: int
+    """CPU cores of each."""
+    gpus: float
+    """GPUs of each."""
+
+
+def size_pool(actors: Actors, shards: int, *, use_gpu: bool) -> Pool:
+    """Decide what the flags leave open, by what this cluster has."""
+    gpus = actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
+    needs = {"CPU": actors.cpus, "GPU": gpus}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(int(min(node.get(name, 0) / need for name, need in needs.items() if need)) for node in nodes)
+    return Pool(count=min(actors.count or max(1, room), shards), room=room, cpus=actors.cpus, gpus=gpus)
+
+
+def estimate_corpus(
+    plan: CorpusPlan,
+    actor: ActorClass,
+    arguments: dict[str, Any],
+    *,
+    actors: Actors,
+    use_gpu: bool,
+    price_per_hour: float | None,
+) -> dict[str, Any]:
+    """Estimate what `shard_map` would take for all of a corpus on this cluster, from actors that are timed at once.
+
+    Raises:
+        InputError: if no node has room for an actor, an input file changed, or the sample holds no words.
+    """
+    connect()
+    pool = size_pool(actors, len(plan.shards), use_gpu=use_gpu)
+    if not pool.room:
+        raise InputError(
+            f"--plan: no node of this cluster has the {pool.cpus} CPU cores and {pool.gpus:g} GPUs of an actor; "
+            "lower --actors.cpus or --actors.gpus, or start such a node"
+        )
+    count = min(pool.count, pool.room)
+    words = estimate_words(plan)
+    process: Any = ray.remote(num_cpus=pool.cpus, num_gpus=pool.gpus)(Sampler)
+    shared = ray.put(plan)
+    samplers = [process.remote(shared, actor, arguments, seed) for seed in range(min(count, SAMPLED_ACTORS))]
+    logger.info("timing %d of %d actors on a sample", len(samplers), count)
+    try:
+        sizes = ray.get([sampler.warm_up.remote() for sampler in samplers])
+        samples = ray.get([sampler.sample.remote(size) for sampler, size in zip(samplers, sizes, strict=True)])
+    finally:
+        for sampler in samplers:
+            ray.kill(sampler)
+    estimate = extrapolate(
+        samples,
+        shards=len(plan.shards),
+        documents=plan.documents,
+        words=words,
+        actors=count,
+        price_per_hour=price_per_hour,
+    )
+    return {**estimate, "cpus_per_actor": pool.cpus, "gpus_per_actor": pool.gpus}
 
 
 class _ShardActor:

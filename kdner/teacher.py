@@ -154,24 +154,34 @@ class Teacher:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def score(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int = 4096) -> list[np.ndarray]:
-        """Return float32 logits [W, L] for each sentence.
+        """Return float32 logits [W, L] for each sentence; see `score_words`."""
+        ends = list(accumulate(len(words) for words in sentences))
+        return np.split(self.score_words(sentences, batch_pieces=batch_pieces), ends[:-1]) if ends else []
+
+    def score_words(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int = 4096) -> np.ndarray:
+        """Return float32 logits [N, L] of all N words of all sentences, in order.
+
+        Nothing waits for the device before all batches are under way.
 
         Args:
             sentences: words as the splitter gives them; any length.
             batch_pieces: pieces in one forward pass, padding included. Does not change the result beyond rounding.
         """
-        windows = [(i, window) for i, words in enumerate(sentences) for window in self.pieces.windows(words)]
-        order = sorted(range(len(windows)), key=lambda k: -len(windows[k][1].pieces))
-        scored: dict[int, np.ndarray] = {}
+        windows = [window for words in sentences for window in self.pieces.windows(words)]
+        ends = np.cumsum([len(window.firsts) for window in windows], dtype=np.int64)
+        order = sorted(range(len(windows)), key=lambda k: -len(windows[k].pieces))
+        scored = torch.empty((int(ends[-1]) if windows else 0, len(self.labels)), device=self.device)
         with torch.inference_mode():
-            for batch in _batches(order, lambda k: len(windows[k][1].pieces), batch_pieces):
-                logits = self._logits([windows[k][1] for k in batch])
-                scored.update(zip(batch, logits, strict=True))
-        parts: list[list[np.ndarray]] = [[] for _ in sentences]
-        for k, (i, _) in enumerate(windows):
-            parts[i].append(scored[k])
-        empty = np.zeros((0, len(self.labels)), dtype=np.float32)
-        return [np.concatenate(rows) if rows else empty for rows in parts]
+            for batch in _batches(order, lambda k: len(windows[k].pieces), batch_pieces):
+                own = [windows[k] for k in batch]
+                pieces, mask = self.padded(own)
+                logits_bsl = self.model(input_ids=pieces, attention_mask=mask).logits
+                rows = np.repeat(np.arange(len(own)), [len(window.firsts) for window in own])
+                columns = np.concatenate([window.firsts for window in own])
+                places = np.concatenate([np.arange(ends[k] - len(windows[k].firsts), ends[k]) for k in batch])
+                row, column, place = (torch.from_numpy(a).to(self.device) for a in (rows, columns, places))
+                scored[place] = logits_bsl[row, column].float()
+        return scored.cpu().numpy()
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most likely label of each word."""
@@ -191,14 +201,6 @@ class Teacher:
         with _quiet_transformers():
             self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-    def _logits(self, windows: Sequence[Window]) -> list[np.ndarray]:
-        pieces, mask = self.padded(windows)
-        logits_bsl = self.model(input_ids=pieces, attention_mask=mask).logits
-        rows = torch.tensor([b for b, window in enumerate(windows) for _ in window.firsts], device=self.device)
-        columns = torch.tensor([first for window in windows for first in window.firsts], device=self.device)
-        flat = logits_bsl[rows, columns].float().cpu().numpy()
-        return np.split(flat, list(accumulate(len(window.firsts) for window in windows))[:-1])
 
     def padded(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return piece ids and attention mask, both int64 [B, S], on the teacher's device."""

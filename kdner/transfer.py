@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,14 @@ import pyarrow.compute as pc
 import torch
 
 from kdner.errors import InputError
+from kdner.fingerprint import differences
 from kdner.labeled import LabeledSentence
+from kdner.labels import check_same_labels
 from kdner.rundir import RunDirectory
 from kdner.vocabulary import Vocabulary, WordFeatures
 
+JOINED = ("corpus", "splitter")
+"""What must be equal in the fingerprints of runs whose rows are joined."""
 BUFFER_WORDS = 8_000_000
 """Words of the transfer set held in memory and shuffled together; about 26 bytes each with 9 labels."""
 
@@ -108,55 +112,89 @@ def labeled_examples(sentences: Sequence[LabeledSentence], vocabulary: Vocabular
 
 
 class TransferSet:
-    """The logits that `precompute_logits` left, read shard by shard."""
+    """The logits that `precompute_logits` left in one or several runs over one corpus, read shard by shard.
 
-    def __init__(self, folder: str) -> None:
-        self.run = RunDirectory.finished_at(folder)
-        self.labels: list[str] = self.run.manifest().get("labels") or []
-        if not self.labels:
+    Documents count where all runs have logits, which are the weighted mean over all teachers.
+    """
+
+    def __init__(self, folders: Sequence[str], weights: Sequence[float] = ()) -> None:
+        self.runs = [RunDirectory.finished_at(folder) for folder in folders]
+        manifests = [run.manifest() for run in self.runs]
+        self.labels: list[str] = manifests[0].get("labels") or []
+        self.teachers: list[int] = [manifest.get("teachers", 0) for manifest in manifests]
+        for folder, manifest, count in zip(folders, manifests, self.teachers, strict=True):
+            if not count:
+                raise InputError(f"{folder}: holds no logits. Expected what precompute_logits writes.")
+            check_same_labels(self.labels, manifest["labels"], folders[0], folder)
+            there, here = ({key: m["fingerprint"].get(key) for key in JOINED} for m in (manifests[0], manifest))
+            if lines := differences(there, here):
+                raise InputError(
+                    f"{folders[0]} and {folder} do not join row by row: they differ in\n  " + "\n  ".join(lines[:5])
+                )
+        self.weights = np.array(weights or [1.0] * sum(self.teachers), np.float32)
+        if len(self.weights) != sum(self.teachers) or self.weights.min() < 0 or not self.weights.sum() > 0:
             raise InputError(
-                f"{folder}: holds no logits: its manifest has no labels. Expected what precompute_logits writes."
+                f"--logits-weights {' '.join(map(str, weights))}: expected a number of 0 or more for each of the "
+                f"{sum(self.teachers)} teachers, not all 0"
             )
+        self.weights /= self.weights.sum()
 
     @cached_property
     def words(self) -> int:
         """Count the words of the whole set."""
-        return sum(
-            pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in self.run.tables(["sentence_words"])
-        )
+        tables = (first for first, *_ in self._joined(["sentence_words"]))
+        return sum(pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in tables)
 
     def counts(self) -> Counter[str]:
         """Count each distinct word over the whole set."""
         counts: Counter[str] = Counter()
-        for table in self.run.tables(["words"]):
-            found = pc.value_counts(_flatten(table["words"]))
+        for first, *_ in self._joined(["words"]):
+            found = pc.value_counts(_flatten(first["words"]))
             counts.update(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
         return counts
 
     def examples(self, vocabulary: Vocabulary, rng: np.random.Generator) -> Iterator[Examples]:
         """Yield the set once, in parts of about `BUFFER_WORDS` words, shards in random order."""
-        part: list[pa.Table] = []
+        part: list[tuple[pa.Array, pa.Array, np.ndarray]] = []
         words = 0
-        files = self.run.files
+        files = self.runs[0].files
         order = [files[i] for i in rng.permutation(len(files))]
-        for table in self.run.tables(["words", "sentence_words", "logits"], files=order):
-            part.append(table)
-            words += len(_flatten(table["words"]))
+        for tables in self._joined(["words", "sentence_words", "logits"], order):
+            part.append((_flatten(tables[0]["words"]), _flatten(tables[0]["sentence_words"]), self._mean(tables)))
+            words += len(part[-1][0])
             if words >= BUFFER_WORDS:
-                yield self._examples(pa.concat_tables(part), vocabulary)
+                yield self._examples(part, vocabulary)
                 part, words = [], 0
         if words:
-            yield self._examples(pa.concat_tables(part), vocabulary)
+            yield self._examples(part, vocabulary)
 
-    def _examples(self, table: pa.Table, vocabulary: Vocabulary) -> Examples:
-        flat = _flatten(table["words"]).dictionary_encode()
-        logits = _flatten(table["logits"]).to_numpy(zero_copy_only=False).reshape(-1, len(self.labels))
+    def _joined(self, columns: list[str], files: Sequence[str] | None = None) -> Iterator[list[pa.Table]]:
+        """Yield shard by shard a table of each run, of the documents that have logits in all runs."""
+        for tables in zip(*(run.tables(["id", "error", *columns], files=files) for run in self.runs), strict=True):
+            if any(not table["id"].equals(tables[0]["id"]) for table in tables[1:]):
+                raise InputError(f"{', '.join(run.path for run in self.runs)}: their ids differ; make them again")
+            good = reduce(pc.and_, (pc.is_null(table["error"]) for table in tables))
+            yield [table.filter(good).select(columns) for table in tables]
+
+    def _mean(self, tables: list[pa.Table]) -> np.ndarray:
+        """Return the weighted mean of all teachers' logits, float16 [N, L]."""
+        flat = (_flatten(table["logits"]).to_numpy(zero_copy_only=False) for table in tables)
+        shaped = (own.reshape(-1, count, len(self.labels)) for own, count in zip(flat, self.teachers, strict=True))
+        logits_ntl = np.concatenate(list(shaped), axis=1)
+        if len(self.weights) == 1:
+            return logits_ntl[:, 0]
+        return np.einsum("ntl,t->nl", logits_ntl.astype(np.float32), self.weights).astype(np.float16)
+
+    def _examples(self, part: Sequence[tuple[pa.Array, pa.Array, np.ndarray]], vocabulary: Vocabulary) -> Examples:
+        words, lengths, logits = zip(*part, strict=True)
+        flat = pa.concat_arrays(words).dictionary_encode()
+        logits_nl = np.concatenate(logits)
         return Examples(
             vocabulary.features(flat.dictionary.to_pylist()),
             flat.indices.to_numpy().astype(np.int64),
-            _starts(_flatten(table["sentence_words"]).to_numpy()),
-            logits.argmax(axis=1).astype(np.int64),
-            logits,
+            _starts(pa.concat_arrays(lengths).to_numpy()),
+            logits_nl.argmax(axis=1).astype(np.int64),
+            logits_nl,
         )
 
 

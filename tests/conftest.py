@@ -207,10 +207,10 @@ def logits_folder(tmp_path_factory, teacher_folder, toy_texts, labels, make_corp
     """Finished run directory of the toy texts' logits, two sentences a document, in two shards."""
     texts = [f"{a}\n{b}" for a, b in zip(toy_texts[::2], toy_texts[1::2], strict=True)]
     assert all(len(split(text)) == 2 for text in texts)
-    score = ScoreDocuments(teacher_folder)
+    score = ScoreDocuments([teacher_folder], dtype="float32")
     names = ["part-00000.parquet", "part-00001.parquet"]
     path = str(tmp_path_factory.mktemp("logits"))
-    run = RunDirectory.open(path, {"job": "test"}, {"files": names, "labels": labels})
+    run = RunDirectory.open(path, {"job": "test"}, {"files": names, "labels": labels, "teachers": 1})
     run.write_table(names[0], score(make_corpus([*texts[:10], None])), LOGITS)
     run.write_table(names[1], score(make_corpus(texts[10:])), LOGITS)
     run.finish({})

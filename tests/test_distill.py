@@ -23,7 +23,7 @@ heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 
 @pytest.fixture
 def transfer(logits_folder):
-    return TransferSet(logits_folder)
+    return TransferSet([logits_folder])
 
 
 def train(student, config, *, on_epoch=lambda _: None, seed=1, **sets):
@@ -232,11 +232,11 @@ def test_a_loss_that_diverges_is_an_input_error(make_student, toy):
 def test_nothing_to_train_on_is_an_input_error(make_student, tmp_path, labels):
     with pytest.raises(InputError, match="nothing to train on"):
         Trainer(make_student(), SMALL, seed=1, labeled=[])
-    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels})
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels, "teachers": 1})
     run.write_table("a.parquet", LOGITS.empty_table(), LOGITS)
     run.finish({})
     with pytest.raises(InputError, match="nothing to train on"):
-        Trainer(make_student(), SMALL, seed=1, labeled=[], transfer=TransferSet(str(tmp_path)))
+        Trainer(make_student(), SMALL, seed=1, labeled=[], transfer=TransferSet([str(tmp_path)]))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from kdner.documents import NO_TEXT, ScoreDocuments, TagDocuments
 from kdner.schema import CORPUS, ENTITIES, LOGITS, check
 from kdner.tagger import Tagger
+from kdner.teacher import Teacher
 from kdner.text import count_words, split
 
 TEXTS = [
@@ -29,7 +31,7 @@ def student_folder(make_student, tmp_path_factory):
 
 @pytest.fixture
 def score(teacher_folder):
-    return ScoreDocuments(teacher_folder)
+    return ScoreDocuments([teacher_folder], dtype="float32")
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_logits_are_the_teachers_for_the_words_of_the_splitter(score, teacher, m
         stored = np.array(row["logits"], dtype=np.float32).reshape(-1, len(teacher.labels))
         assert len(stored) == len(row["words"])
         if len(stored):
-            logits = np.concatenate(score.teacher.score([sentence.words for sentence in sentences]))
+            logits = np.concatenate(score.teachers[0].score([sentence.words for sentence in sentences]))
             np.testing.assert_allclose(stored, logits, rtol=2e-3, atol=2e-3)
             top = np.sort(logits, axis=1)
             clear = top[:, -1] - top[:, -2] > 0.01
@@ -100,7 +102,8 @@ def test_a_document_that_fails_keeps_its_row_and_harms_no_other(score, tag, make
     corpus = make_corpus(texts)
     good = [bad not in text for text in texts]
     before = {actor: actor(corpus).to_pylist() for actor in (score, tag)}
-    monkeypatch.setattr(score.teacher, "score", sensitive(score.teacher.score, bad))
+    (teacher,) = score.teachers
+    monkeypatch.setattr(teacher, "score_words", sensitive(teacher.score_words, bad))
     monkeypatch.setattr(tag.tagger, "tag", sensitive(tag.tagger.tag, bad))
     for actor, column, schema in ((score, "logits", LOGITS), (tag, "entities", ENTITIES)):
         table = actor(corpus)
@@ -126,3 +129,89 @@ def test_chunks_of_the_input_do_not_matter(score, tag, make_corpus):
     chunked = pa.concat_tables([whole.slice(0, 2), whole.slice(2, 1), whole.slice(3)])
     assert chunked["id"].num_chunks == 3 and chunked.schema == CORPUS
     assert score(chunked).equals(score(whole)) and tag(chunked).equals(tag(whole))
+
+
+def test_several_teachers_lie_side_by_side(teacher_folder, tmp_path, teacher, labels, make_corpus):
+    torch.manual_seed(5)
+    other = Teacher.untrained(teacher_folder, labels)
+    torch.nn.init.normal_(other.model.classifier.weight)
+    other.save(tmp_path)
+    corpus = make_corpus(TEXTS)
+    single = [ScoreDocuments([folder], dtype="float32")(corpus) for folder in (teacher_folder, str(tmp_path))]
+    both = ScoreDocuments([teacher_folder, str(tmp_path)], dtype="float32")(corpus)
+    for first, second, row in zip(*(table.to_pylist() for table in (*single, both)), strict=True):
+        assert (row["words"], row["sentence_words"]) == (first["words"], first["sentence_words"])
+        if row["logits"] is not None:
+            logits_wtl = np.array(row["logits"]).reshape(-1, 2, len(labels))
+            np.testing.assert_array_equal(logits_wtl[:, 0].ravel(), first["logits"])
+            np.testing.assert_array_equal(logits_wtl[:, 1].ravel(), second["logits"])
+    assert single[0]["logits"] != single[1]["logits"]
+
+
+def words_of(toy, count):
+    return [sentence.words()[0] for sentence in (toy * (count // len(toy) + 1))[:count]]
+
+
+def test_stored_logits_are_the_live_ones_in_float32(score, teacher, toy, make_corpus):
+    """Alone or among 64, the same to 1e-4; on disk rounded to float16, whose relative step is 2^-10."""
+    sentences = words_of(toy, 64)
+    alone = [teacher.score([words])[0] for words in sentences]
+    for a, b in zip(alone, teacher.score(sentences), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4, rtol=0)
+    texts = [sentence.text for sentence in toy]
+    for text, row in zip(texts, score(make_corpus(texts)).to_pylist(), strict=True):
+        live = np.concatenate([teacher.score([sentence.words])[0] for sentence in split(text)])
+        stored = np.array(row["logits"], np.float32).reshape(live.shape)
+        assert (np.abs(stored - live) <= 1e-4 + np.abs(live) * 2**-11).all()
+
+
+def test_stored_logits_are_the_live_ones_in_bfloat16(teacher_folder, toy, make_corpus):
+    half = Teacher.load(teacher_folder, device=torch.device("cpu"), dtype=torch.bfloat16)
+    texts = [sentence.text for sentence in toy]
+    alone = [np.concatenate([half.score([s.words])[0] for s in split(text)]) for text in texts]
+    stored = [
+        np.array(row["logits"], np.float32).reshape(live.shape)
+        for live, row in zip(
+            alone, ScoreDocuments([teacher_folder], "bfloat16")(make_corpus(texts)).to_pylist(), strict=True
+        )
+    ]
+    a, b = np.concatenate(alone), np.concatenate(stored)
+    assert np.abs(a - b).max() <= 2**-6 * np.abs(a).max()
+    assert (a.argmax(axis=1) == b.argmax(axis=1)).mean() >= 0.999
+
+
+def test_a_failure_costs_two_more_passes_at_most(score, make_corpus, monkeypatch):
+    (teacher,) = score.teachers
+    texts = [f"Anna flew to Paris {i}." for i in range(64)]
+    texts[17] = "everything Tom"
+    passed = []
+    original = teacher.score_words
+
+    def counted(sentences, **options):
+        passed.append(len(sentences))
+        return sensitive(original, "everything")(sentences, **options)
+
+    monkeypatch.setattr(teacher, "score_words", counted)
+    errors = score(make_corpus(texts))["error"].to_pylist()
+    assert [i for i, error in enumerate(errors) if error] == [17]
+    assert sum(passed) <= 3 * len(texts)
+
+
+HARD = {
+    "surrogates": "Anna \ud83d flew to \udc00Paris.",
+    "controls": "\x00Anna\x1b[31m flew\x85 to\u2028 Paris.\ufeff",
+    "one word": "a" * 5_000_000,
+    "no letters": "." * 1_000_000,
+    "spaces": " " * 5_000_000 + "Rome",
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_a_hard_text_ends_in_a_row(tag, name):
+    """Only tagging: a tiny teacher's attention would take minutes for a text of 5 MB, as for any of its length."""
+    corpus = pa.table(
+        [["a", "b"], [HARD[name].encode("utf-8", "replace").decode(), "Anna flew to Paris."]], schema=CORPUS
+    )
+    table = tag(corpus)
+    check(table, ENTITIES, "test")
+    assert table["error"].to_pylist() == [None, None]

@@ -22,7 +22,7 @@ def begin(tmp_path, toy, labels, teacher_folder):
         given = {
             "labels": labels,
             "labeled": toy,
-            "logits": None,
+            "transfer": None,
             "vectors": "teacher",
             "teacher": teacher_folder,
             "seed": 1,
@@ -37,11 +37,11 @@ def test_it_knows_the_words_of_both_sets(begin, toy, logits_folder):
     alone = begin("a")
     counts = Counter(word.lower() for sentence in toy for word in sentence.words()[0])
     assert {word for word in alone.vocabulary.words if word[0].isalpha()} == {w for w in counts if w[0].isalpha()}
-    both = begin("b", labeled=toy[:1], logits=logits_folder)
+    both = begin("b", labeled=toy[:1], transfer=TransferSet([logits_folder]))
     assert set(both.vocabulary.words) == set(alone.vocabulary.words)
     few = begin("c", labeled=toy[:1])
     assert len(few.vocabulary.words) < len(alone.vocabulary.words)
-    assert TransferSet(logits_folder).labels == both.labels
+    assert TransferSet([logits_folder]).labels == both.labels
 
 
 def test_word_vectors_come_from_the_teacher(begin, teacher):

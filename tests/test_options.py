@@ -41,5 +41,6 @@ def test_the_fingerprint_follows_the_file_and_the_draw(source):
 
 def test_a_corpus_is_planned_with_its_options(write, tmp_path):
     source = write("a.jsonl", "".join(f'{{"key": {k}, "body": "text {k}"}}\n' for k in range(5)))
-    plan = Corpus(corpus=(source,), text_column="body", id_column="key", shard_documents=2).plan(str(tmp_path / "out"))
+    config = Corpus(corpus=(source,), text_column="body", id_column="key", shard_documents=2)
+    plan = config.corpus_plan(str(tmp_path / "out"))
     assert [shard.documents for shard in plan.shards] == [2, 2, 1]

@@ -8,10 +8,11 @@ from ray.exceptions import RayTaskError
 
 from kdner.corpus import plan
 from kdner.errors import InputError
+from kdner.job import in_cluster
 from kdner.options import Actors
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
-from kdner.shardmap import check_errors, shard_map
+from kdner.shardmap import check_errors, shard_map, size_pool
 
 pytestmark = pytest.mark.ray
 
@@ -76,6 +77,17 @@ def test_only_missing_shards_are_run_again(cluster, corpus, directory):
     now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
     assert [name for name in kept if kept[name] != now[name]] == ["part-00002.parquet"]
     assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
+
+
+def test_the_pool_is_what_the_nodes_hold_or_what_was_asked_for(cluster):
+    cores = in_cluster("CPU")
+    alone = size_pool(Actors(cpus=cores), 1_000, use_gpu=False)
+    assert (alone.count, alone.room, alone.cpus, alone.gpus) == (1, 1, cores, 0)
+    assert size_pool(Actors(), 1_000, use_gpu=False).count == cores
+    assert size_pool(Actors(count=cores + 5), 1_000, use_gpu=False).count == cores + 5
+    assert size_pool(Actors(), 1, use_gpu=False).count == 1
+    assert size_pool(Actors(cpus=2 * cores), 1_000, use_gpu=False).room == 0
+    assert size_pool(Actors(gpus=in_cluster("GPU") + 1), 1_000, use_gpu=True).room == 0
 
 
 def test_a_lost_document_stops_the_job(cluster, corpus, directory):

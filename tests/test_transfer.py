@@ -105,7 +105,7 @@ def test_a_labeled_set_becomes_examples_with_gold_tags(toy, labels):
 
 
 def test_the_transfer_set_is_what_the_teacher_said(logits_folder, toy, teacher):
-    transfer = TransferSet(logits_folder)
+    transfer = TransferSet([logits_folder])
     assert transfer.labels == teacher.labels
     counts = Counter(word for sentence in toy for word in sentence.words()[0])
     assert transfer.counts() == counts and transfer.words == counts.total()
@@ -125,7 +125,7 @@ def test_the_transfer_set_is_what_the_teacher_said(logits_folder, toy, teacher):
 
 def test_parts_of_a_large_set_hold_every_word_once(logits_folder, monkeypatch):
     monkeypatch.setattr("kdner.transfer.BUFFER_WORDS", 10)
-    transfer = TransferSet(logits_folder)
+    transfer = TransferSet([logits_folder])
     parts = list(transfer.examples(VOCABULARY, np.random.default_rng(1)))
     assert len(parts) == 2 and sum(part.words for part in parts) == transfer.words
 
@@ -143,17 +143,95 @@ def test_a_run_without_logits_is_refused(tmp_path):
     run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"]})
     run.write_table("a.parquet", LOGITS.empty_table(), LOGITS)
     with pytest.raises(InputError, match="unfinished"):
-        TransferSet(str(tmp_path))
+        TransferSet([str(tmp_path)])
     run.finish({})
     with pytest.raises(InputError, match="holds no logits"):
-        TransferSet(str(tmp_path))
+        TransferSet([str(tmp_path)])
 
 
 def test_a_set_of_documents_without_text_holds_no_words(tmp_path, labels):
-    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels})
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels, "teachers": 1})
     row = {**dict.fromkeys(LOGITS.names), "id": "a", "error": "no text"}
     run.write_table("a.parquet", LOGITS.empty_table().from_pylist([row], schema=LOGITS), LOGITS)
     run.finish({})
-    transfer = TransferSet(str(tmp_path))
+    transfer = TransferSet([str(tmp_path)])
     assert transfer.words == 0 and not transfer.counts()
     assert list(transfer.examples(VOCABULARY, np.random.default_rng(1))) == []
+
+
+def run_of(path, labels, rows, teachers=1, corpus="one"):
+    """Write a finished run of logits: id, words, [W, T, L] or an error, two documents in a shard."""
+    documents = [
+        {
+            "id": id_,
+            "words": None if logits is None else words,
+            "sentence_words": None if logits is None else [len(words)],
+            "logits": None if logits is None else np.ravel(logits).astype(np.float16),
+            "error": "it failed" if logits is None else None,
+        }
+        for id_, words, logits in rows
+    ]
+    shards = [documents[i : i + 2] for i in range(0, len(documents), 2)]
+    names = [f"part-{i:05d}.parquet" for i in range(len(shards))]
+    fingerprint = {"corpus": {"files": corpus, "shard_documents": 2}, "splitter": 1, "teacher 0": str(path)}
+    run = RunDirectory.open(str(path), fingerprint, {"files": names, "labels": labels, "teachers": teachers})
+    for name, shard in zip(names, shards, strict=True):
+        run.write_table(name, LOGITS.empty_table().from_pylist(shard, schema=LOGITS), LOGITS)
+    run.finish({})
+    return str(path)
+
+
+def learned(transfer):
+    """Read the logits of each sentence, by its words."""
+    (examples,) = transfer.examples(VOCABULARY, np.random.default_rng(1))
+    found = sentences_in(examples.batches(100, np.random.default_rng(1), examples.share(0, 1)))
+    return {tuple(VOCABULARY.words[row - 2] for row in rows): logits.numpy() for rows, _, logits in found}
+
+
+TAGS = ["O", "B-X", "I-X"]
+WORDS = [["wa"], ["wb", "wc"], ["wd", "we", "wf"]]
+
+
+@pytest.fixture
+def three_teachers(tmp_path):
+    """Two runs, one of them of two teachers; they know the logits that they gave, [W, 3] for each document."""
+    rng = np.random.default_rng(3)
+    logits = [[rng.normal(0, 3, (len(words), 3)).astype(np.float16) for words in WORDS] for _ in range(3)]
+    one = run_of(tmp_path / "one", TAGS, [(str(i), words, logits[0][i]) for i, words in enumerate(WORDS)])
+    pairs = [(str(i), words, np.stack([logits[1][i], logits[2][i]], axis=1)) for i, words in enumerate(WORDS)]
+    return one, run_of(tmp_path / "two", TAGS, pairs, teachers=2), logits
+
+
+@pytest.mark.parametrize("weights", [(), (2.0, 1.0, 1.0), (0.0, 0.0, 1.0)])
+def test_several_teachers_join_row_by_row_into_their_weighted_mean(three_teachers, weights):
+    one, two, logits = three_teachers
+    found = learned(TransferSet([one, two], weights))
+    shares = np.array(weights or [1, 1, 1], np.float64)
+    for i, words in enumerate(WORDS):
+        expected = sum(s * own[i].astype(np.float64) for s, own in zip(shares / shares.sum(), logits, strict=True))
+        np.testing.assert_allclose(found[tuple(words)], expected, atol=4e-3)
+    assert len(found) == len(WORDS) and TransferSet([one, two]).words == 6
+
+
+def test_a_document_counts_only_where_every_teacher_could_read_it(three_teachers, tmp_path):
+    one, _, logits = three_teachers
+    rows = [("0", WORDS[0], logits[1][0]), ("1", WORDS[1], None), ("2", WORDS[2], logits[1][2])]
+    transfer = TransferSet([one, run_of(tmp_path / "failed", TAGS, rows)])
+    assert set(learned(transfer)) == {tuple(WORDS[0]), tuple(WORDS[2])}
+    assert transfer.words == 4 and transfer.counts() == Counter(WORDS[0] + WORDS[2])
+
+
+def test_teachers_that_do_not_fit_together_are_refused_with_the_difference(three_teachers, tmp_path):
+    one, two, _ = three_teachers
+    other = run_of(tmp_path / "labels", ["O", "B-X", "B-Y"], [("0", WORDS[0], np.zeros((1, 3)))])
+    with pytest.raises(InputError, match=r"only .*one has I-X; only .*labels has B-Y"):
+        TransferSet([one, other])
+    swapped = run_of(tmp_path / "order", ["O", "I-X", "B-X"], [("0", WORDS[0], np.zeros((1, 3)))])
+    with pytest.raises(InputError, match="same labels in another order"):
+        TransferSet([one, swapped])
+    elsewhere = run_of(tmp_path / "corpus", TAGS, [("0", WORDS[0], np.zeros((1, 3)))], corpus="another")
+    with pytest.raises(InputError, match=r'corpus.files: there "one", now "another"'):
+        TransferSet([one, elsewhere])
+    for weights in ((1.0, 1.0), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0)):
+        with pytest.raises(InputError, match=r"--logits-weights .* each of the 3 teachers"):
+            TransferSet([one, two], weights)
