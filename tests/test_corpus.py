@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import time
 
 import pytest
 from files import put, put_json, put_lines, put_parquet, rows
@@ -128,6 +129,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, 
 
     def read_and_change(piece, text_column):
         table = read_slice(piece, text_column)
+        time.sleep(0.02)  # file systems tell times apart by some milliseconds
         put_lines(path, [again] * 4)
         return table
 
