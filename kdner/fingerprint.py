@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from kdner.errors import InputError
-from kdner.storage import locate, without_secrets
+from kdner.storage import locate, look, without_secrets
 
 _ABSENT = object()
 
@@ -19,12 +19,12 @@ def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None
     """Give size and modification time (nanoseconds since 1970) of input files, by absolute path.
 
     Raises:
-        InputError: if one is not a file.
+        InputError: if one is not a file, or the file system cannot say.
     """
     fingerprint = {}
     for path in paths:
         filesystem, inner = locate(path)
-        info = filesystem.get_file_info(inner)
+        info = look(path)
         if info.type != pafs.FileType.File:
             raise InputError(f"{path}: no such file")
         key = inner if isinstance(filesystem, pafs.LocalFileSystem) else without_secrets(path)

@@ -24,7 +24,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from kdner.errors import InputError
-from kdner.storage import commit, create_folder, join, locate, without_secrets
+from kdner.storage import commit, create_folder, join, locate, look, without_secrets
 
 LOCK = ".lock"
 BEAT_S = 10.0
@@ -119,8 +119,7 @@ def _take(path: str, holder: Holder) -> None:
 
 
 def _refuse_living(path: str, there: Holder) -> None:
-    filesystem, inner = locate(join(path, LOCK))
-    silent_s = time.time() - (filesystem.get_file_info(inner).mtime_ns or 0) / 1e9
+    silent_s = time.time() - (look(join(path, LOCK)).mtime_ns or 0) / 1e9
     lives = there.lives()
     if lives or (lives is None and silent_s <= DEAD_AFTER_S):
         raise InputError(

@@ -22,7 +22,7 @@ from kdner import __version__
 from kdner.errors import InputError
 from kdner.fingerprint import differences
 from kdner.schema import SCHEMA_VERSION, check, leaves
-from kdner.storage import commit, create_folder, is_temporary, join, locate
+from kdner.storage import commit, create_folder, is_temporary, join, locate, look
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
@@ -80,8 +80,7 @@ class RunDirectory:
             InputError: if there is no such folder, no run directory in it, or an unfinished one.
         """
         directory = cls(path)
-        filesystem, inner = locate(directory.path)
-        if filesystem.get_file_info(inner).type != pafs.FileType.Directory:
+        if look(directory.path).type != pafs.FileType.Directory:
             raise InputError(f"{directory.path}: no such folder; give the --out of a finished job")
         if not directory.has(MANIFEST):
             raise InputError(f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out")
@@ -121,8 +120,7 @@ class RunDirectory:
 
     def has(self, name: str) -> bool:
         """Tell whether a file is there, and so is whole."""
-        filesystem, inner = locate(self.path)
-        return filesystem.get_file_info(f"{inner}/{name}").type == pafs.FileType.File
+        return look(join(self.path, name)).type == pafs.FileType.File
 
     def pending(self) -> list[str]:
         """List the manifest's files that are not there yet, from one listing of the folder."""

@@ -52,6 +52,22 @@ def without_secrets(path: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{unquote(inner)}"
 
 
+def look(path: str) -> pafs.FileInfo:
+    """Tell what is at a path, be it nothing.
+
+    Raises:
+        InputError: if the file system cannot say (no permission, no connection).
+    """
+    filesystem, inner = locate(path)
+    try:
+        return filesystem.get_file_info(inner)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be looked up ({error}); check the path, the permissions and the connection, "
+            "then run the same command again"
+        ) from error
+
+
 def create_folder(path: str) -> None:
     """Create a folder, and those above it, unless it is there.
 
