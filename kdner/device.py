@@ -1,6 +1,9 @@
-"""Which device and numeric type a model runs on: the fastest that the machine really has."""
+"""What a process has: the fastest device and numeric type of its machine, and the memory it has used."""
 
 from __future__ import annotations
+
+import resource
+import sys
 
 import torch
 
@@ -20,3 +23,9 @@ def best_dtype(device: torch.device) -> torch.dtype:
     capabilities = torch.cpu.get_capabilities()
     native = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32
+
+
+def peak_memory_mb() -> float:
+    """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

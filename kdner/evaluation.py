@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kdner.device import peak_memory_mb
 from kdner.errors import InputError
 from kdner.labeled import LabeledSentence, check_labels
 from kdner.scoring import score
@@ -64,9 +63,3 @@ def evaluate(folder: str | Path, sentences: Sequence[LabeledSentence], source: s
         "peak_memory_mb": round(peak_memory_mb()),
         "per_label": {label: row.rounded() for label, row in scores.items()},
     }
-
-
-def peak_memory_mb() -> float:
-    """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ import torch
 from ray.data import ActorPoolStrategy, DataContext
 
 from kdner.corpus import CorpusPlan, read_shard
-from kdner.device import best_dtype
+from kdner.device import best_dtype, peak_memory_mb
 from kdner.errors import InputError
 from kdner.estimate import SAMPLED_ACTORS, Sampler, estimate_words, extrapolate
 from kdner.job import connect, in_cluster, on_terminal, once, set_up_logging
@@ -113,7 +114,10 @@ def shard_map(
     actors: Actors,
     use_gpu: bool,
 ) -> dict[str, Any]:
-    """Map every shard that has no file yet, then reconcile; returns the summary's counts and speed.
+    """Map every shard that has no file yet, then reconcile; returns the summary's counts, speed and memory.
+
+    Seconds, and the words per second by them, run from the first shard's begin to the last one's end, by the clocks of
+    the actors' machines; what passed before, while actors started and loaded the model, is `start_up_seconds`.
 
     Args:
         what: the job's name, for progress.
@@ -132,7 +136,8 @@ def shard_map(
     shards = [shard for shard in plan.shards if shard.name in pending]
     if len(shards) < len(plan.shards):
         logger.info("%s: %d of %d shards are done already", what, len(plan.shards) - len(shards), len(plan.shards))
-    started = time.monotonic()
+    started = time.time()
+    began, ended, actor_memory_mb = math.inf, -math.inf, 0.0
     words = errors = 0
     if shards:
         connect()
@@ -142,7 +147,7 @@ def shard_map(
         mapped = ray.data.from_items(
             [{"shard": shard.index} for shard in shards], override_num_blocks=len(shards)
         ).map_batches(
-            _ShardActor,
+            ShardActor,
             batch_size=1,
             fn_constructor_kwargs={
                 "plan": plan,
@@ -162,13 +167,17 @@ def shard_map(
                 raise InputError(row["refused"])
             words += row["words"]
             errors += row["errors"]
+            began, ended = min(began, row["began"]), max(ended, row["ended"])
+            actor_memory_mb = max(actor_memory_mb, row["memory_mb"])
             progress.advance(row["documents"], row["words"], errors=errors)
-    seconds = time.monotonic() - started
-    counts = _reconcile(plan, run)
+    seconds = max(0.0, ended - began)
     return {
-        **counts,
+        **_reconcile(plan, run),
+        "start_up_seconds": round(began - started, 2) if shards else 0.0,
         "seconds": round(seconds, 2),
-        "words_per_second": round(words / seconds) if words else 0,
+        "words_per_second": round(words / seconds) if words and seconds else 0,
+        "actor_peak_memory_mb": round(actor_memory_mb),
+        "driver_peak_memory_mb": round(peak_memory_mb()),
     }
 
 
@@ -239,7 +248,7 @@ def estimate_corpus(
     return {**estimate, "cpus_per_actor": pool.cpus, "gpus_per_actor": pool.gpus}
 
 
-class _ShardActor:
+class ShardActor:
     """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
 
     def __init__(
@@ -258,13 +267,18 @@ class _ShardActor:
         """Map shards, one row for each; a user's mistake is a row too, because Ray Data loses the cause of an error."""
         rows: list[dict[str, Any]] = []
         for index in batch["shard"]:
+            counts, refused, began = Counter[str](), "", time.time()
             try:
-                rows.append({**self._shard(int(index)), "refused": ""})
+                counts = self.map_shard(int(index))
             except InputError as error:
-                rows.append({"documents": 0, "words": 0, "errors": 0, "refused": str(error)})
-        return {key: [row[key] for row in rows] for key in ("documents", "words", "errors", "refused")}
+                refused = str(error)
+            done = {key: counts[key] for key in ("documents", "words", "errors")}
+            time_and_memory = {"began": began, "ended": time.time(), "memory_mb": peak_memory_mb()}
+            rows.append({**done, **time_and_memory, "refused": refused})
+        return {key: [row[key] for row in rows] for key in rows[0]}
 
-    def _shard(self, index: int) -> Counter[str]:
+    def map_shard(self, index: int) -> Counter[str]:
+        """Make a shard's file, unless it is there; returns its counts."""
         shard = self.plan.shards[index]
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
