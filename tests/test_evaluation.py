@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kdner.errors import InputError
 from kdner.device import peak_memory_mb
+from kdner.errors import InputError
 from kdner.evaluation import evaluate, load_model
 from kdner.gold import LabeledSentence
 from kdner.scoring import score
