@@ -190,8 +190,8 @@ def _read(path: str) -> Holder | None:
     lock = join(path, LOCK)
     filesystem, inner = locate(lock)
     try:
-        with filesystem.open_input_stream(inner) as stream:
-            return Holder(**json.loads(stream.read()))
+        with filesystem.open_input_file(inner) as file:
+            return Holder(**json.loads(file.read()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:

@@ -153,7 +153,7 @@ def _upload(filesystem: pafs.FileSystem, target: str, file: IO[bytes]) -> None:
     """Send a file in one write: a stream that closes after an exception completes the object with what it has."""
     size = os.fstat(file.fileno()).st_size
     whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
-    with filesystem.open_output_stream(target) as stream:
+    with filesystem.open_output_stream(target, compression=None) as stream:
         stream.write(whole)
 
 

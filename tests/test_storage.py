@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
@@ -28,6 +30,14 @@ def test_a_file_system_that_is_not_local_gets_whole_files_too(tmp_path):
         raise RuntimeError
     assert (tmp_path / "notes").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_a_file_system_that_is_not_local_gets_the_bytes_as_they_are(tmp_path):
+    elsewhere = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
+    for name, content in [("corpus.txt.gz", gzip.compress(b"some words")), ("empty", b"")]:
+        with _whole_remote(elsewhere, f".{name}", name) as file:
+            file.write(content)
+        assert (tmp_path / name).read_bytes() == content
 
 
 def test_join_keeps_the_query_of_a_uri():
