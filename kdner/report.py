@@ -40,3 +40,32 @@ def pipeline_report(summary: dict[str, Any], out: Path) -> str:
             *(f"{name:<21}{out / name}" for name in places),
         ]
     )
+
+
+def speed_report(found: dict[str, Any]) -> str:
+    """Lay out what `jobs/measure_teacher.py` measured: medians, with the least and the most."""
+
+    def row(name: str, key: str, unit: str, scale: float = 1.0) -> str:
+        values = [found[key][which] / scale for which in ("median", "min", "max")]
+        return f"{name:<34}{values[0]:>12,.2f}{values[1]:>12,.2f}{values[2]:>12,.2f} {unit}"
+
+    lines = [
+        f"{found['teacher']} in {found['dtype']}, {found['device']}, {found['threads']} threads: "
+        f"{found['words']:,} words, {found['pieces']:,} pieces",
+        f"{'':<34}{'median':>12}{'min':>12}{'max':>12}",
+        row("matrix-product peak", "peak_flops", "GFLOP/s", 1e9),
+        row("documents to logits on disk", "flops", "GFLOP/s", 1e9),
+        row("share of the peak", "share", ""),
+        row("", "words_per_second", "words/s"),
+        row("", "pieces_per_second", "pieces/s"),
+    ]
+    for dtype in ("float32", "bfloat16"):
+        if f"times_pipeline_{dtype}" in found:
+            lines.append(row(f"transformers pipeline, {dtype}", f"pipeline_{dtype}_words_per_second", "words/s"))
+            lines.append(row("kdner over it", f"times_pipeline_{dtype}", "times"))
+    lines += [
+        f"shard map, {one['actors']} actors: {one['words_per_second']:,.0f} words/s, "
+        f"{one['times_loop']:.2f} times a plain loop of one process"
+        for one in found["shard_map"]
+    ]
+    return "\n".join(lines)

@@ -7,6 +7,7 @@ import pytest
 from jobs.distill_student import DistillStudent, distill_student
 from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from jobs.measure_teacher import MeasureTeacher, measure_teacher
 from jobs.pipeline import Pipeline, pipeline
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
@@ -17,6 +18,7 @@ JOBS = [
     (DistillStudent, distill_student),
     (TagCorpus, tag_corpus),
     (Evaluate, evaluate),
+    (MeasureTeacher, measure_teacher),
     (Pipeline, pipeline),
 ]
 
