@@ -39,7 +39,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "intermediate_size": 4096,
     },
 }
-"""True shapes, for measurements with random weights, 9 labels and MiniLM's vocabulary, which is that of BERT uncased."""
+"""True shapes, for measurements with random weights, 9 labels and MiniLM's vocabulary (that of BERT uncased)."""
 
 PEER_BATCH_SENTENCES = 32
 """Batch size of the transformers pipeline; of 8, 32 and 128 its best on 2 cores."""
