@@ -134,7 +134,7 @@ def _bury(path: str, dead: Holder) -> None:
     filesystem, inner = locate(join(path, LOCK))
     if not isinstance(filesystem, pafs.LocalFileSystem):
         return
-    with suppress(FileNotFoundError), Path(inner).open("r+b") as file:
+    with suppress(FileNotFoundError), Path(inner).open("rb") as file:
         with suppress(OSError):  # some network file systems have no such locks
             fcntl.flock(file, fcntl.LOCK_EX)
         if _read(path) == dead and os.path.samestat(os.fstat(file.fileno()), Path(inner).stat()):
