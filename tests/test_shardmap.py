@@ -12,7 +12,7 @@ from kdner.job import in_cluster
 from kdner.options import Actors
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
-from kdner.shardmap import check_errors, shard_map, size_pool
+from kdner.shardmap import ShardActor, check_errors, shard_map, size_pool
 
 pytestmark = pytest.mark.ray
 
@@ -106,3 +106,9 @@ def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory
         file.write("one more\n")
     with pytest.raises(InputError, match="changed since the job began"):
         run(corpus, directory)
+
+
+def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, directory):
+    first = ShardActor(corpus, directory, Echo, {}, ENTITIES).map_shard(2)
+    assert first["documents"] == 3
+    assert ShardActor(corpus, directory, Echo, {"fail": "word7 of"}, ENTITIES).map_shard(2) == first

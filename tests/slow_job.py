@@ -1,0 +1,73 @@
+"""A job that takes its time and keeps a log of what it tried, for tests that break it midway.
+
+python tests/slow_job.py --corpus corpus.parquet --log attempts.log --out runs/slow --shard-documents 1
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kdner.documents import ScoreDocuments
+from kdner.job import run
+from kdner.options import Corpus
+from kdner.schema import ENTITIES, LOGITS
+from kdner.shardmap import map_corpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowJob(Corpus):
+    """Map a corpus slowly."""
+
+    log: str
+    """File that grows by a line for each attempt at a shard."""
+    out: str
+    """Run directory."""
+    teacher: str | None = None
+    """Teacher directory, for its logits; without one nothing is looked for in the documents."""
+    seconds: float = 0.1
+    """Time that each shard takes beside the work itself."""
+
+
+class Echo:
+    """An actor that finds nothing."""
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        rows = [{"id": row["id"], "entities": [], "words": len(row["text"] or "")} for row in documents.to_pylist()]
+        return pa.Table.from_pylist(rows, schema=ENTITIES)
+
+
+class Slow:
+    """An actor that writes the first document's id to the log, takes its time, and then lets another one map."""
+
+    def __init__(self, teacher: str | None, log: str, seconds: float) -> None:
+        self.map_table = Echo() if teacher is None else ScoreDocuments([teacher])
+        self.log, self.seconds = Path(log), seconds
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        with self.log.open("ab", buffering=0) as file:  # one write of a line, whole whoever writes beside it
+            file.write(f"{documents['id'][0]}\n".encode())
+        time.sleep(self.seconds)
+        return self.map_table(documents)
+
+
+def slow_job(config: SlowJob) -> dict[str, Any]:
+    return map_corpus(
+        "slow_job",
+        config,
+        config.out,
+        Slow,
+        {"teacher": config.teacher, "log": config.log, "seconds": config.seconds},
+        LOGITS if config.teacher else ENTITIES,
+        fingerprint={},
+        describe={},
+        use_gpu=False,
+    )
+
+
+if __name__ == "__main__":
+    run(SlowJob, slow_job)
