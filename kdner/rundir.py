@@ -178,7 +178,7 @@ class RunDirectory:
             path = join(self.path, name)
             try:
                 with filesystem.open_input_file(f"{inner}/{name}") as file:
-                    parquet = pq.ParquetFile(file)
+                    parquet = pq.ParquetFile(file, page_checksum_verification=True)
                     if schema is not None:
                         check(parquet.schema_arrow.empty_table(), schema, path)
                     table = parquet.read(columns=columns)
@@ -242,9 +242,9 @@ class RunDirectory:
 
 
 def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
-    """Write a table as every file of a run is written: zstd, with the bytes of float16 columns in separate streams.
+    """Write a table as every file of a run is written: zstd, checksums, float16 columns in separate byte streams.
 
-    Of 9 logits a word that saves a quarter against zstd alone, and loses nothing.
+    The streams save a quarter of 9 logits a word against zstd alone, and lose nothing.
     """
     numbers = [path for path, kind in leaves(table.schema) if pa.types.is_float16(kind)]
     pq.write_table(
@@ -252,6 +252,7 @@ def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
         file,
         compression="zstd",
         compression_level=3,
+        write_page_checksum=True,
         use_dictionary=[path for path, _ in leaves(table.schema) if path not in numbers],
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
     )

@@ -238,3 +238,17 @@ def test_uris(tmp_path):
 def test_a_model_directory_must_be_local():
     with pytest.raises(InputError, match=r"mock:///bucket/model: a local folder is needed"):
         _ = RunDirectory("mock:///bucket/model").local_path
+
+
+def test_a_flipped_bit_in_a_file_is_noticed(tmp_path):
+    run = opened(tmp_path)
+    row = {"words": ["x"] * 999, "sentence_words": [999], "logits": [1.5, -2.0, 0.25] * 333, "error": None}
+    rows = [{"id": str(i), **row} for i in range(20)]
+    run.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=LOGITS), LOGITS)
+    whole = (tmp_path / "part-00000.parquet").read_bytes()
+    column = pq.ParquetFile(tmp_path / "part-00000.parquet").metadata.row_group(0).column(3)
+    assert column.path_in_schema == "logits.list.element" and "BYTE_STREAM_SPLIT" in column.encodings
+    place = column.data_page_offset + column.total_compressed_size - 1
+    (tmp_path / "part-00000.parquet").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(InputError, match=r"part-00000.parquet: cannot be read"):
+        list(run.tables(files=["part-00000.parquet"]))
