@@ -1,10 +1,8 @@
 """The shard map: one mechanism for both big jobs, precompute_logits and tag_corpus.
 
 It takes a corpus plan, an actor class whose instances map one Arrow table to one Arrow table with the same ids, and a
-run directory;
-runs the shards that have no file yet through Ray Data with a pool of actors; and leaves one file per shard. One shard
-in, one file
-out: the shard is the unit of work, of retry and of output, because Ray Data's own writes are not idempotent.
+run directory; runs the shards that have no file yet through Ray Data with a pool of actors; and leaves one file per
+shard. The shard is the unit of work, of retry and of output, because Ray Data's own writes are not idempotent.
 """
 
 from __future__ import annotations
