@@ -51,7 +51,7 @@ def speed_report(found: dict[str, Any]) -> str:
 
     lines = [
         f"{found['teacher']} in {found['dtype']}, {found['device']}, {found['threads']} threads: "
-        f"{found['words']:,} words, {found['pieces']:,} pieces",
+        f"{found['words']:,} words, {found['pieces']:,} pieces, padding {found['padding']:.1%}",
         f"{'':<34}{'median':>12}{'min':>12}{'max':>12}",
         row("matrix-product peak", "peak_flops", "GFLOP/s", 1e9),
         row("documents to logits on disk", "flops", "GFLOP/s", 1e9),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -22,7 +21,7 @@ from kdner.documents import ScoreDocuments
 from kdner.flops import encoder_flops, matmul_peak
 from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
-from kdner.teacher import Teacher, encoder_path
+from kdner.teacher import BATCH_PIECES, Teacher, encoder_path, plan_batches
 from kdner.text import count_words, split
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -75,9 +74,12 @@ def measure_scoring(
     torch.set_num_threads(threads)
     score = ScoreDocuments([teacher], dtype)
     model = score.teachers[0]
-    texts = [text for shard in plan.shards for text in read_shard(plan, shard)["text"].to_pylist() if text]
-    sizes = [len(window.pieces) for words in _sentences(texts) for window in model.pieces.windows(words)]
-    flops = sum(encoder_flops(model.model, size) for size in sizes)
+    shards = [read_shard(plan, shard)["text"].to_pylist() for shard in plan.shards]
+    texts = [text for shard in shards for text in shard if text]
+    sizes = [_window_sizes(model, [text for text in shard if text]) for shard in shards]
+    padded = sum(len(b) * own[b[0]] for own in sizes for b in plan_batches(own, BATCH_PIECES[model.device.type]))
+    pieces = sum(map(sum, sizes))
+    flops = sum(encoder_flops(model.model, size) for own in sizes for size in own)
     words = sum(map(count_words, texts))
     peers = {}
     if peer_documents:
@@ -93,7 +95,7 @@ def measure_scoring(
                 "flops": flops / seconds,
                 "share": flops / seconds / peak,
                 "words_per_second": words / seconds,
-                "pieces_per_second": sum(sizes) / seconds,
+                "pieces_per_second": pieces / seconds,
             }
             for kind, peer in peers.items():
                 rate = _time_pipeline(peer, texts[:peer_documents])
@@ -106,7 +108,8 @@ def measure_scoring(
         "threads": threads,
         "dtype": dtype,
         "words": words,
-        "pieces": sum(sizes),
+        "pieces": pieces,
+        "padding": 1 - pieces / padded,
         **{key: {"median": median(values), "min": min(values), "max": max(values)} for key, values in spread.items()},
     }
 
@@ -118,8 +121,9 @@ def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, sh
     return time.perf_counter() - started
 
 
-def _sentences(texts: list[str]) -> Iterator[list[str]]:
-    return (sentence.words for text in texts for sentence in split(text))
+def _window_sizes(teacher: Teacher, texts: list[str]) -> list[int]:
+    sentences = (sentence.words for text in texts for sentence in split(text))
+    return [len(window.pieces) for words in sentences for window in teacher.pieces.windows(words)]
 
 
 def _pipeline(teacher: str, device: torch.device, dtype: str) -> Any:

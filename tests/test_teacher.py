@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from kdner.errors import InputError
-from kdner.teacher import Teacher, encoder_fingerprint
+from kdner.teacher import Teacher, encoder_fingerprint, plan_batches
 from kdner.text import split_words
 
 LABELS = ["O", "B-PER", "I-PER"]
@@ -189,3 +189,14 @@ def test_the_fingerprint_of_an_encoder_changes_with_its_files(copy):
     after = encoder_fingerprint(str(copy))
     assert {name for name in before if before[name] != after[name]} == {"config.json"}
     assert encoder_fingerprint("org/name") == {"name": "org/name"}
+
+
+def test_batches_are_within_the_budget_and_hardly_padded():
+    sizes = np.random.default_rng(1).integers(3, 110, 3000).tolist()
+    batches = plan_batches(sizes, 2048)
+    assert sorted(k for batch in batches for k in batch) == list(range(len(sizes)))
+    padded = [len(batch) * max(sizes[k] for k in batch) for batch in batches]
+    assert max(padded) <= 2048 and sum(sizes) / sum(padded) > 0.97
+    few = plan_batches([100, 50, 20, 5, 3], 2048)
+    assert sorted(k for batch in few for k in batch) == list(range(5)) and len(few) <= 3
+    assert plan_batches([5000, 3], 2048) == [[0], [1]] and plan_batches([], 2048) == []
