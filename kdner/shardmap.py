@@ -39,6 +39,8 @@ MapTable = Callable[[pa.Table], pa.Table]
 ActorClass = Callable[..., MapTable]
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
+MAX_ATTEMPTS = 5
+"""Ray begins a shard again whose actor or node died; a document that kills its process must not go on for ever."""
 FOOTERS_AT_ONCE = 16
 """Files read at once to add up their counts: an object store answers slowly, but many at a time."""
 
@@ -148,6 +150,7 @@ def shard_map(
             ShardActor,
             batch_size=1,
             fn_constructor_kwargs={
+                "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
                 "plan": plan,
                 "run": run,
                 "actor": actor,
@@ -246,6 +249,17 @@ def estimate_corpus(
     return {**estimate, "cpus_per_actor": pool.cpus, "gpus_per_actor": pool.gpus}
 
 
+class _Attempts:
+    """Counts how often each shard was begun, in a process that outlives the actors."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[int] = Counter()
+
+    def begin(self, shard: int) -> int:
+        self.begun[shard] += 1
+        return self.begun[shard]
+
+
 class ShardActor:
     """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
 
@@ -256,9 +270,10 @@ class ShardActor:
         actor: ActorClass,
         arguments: dict[str, Any],
         schema: pa.Schema,
+        attempts: Any = None,
     ) -> None:
         set_up_logging()
-        self.plan, self.run, self.schema = plan, run, schema
+        self.plan, self.run, self.schema, self.attempts = plan, run, schema, attempts
         self.map_table = actor(**arguments)
 
     def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
@@ -281,6 +296,12 @@ class ShardActor:
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
         documents = read_shard(self.plan, shard)
+        if self.attempts is not None and ray.get(self.attempts.begin.remote(index)) > MAX_ATTEMPTS:
+            first, last = documents["id"][0], documents["id"][-1]
+            raise InputError(
+                f"{shard.name}: {MAX_ATTEMPTS} processes died while they worked on documents {first} to {last}; is "
+                "there memory enough for the longest of them? Mend or remove it, or give an actor more memory"
+            )
         mapped = self.map_table(documents)
         if not mapped["id"].equals(documents["id"]):
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")

@@ -27,8 +27,7 @@ from kdner.fingerprint import hash_of_files
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 BATCH_PIECES = {"cpu": 2048, "cuda": 16384}
-"""Pieces in one forward pass: on a CPU 512 to 2048 were best, 4096 and 8192 slower (BERT-base, bfloat16); on a GPU it is a
-guess."""
+"""Pieces in one forward pass: on a CPU 512 to 2048 were best (BERT-base, bfloat16); on a GPU it is a guess."""
 MAX_PADDING = 0.02
 """Share of a batch that may be padding; small batches may have more."""
 

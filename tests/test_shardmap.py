@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,13 +19,15 @@ pytestmark = pytest.mark.ray
 
 
 class Echo:
-    """An actor that finds nothing; `drop` loses a document, `fail` raises on one."""
+    """An actor that finds nothing; `drop` loses a document, `fail` raises on one, `die` ends the process."""
 
-    def __init__(self, drop: str | None = None, fail: str | None = None) -> None:
-        self.drop, self.fail = drop, fail
+    def __init__(self, drop: str | None = None, fail: str | None = None, die: str | None = None) -> None:
+        self.drop, self.fail, self.die = drop, fail, die
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         rows = documents.to_pylist()
+        if any(row["text"] == self.die for row in rows):
+            os._exit(1)
         if any(row["text"] == self.fail for row in rows):
             raise InputError(f"cannot read {self.fail}")
         return pa.Table.from_pylist(
@@ -112,3 +115,9 @@ def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, di
     first = ShardActor(corpus, directory, Echo, {}, ENTITIES).map_shard(2)
     assert first["documents"] == 3
     assert ShardActor(corpus, directory, Echo, {"fail": "word7 of"}, ENTITIES).map_shard(2) == first
+
+
+def test_a_document_that_kills_its_process_does_not_go_on_for_ever(cluster, corpus, directory):
+    with pytest.raises(InputError, match=r"part-00001.parquet: 5 processes died .*corpus.txt:3 to corpus.txt:5"):
+        run(corpus, directory, die="word4 of")
+    assert not directory.has("part-00001.parquet")
