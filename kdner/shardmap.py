@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import ray
 import torch
 from ray.data import ActorPoolStrategy, DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype, peak_memory_mb
@@ -142,6 +143,8 @@ def shard_map(
     if shards:
         connect()
         pool = size_pool(actors, len(shards), use_gpu=use_gpu)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        attempts: Any = ray.remote(_Attempts)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         mapped = ray.data.from_items(
@@ -150,7 +153,7 @@ def shard_map(
             ShardActor,
             batch_size=1,
             fn_constructor_kwargs={
-                "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
+                "attempts": attempts.options(num_cpus=0, scheduling_strategy=here).remote(),
                 "plan": plan,
                 "run": run,
                 "actor": actor,
@@ -250,7 +253,7 @@ def estimate_corpus(
 
 
 class _Attempts:
-    """Counts how often each shard was begun, in a process that outlives the actors."""
+    """Counts how often each shard was begun, in a process on the driver's node, which lives as long as the job."""
 
     def __init__(self) -> None:
         self.begun: Counter[int] = Counter()

@@ -36,7 +36,7 @@ def corpus(folder, toy):
     return put_parquet(folder / "corpus.parquet", {"id": [f"d{k}" for k in range(SHARDS)], "text": texts})
 
 
-@pytest.fixture(scope="module", params=["slow_job", "tag_corpus"])
+@pytest.fixture(scope="module", params=[pytest.param("slow_job", marks=pytest.mark.faults), "tag_corpus"])
 def job(request, folder, corpus, make_student, tmp_path_factory):
     """A job's script, and its flags but --out."""
     shared = ["--corpus", corpus, "--shard-documents", 1, "--max-error-rate", 1]

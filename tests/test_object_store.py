@@ -72,7 +72,15 @@ def contents(uri):
     return found
 
 
-def test_an_interrupted_write_leaves_a_whole_object_or_none(bucket):
+@pytest.fixture
+def keyboard_interrupt():
+    """Let SIGINT raise KeyboardInterrupt again, where Ray Train has left a handler of its own in this process."""
+    theirs = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, theirs)
+
+
+def test_an_interrupted_write_leaves_a_whole_object_or_none(bucket, keyboard_interrupt):
     content, left = bytes(8_000_000), []
     for k in range(40):
         ctrl_c = threading.Timer(0.0005 * k, os.kill, (os.getpid(), signal.SIGINT))

@@ -117,6 +117,7 @@ def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, di
     assert ShardActor(corpus, directory, Echo, {"fail": "word7 of"}, ENTITIES).map_shard(2) == first
 
 
+@pytest.mark.faults
 def test_a_document_that_kills_its_process_does_not_go_on_for_ever(cluster, corpus, directory):
     with pytest.raises(InputError, match=r"part-00001.parquet: 5 processes died .*corpus.txt:3 to corpus.txt:5"):
         run(corpus, directory, die="word4 of")

@@ -19,14 +19,14 @@ def first_sentences(source: Path, count: int) -> str:
 
 def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, write):
     corpus = tmp_path / "news.parquet"
-    news = pq.read_table(data_folder / "unlabeled" / "reuters_c50.parquet").slice(0, 40)
+    news = pq.read_table(data_folder / "unlabeled" / "reuters_c50.parquet").slice(0, 120)
     pq.write_table(news, corpus)
     config = Pipeline(
         labeled=write("train.conll", first_sentences(data_folder / "conll2003" / "eng.train", 900)),
         labeled_size=300,
         test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
         corpus=(str(corpus),),
-        transfer_words=10_000,
+        transfer_words=40_000,
         out=str(tmp_path / "out"),
         fine_tuning=FineTuning(epochs=6, min_steps=1),
         distillation=Distillation(epochs=2, min_steps=600, batch_words=600),
