@@ -59,7 +59,7 @@ class MeasureTeacher:
     peer_documents: int = 0
     """Documents that the transformers pipeline scores in the same rounds; 0 leaves it out."""
     actors: tuple[int, ...] = ()
-    """Numbers of actors, of one CPU core each, to run the shard map with."""
+    """Numbers of actors, of one CPU core each, to run the shard map with; not where the cluster has GPUs."""
     out: str = "runs/measure_teacher"
     """Folder for measurement.json."""
 
@@ -75,6 +75,8 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
         sample = _sample(config, RunDirectory.open(f"{scratch}/sample", {}))
         connect()
         use_gpu = in_cluster("GPU") > 0
+        if use_gpu and config.actors:
+            raise InputError("--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs")
         dtype = numeric_type(scratch, config.dtype, use_gpu=use_gpu)
         found = in_fresh_process(
             measure_scoring,

@@ -166,7 +166,7 @@ class Teacher:
     def score_words(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int | None = None) -> np.ndarray:
         """Return float32 logits [N, L] of all N words of all sentences, in order.
 
-        Nothing waits for the device before all batches are under way.
+        They stay on the device until all batches are done.
 
         Args:
             sentences: words as the splitter gives them; any length.
