@@ -24,13 +24,13 @@ import pyarrow as pa
 import torch
 
 from kdner.corpus import CorpusPlan, draw_documents, plan
-from kdner.documents import ScoreDocuments
 from kdner.errors import InputError
 from kdner.job import connect, in_cluster, in_fresh_process, largest_node, run
 from kdner.options import Actors
 from kdner.report import speed_report
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS, LOGITS
+from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import ShardActor, numeric_type, shard_map
 from kdner.speed import SHAPES, measure_scoring, random_teacher
 from kdner.storage import create_folder
@@ -76,7 +76,9 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
         connect()
         use_gpu = in_cluster("GPU") > 0
         if use_gpu and config.actors:
-            raise InputError("--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs")
+            raise InputError(
+                "--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs"
+            )
         dtype = numeric_type(scratch, config.dtype, use_gpu=use_gpu)
         found = in_fresh_process(
             measure_scoring,

@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kdner.documents import ScoreDocuments
 from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
 from kdner.job import run
 from kdner.labels import check_same_labels
 from kdner.options import Corpus, Planning
 from kdner.schema import LOGITS
+from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import map_corpus, numeric_type
 from kdner.teacher import MODEL_FILES, Teacher
 

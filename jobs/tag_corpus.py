@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kdner.documents import TagDocuments
 from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
 from kdner.job import run
@@ -21,6 +20,7 @@ from kdner.options import Corpus, Planning
 from kdner.schema import ENTITIES
 from kdner.shardmap import map_corpus
 from kdner.student import MODEL_FILES, Student
+from kdner.tag_documents import TagDocuments
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ class Distillation:
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
     """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 3200."""
-    gold_share: float = 0.1
+    gold_share: float = 0.3
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float = 3e-3
     """Peak learning rate of AdamW; rises over the first 5 % of the steps, then falls along a cosine."""

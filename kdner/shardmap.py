@@ -24,6 +24,7 @@ import torch
 from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from kdner.attempts import Attempts
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype, peak_memory_mb
 from kdner.errors import InputError
@@ -144,7 +145,7 @@ def shard_map(
         connect()
         pool = size_pool(actors, len(shards), use_gpu=use_gpu)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        attempts: Any = ray.remote(_Attempts)
+        attempts: Any = ray.remote(Attempts)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         mapped = ray.data.from_items(
@@ -250,17 +251,6 @@ def estimate_corpus(
         price_per_hour=price_per_hour,
     )
     return {**estimate, "cpus_per_actor": pool.cpus, "gpus_per_actor": pool.gpus}
-
-
-class _Attempts:
-    """Counts how often each shard was begun, in a process on the driver's node, which lives as long as the job."""
-
-    def __init__(self) -> None:
-        self.begun: Counter[int] = Counter()
-
-    def begin(self, shard: int) -> int:
-        self.begun[shard] += 1
-        return self.begun[shard]
 
 
 class ShardActor:

@@ -17,10 +17,10 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig, pipeline
 
 from kdner.corpus import CorpusPlan, read_shard
-from kdner.documents import ScoreDocuments
 from kdner.flops import encoder_flops, matmul_peak
 from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
+from kdner.score_documents import ScoreDocuments
 from kdner.teacher import BATCH_PIECES, Teacher, encoder_path, plan_batches
 from kdner.text import count_words, split
 

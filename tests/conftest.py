@@ -23,13 +23,13 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
-from kdner.documents import ScoreDocuments
 from kdner.finetuning import FineTuning, fine_tune
 from kdner.gold import LabeledSentence
 from kdner.labels import label_list
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS, LOGITS
+from kdner.score_documents import ScoreDocuments
 from kdner.student import Student, StudentConfig
 from kdner.teacher import Teacher
 from kdner.text import split

@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from kdner.documents import ScoreDocuments
 from kdner.job import run
 from kdner.options import Corpus
 from kdner.schema import ENTITIES, LOGITS
+from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import map_corpus
 
 

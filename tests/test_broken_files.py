@@ -17,7 +17,7 @@ from kdner.errors import InputError
 from kdner.job import once
 from kdner.options import Actors
 from kdner.schema import ENTITIES
-from kdner.shardmap import shard_map
+from kdner.shardmap import ShardActor, shard_map
 
 pytestmark = pytest.mark.ray
 
@@ -48,15 +48,30 @@ class Finder:
 
 def run(source, out, corpus=None, **arguments):
     """Do a job as the jobs do; its actors fill disks as `arguments` say. `corpus` is an older plan of the source."""
-    corpus = corpus or plan([source], shard_documents=30)
 
-    def work(directory):
+    def work(corpus, directory):
         actors = Actors(count=1)
         return shard_map("find", corpus, directory, Finder, arguments, ENTITIES, actors=actors, use_gpu=False)
 
+    return do(work, source, out, corpus)
+
+
+def run_here(source, out, corpus=None):
+    """Do the same job in this process, one shard after the other."""
+
+    def work(corpus, directory):
+        actor = ShardActor(corpus, directory, Finder, {}, ENTITIES)
+        return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
+
+    return do(work, source, out, corpus)
+
+
+def do(work, source, out, corpus):
+    corpus = corpus or plan([source], shard_documents=30)
+
     names = [shard.name for shard in corpus.shards]
     assert names == SHARDS
-    return once(str(out), {"corpus": corpus.fingerprint()}, work, files=names)
+    return once(str(out), {"corpus": corpus.fingerprint()}, lambda directory: work(corpus, directory), files=names)
 
 
 def contents(out):
@@ -72,7 +87,7 @@ def put_corpus(folder, name, **options):
 
 def test_a_full_disk(cluster, tmp_path):
     source = put_corpus(tmp_path, "corpus.txt")
-    run(source, tmp_path / "undisturbed")
+    run_here(source, tmp_path / "undisturbed")
     with pytest.raises(InputError, match=r"out/part-00002\.parquet: cannot be written.*File too large.*make room"):
         run(source, tmp_path / "out", full_at="corpus.txt:70")
     whole = contents(tmp_path / "undisturbed")
@@ -94,19 +109,27 @@ def damage(path):
         file.write(b"XYZ")
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "harm", "complaint"),
-    [
-        ("corpus.parquet", {}, cut_off, "changed since the job began.*restore it"),
-        ("corpus.txt.gz", {}, cut_off, "changed since the job began.*restore it"),
-        ("corpus.parquet", {"compression": "gzip"}, damage, "cannot be read.*Mend or remove it"),
-        ("corpus.parquet", {"compression": "none", "write_page_checksum": True}, damage, "cannot be read.*checksum"),
-    ],
-    ids=["parquet cut off", "gzip cut off", "compressed page", "page with checksum"],
-)
-def test_input_that_breaks_after_planning(cluster, tmp_path, name, options, harm, complaint):
+CHECKED = {"compression": "none", "write_page_checksum": True}
+BROKEN = {
+    "parquet cut off": ("corpus.parquet", {}, cut_off, "changed since the job began.*restore it"),
+    "gzip cut off": ("corpus.txt.gz", {}, cut_off, "changed since the job began.*restore it"),
+    "compressed page": ("corpus.parquet", {"compression": "gzip"}, damage, "cannot be read.*Mend or remove it"),
+    "page with checksum": ("corpus.parquet", CHECKED, damage, "cannot be read.*checksum"),
+}
+
+
+@pytest.mark.parametrize(("name", "options", "harm", "complaint"), BROKEN.values(), ids=BROKEN.keys())
+def test_input_that_breaks_after_planning(tmp_path, name, options, harm, complaint):
+    breaks_after_planning(tmp_path, run_here, name, options, harm, complaint)
+
+
+def test_input_that_breaks_under_a_running_cluster(cluster, tmp_path):
+    breaks_after_planning(tmp_path, run, *BROKEN["parquet cut off"])
+
+
+def breaks_after_planning(tmp_path, run, name, options, harm, complaint):
     source = Path(put_corpus(tmp_path, name, **options))
-    run(str(source), tmp_path / "undisturbed")
+    run_here(str(source), tmp_path / "undisturbed")
     whole = contents(tmp_path / "undisturbed")
     corpus, content, before = plan([str(source)], shard_documents=30), source.read_bytes(), source.stat()
 

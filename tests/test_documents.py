@@ -5,8 +5,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kdner.documents import NO_TEXT, ScoreDocuments, TagDocuments
+from kdner.documents import NO_TEXT
 from kdner.schema import CORPUS, ENTITIES, LOGITS, check
+from kdner.score_documents import ScoreDocuments
+from kdner.tag_documents import TagDocuments
 from kdner.tagger import Tagger
 from kdner.teacher import Teacher
 from kdner.text import count_words, split

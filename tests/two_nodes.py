@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
-NODE = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False}
+NODE = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
 QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
 
 
