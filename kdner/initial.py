@@ -69,4 +69,4 @@ def _first_vectors(vocabulary: Vocabulary, dim: int, vectors: str, teacher: str 
         return text_vectors(Path(vectors), vocabulary.words, dim, seed)
     if teacher is None:
         raise InputError("--vectors teacher: needs --teacher, or set --vectors random")
-    return teacher_vectors(Teacher.load(teacher), vocabulary.words, dim)
+    return teacher_vectors(Teacher.load(teacher, dtype=torch.float32), vocabulary.words, dim)

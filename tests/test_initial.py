@@ -48,7 +48,7 @@ def test_word_vectors_come_from_the_teacher(begin, teacher):
     student = begin()
     table = student.words.weight.detach().numpy()
     expected = teacher_vectors(teacher, student.vocabulary.words, SHAPE.word_dim)
-    np.testing.assert_allclose(np.abs(table[UNKNOWN + 1 :]), np.abs(expected), atol=0.02)
+    np.testing.assert_allclose(np.abs(table[UNKNOWN + 1 :]), np.abs(expected), atol=1e-4)
     np.testing.assert_allclose(table[UNKNOWN], table[UNKNOWN + 1 :].mean(axis=0), atol=1e-5)
     assert not table[PADDING].any()
 
