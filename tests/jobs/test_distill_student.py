@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 
 from jobs.distill_student import DistillStudent, distill_student
 from kdner.distill import Distillation
@@ -42,10 +43,14 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(cluster, train_file
         "from tests.jobs.test_distill_student import small; distill_student(small(*sys.argv[1:]))"
     )
     out = tmp_path / "killed"
-    alone = {**os.environ, "RAY_ADDRESS": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+    beside = {
+        **os.environ,
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parents[2])]),
+    }
     driver = subprocess.Popen(
         [sys.executable, "-c", script, train_file, str(out)],
-        env=alone,
+        env=beside,
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
