@@ -11,14 +11,14 @@ Needs   CPU cores; started again it does only what is missing; with --plan it on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
 from kdner.job import run
 from kdner.options import Corpus, Planning
 from kdner.schema import ENTITIES
-from kdner.shardmap import map_corpus
+from kdner.shardmap import map_corpus, numeric_type
 from kdner.student import MODEL_FILES, Student
 from kdner.tag_documents import TagDocuments
 
@@ -29,21 +29,25 @@ class TagCorpus(Planning, Corpus):
 
     student: str
     """Student directory, as distill_student writes it; every node sees it."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Numeric type of the student; by default what the run began with, else bfloat16 where the CPU multiplies it, else
+    float32."""
     out: str
     """Run directory for the entities: a folder which every node sees, or a URI such as s3://bucket/run."""
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --plan the estimate."""
-    labels = Student.load(config.student).labels
+    labels = Student.from_pretrained(config.student).labels
+    dtype = numeric_type(config.out, config.dtype, use_gpu=False)
     return map_corpus(
         "tag_corpus",
         config,
         config.out,
         TagDocuments,
-        {"student": config.student},
+        {"student": config.student, "dtype": dtype},
         ENTITIES,
-        fingerprint={"model": hash_of_files(config.student, MODEL_FILES)},
+        fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype},
         describe={"labels": labels},
         use_gpu=False,
         planning=config,

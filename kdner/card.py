@@ -40,9 +40,9 @@ An LSTM-CNN named-entity tagger made by kdner {__version__}.
 - Quality: {quality}
 
 ```python
-from kdner.tagger import Tagger
+from kdner.student import Student
 
-for entity in Tagger.load("PATH/{name}").tag(["Angela Merkel flew to Paris."])[0]:
+for entity in Student.from_pretrained("PATH/{name}").tag("Angela Merkel flew to Paris."):
     print(entity.start, entity.end, entity.label, entity.text, entity.score)
 ```
 

@@ -189,7 +189,7 @@ class Trainer:
             checkpoint: what `save` wrote.
             initial: the student directory that training began with; gives shape and vocabulary.
         """
-        student = Student.load(initial)
+        student = Student.from_pretrained(initial)
         student.load_state_dict(load_file(checkpoint / "best.safetensors"))
         return student, State(**json.loads((checkpoint / "state.json").read_text("utf-8")))
 

@@ -1,7 +1,4 @@
-"""What the actors of the shard map share: a document that cannot be processed keeps its row, with the reason.
-
-It neither stops the others nor is dropped.
-"""
+"""What the actors of the shard map share: a document that cannot be processed does not take others with it."""
 
 from __future__ import annotations
 
@@ -13,26 +10,28 @@ R = TypeVar("R")
 NO_TEXT = "the text is missing or empty"
 
 
-def each_document(
-    texts: list[str | None], function: Callable[[list[str]], Sequence[R]]
-) -> tuple[list[R | None], list[str | None]]:
-    """Apply a function to all texts at once, halving what fails down to the texts at fault; returns results and errors.
+def in_parts(
+    texts: Sequence[str | None], function: Callable[[list[str]], R]
+) -> tuple[list[tuple[list[int], R]], list[str | None]]:
+    """Apply a function to all texts at once, halving what fails down to the texts at fault.
 
     A function that fails on one of n texts is called about 2 log2(n) times, on 2 n texts in all.
+
+    Returns:
+        the rows and the result of each part that did not fail, by their first row; and the error of each text.
     """
-    results: list[R | None] = [None] * len(texts)
     errors: list[str | None] = [None if text and not text.isspace() else NO_TEXT for text in texts]
+    parts: list[tuple[list[int], R]] = []
     waiting = [[(i, text) for i, (text, error) in enumerate(zip(texts, errors, strict=True)) if text and not error]]
     while waiting:
         part = waiting.pop()
         if not part:
             continue
         try:
-            for (i, _), result in zip(part, function([text for _, text in part]), strict=True):
-                results[i] = result
+            parts.append(([i for i, _ in part], function([text for _, text in part])))
         except Exception as error:
             if len(part) == 1:
                 errors[part[0][0]] = f"{type(error).__name__}: {error}"[:500]
             else:
-                waiting += [part[: len(part) // 2], part[len(part) // 2 :]]
-    return results, errors
+                waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+    return parts, errors

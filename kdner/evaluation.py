@@ -12,6 +12,7 @@ from kdner.device import peak_memory_mb
 from kdner.errors import InputError
 from kdner.labeled import LabeledSentence, check_labels
 from kdner.scoring import score
+from kdner.student import Student
 from kdner.tagger import Tagger
 from kdner.teacher import Teacher
 
@@ -30,7 +31,7 @@ def load_model(folder: str | Path) -> Teacher | Tagger:
             f"{folder}: not a model directory: it has no config.json. Expected a teacher's or a student's."
         )
     kind = json.loads(config.read_text("utf-8")).get("model_type")
-    return Tagger.load(folder) if kind == "kdner-student" else Teacher.load(folder)
+    return Tagger(Student.from_pretrained(folder)) if kind == "kdner-student" else Teacher.load(folder)
 
 
 def evaluate(folder: str | Path, sentences: Sequence[LabeledSentence], source: str) -> dict[str, Any]:

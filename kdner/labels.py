@@ -15,6 +15,9 @@ that continues nothing opens an entity. A set that mixes IOB1 and IOB2 loses not
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from kdner.errors import InputError
 
@@ -74,6 +77,37 @@ def entities_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     if open_type is not None:
         entities.append((first, len(tags), open_type))
     return entities
+
+
+@dataclass(frozen=True, slots=True)
+class EntityWords:
+    """The entities of many sentences, in order, as places among all words."""
+
+    firsts: np.ndarray  # int64 [E]
+    lasts: np.ndarray  # int64 [E], one past the last word
+    names: list[str]  # [E], the type of each
+
+
+def entities_of_words(label_ids: np.ndarray, lengths: np.ndarray, labels: Sequence[str]) -> EntityWords:
+    """Read the entities off the tags of many sentences at once, by the same rule.
+
+    Args:
+        label_ids: int64 [N], places in `labels`.
+        lengths: int64 [S], words of each sentence; sums to N.
+        labels: the label list.
+    """
+    names = sorted({label[2:] for label in labels if label != "O"})
+    name_of = np.array([-1 if label == "O" else names.index(label[2:]) for label in labels])
+    opens_of = np.array([label[0] in _OPENING for label in labels])
+    closes_of = np.array([label[0] in _CLOSING for label in labels])
+    name_n, opens_n, closes_n = name_of[label_ids], opens_of[label_ids], closes_of[label_ids]
+    begins_n = np.zeros(len(label_ids) + 1, dtype=bool)
+    begins_n[np.cumsum(lengths)] = True
+    goes_on_n = np.zeros(len(label_ids) + 1, dtype=bool)
+    goes_on_n[1:-1] = (name_n[1:] == name_n[:-1]) & ~opens_n[1:] & ~closes_n[:-1] & ~begins_n[1:-1]
+    firsts = np.flatnonzero((name_n >= 0) & ~goes_on_n[:-1])
+    lasts = np.flatnonzero((name_n >= 0) & ~goes_on_n[1:]) + 1
+    return EntityWords(firsts, lasts, [names[k] for k in name_n[firsts].tolist()])
 
 
 def repair(tags: Sequence[str]) -> list[str]:

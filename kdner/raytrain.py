@@ -96,7 +96,7 @@ def _work(setting: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     trainer = Trainer(
-        Student.load(setting["initial"]),
+        Student.from_pretrained(setting["initial"]),
         setting["config"],
         seed=setting["seed"],
         labeled=setting["labeled"],

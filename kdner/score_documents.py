@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.documents import each_document
+from kdner.documents import in_parts
 from kdner.schema import LOGITS
 from kdner.teacher import Teacher
 from kdner.text import Sentence, split
@@ -28,7 +28,11 @@ class ScoreDocuments:
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
-        scored, errors = each_document(documents["text"].to_pylist(), self._score)
+        parts, errors = in_parts(documents["text"].to_pylist(), self._score)
+        scored: list[tuple[list[Sentence], np.ndarray] | None] = [None] * len(errors)
+        for rows, results in parts:
+            for row, result in zip(rows, results, strict=True):
+                scored[row] = result
         sentences = [None if result is None else result[0] for result in scored]
         words = [None if own is None else [word for s in own for word in s.words] for own in sentences]
         lengths = [None if own is None else [len(s.words) for s in own] for own in sentences]

@@ -9,9 +9,10 @@ L labels.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,6 +22,9 @@ from torchcrf import CRF
 from kdner import crf
 from kdner.errors import InputError
 from kdner.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
+
+if TYPE_CHECKING:
+    from kdner.tagger import Entity, Tagger
 
 MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
 BERT_BASE_PARAMETERS = 108_310_272
@@ -65,6 +69,7 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig, vocabulary: Vocabulary, labels: list[str]) -> None:
         super().__init__()
         self.config, self.vocabulary, self.labels = config, vocabulary, labels
+        self._tagger: Tagger | None = None
         self.words = nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING)
         self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
         self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
@@ -75,7 +80,7 @@ class Student(nn.Module):
             padding=config.character_width // 2,
         )
         self.encoder = nn.ModuleList(
-            _BidirectionalLSTM(self.word_features if layer == 0 else 2 * config.hidden, config.hidden)
+            BidirectionalLSTM(self.word_features if layer == 0 else 2 * config.hidden, config.hidden)
             for layer in range(config.layers)
         )
         self.output = nn.Linear(2 * config.hidden, len(labels))
@@ -122,6 +127,26 @@ class Student(nn.Module):
         probabilities = crf.marginals(self.crf, emissions, lengths)
         return labels, probabilities.gather(2, labels[:, :, None])[:, :, 0]
 
+    @overload
+    def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    @overload
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Sequence[str]) -> list[Entity] | list[list[Entity]]:
+        """Return the entities of a text, or of each of many, by start, as `kdner.tagger.Tagger` does.
+
+        Weights count as they are at the first call after `eval()`, or after loading.
+        """
+        from kdner.tagger import Tagger
+
+        if self._tagger is None:
+            self._tagger = Tagger(self)
+        return self._tagger.tag(texts)
+
+    def train(self, mode: bool = True) -> Student:
+        """Switch between training and inference, and forget what `tag` has made of the weights."""
+        self._tagger = None
+        return super().train(mode)
+
     def save(self, folder: Path) -> None:
         """Write `MODEL_FILES` into an existing folder."""
         config = {"model_type": "kdner-student", "labels": self.labels, **asdict(self.config)}
@@ -133,7 +158,7 @@ class Student(nn.Module):
         self.vocabulary.save(folder / "vocabulary.json")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Student:
+    def from_pretrained(cls, folder: str | Path) -> Student:
         """Read what `save` wrote, ready for inference.
 
         Raises:
@@ -166,7 +191,7 @@ def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int)
     return budget
 
 
-class _BidirectionalLSTM(nn.Module):
+class BidirectionalLSTM(nn.Module):
     """Two LSTMs, one over each sentence reversed within its own length, so that padding at the end touches neither."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -175,6 +200,7 @@ class _BidirectionalLSTM(nn.Module):
         self.back = nn.LSTM(inputs, hidden, batch_first=True)
 
     def forward(self, x_bwd: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states of both directions, [B, W, 2 H]."""
         place = torch.arange(x_bwd.shape[1], device=x_bwd.device)[None, :]
         mirrored = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
         ahead_bwh, _ = self.ahead(x_bwd)

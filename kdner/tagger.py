@@ -1,22 +1,26 @@
 """The student at inference: from words to tags, and from texts to entities with offsets.
 
-Shapes: B sentences, W words of a sentence, T distinct words.
+Shapes: D documents, S sentences, N words, E entities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
+from typing import overload
 
 import numpy as np
 import torch
 
-from kdner.labels import entities_of
+from kdner.device import best_dtype
+from kdner.inference import Inference
+from kdner.labels import entities_of_words
+from kdner.splitter import Splitter
 from kdner.student import Student
-from kdner.text import split
 
-TYPES_AT_ONCE = 8192
+MAX_TYPES = 50_000
+"""Distinct words whose gates are kept before all are forgotten; 2 kB each, for 128 hidden units in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,90 +35,97 @@ class Entity:
     """Mean over its words of the probability of the tag that each was given, 0 to 1."""
 
 
-class Tagger:
-    """A student that tags words and texts."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The entities of D documents, in order, by start."""
 
-    def __init__(self, student: Student) -> None:
+    documents: np.ndarray  # int64 [D], entities of each document
+    words: np.ndarray  # int64 [D], white-space separated words of each document
+    starts: np.ndarray  # int64 [E], offsets into the entity's own document
+    ends: np.ndarray  # int64 [E]
+    labels: list[str]  # [E]
+    scores: np.ndarray  # float32 [E]
+    texts: list[str]  # [E]
+
+
+class Tagger:
+    """A student that tags words and texts, with the weights that it has when this is made."""
+
+    def __init__(self, student: Student, *, dtype: torch.dtype | None = None) -> None:
+        """Make a tagger that computes in `dtype`; by default in what the student's device is fastest at."""
         self.student = student
         self.labels = student.labels
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Tagger:
-        """Load a student directory."""
-        return cls(Student.load(folder))
+        self.dtype = dtype or best_dtype(student.output.weight.device)
+        self._forget()
 
     @property
     def parameters(self) -> int:
         """Count the student's parameters."""
         return self.student.parameters_count
 
+    @overload
+    def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    @overload
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Sequence[str]) -> list[Entity] | list[list[Entity]]:
+        """Return the entities of a text, or of each of many, by start."""
+        if isinstance(texts, str):
+            return self.tag([texts])[0]
+        found = self.find(texts)
+        columns = (found.starts.tolist(), found.ends.tolist(), found.labels, found.texts, found.scores.tolist())
+        entities = [Entity(*row) for row in zip(*columns, strict=True)]
+        ends = np.cumsum(found.documents).tolist()
+        return [entities[first:last] for first, last in zip([0, *ends], ends, strict=False)]
+
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the tag of each word."""
-        return [[self.labels[k] for k in labels] for labels, _ in self.decode(sentences)]
+        return [[self.labels[k] for k in labels.tolist()] for labels, _ in self.decode(sentences)]
 
-    def tag(self, texts: Sequence[str], *, batch_words: int = 4096) -> list[list[Entity]]:
-        """Return the entities of each text, by start."""
-        split_texts = [split(text) for text in texts]
-        decoded = iter(self.decode([s.words for sentences in split_texts for s in sentences], batch_words=batch_words))
-        outside = self.labels.index("O")
-        found: list[list[Entity]] = []
-        for text, sentences in zip(texts, split_texts, strict=True):
-            entities: list[Entity] = []
-            for sentence in sentences:
-                labels, probabilities = next(decoded)
-                if (labels == outside).all():
-                    continue
-                for first, last, label in entities_of([self.labels[k] for k in labels]):
-                    start, end = sentence.starts[first], sentence.ends[last - 1]
-                    score = float(probabilities[first:last].mean())
-                    entities.append(Entity(start, end, label, text[start:end], score))
-            found.append(entities)
-        return found
-
-    def decode(
-        self, sentences: Sequence[Sequence[str]], *, batch_words: int = 4096
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return label ids and their probabilities for each sentence, two arrays [W].
+    def decode(self, sentences: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return label ids and their probabilities for each sentence, two arrays of its length.
 
         Args:
             sentences: words as the splitter gives them.
-            batch_words: words in one pass, padding included. Does not change the result beyond rounding.
         """
-        types = list(dict.fromkeys(word for words in sentences for word in words))
-        rows = {word: row for row, word in enumerate(types)}
-        index = [np.fromiter((rows[word] for word in words), np.int64, len(words)) for words in sentences]
-        order = sorted((i for i, words in enumerate(sentences) if len(words)), key=lambda i: -len(index[i]))
-        nothing = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-        decoded = [nothing] * len(sentences)
-        was_training = self.student.training
-        self.student.eval()
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        words = chain.from_iterable(sentences)
+        self._make_room()
+        types = np.fromiter(map(self.splitter.types.__getitem__, words), np.int32, int(lengths.sum()))
+        labels, probabilities = self._label(types, lengths[lengths > 0])
+        cuts = np.cumsum(lengths)[:-1]
+        return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(sentences) else []
+
+    def find(self, texts: Sequence[str]) -> Found:
+        """Return the entities of many texts as columns."""
+        self._make_room()
+        words = self.splitter.split(texts)
+        labels, probabilities = self._label(words.types, words.lengths)
+        entities = entities_of_words(labels, words.lengths, self.labels)
+        document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
+        documents = np.searchsorted(document_ends, entities.firsts, side="right")
+        starts, ends = words.starts[entities.firsts], words.ends[entities.lasts - 1]
+        total = np.concatenate([[0.0], np.cumsum(probabilities, dtype=np.float64)])
+        scores = (total[entities.lasts] - total[entities.firsts]) / (entities.lasts - entities.firsts)
+        places = zip(documents.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return Found(
+            documents=np.bincount(documents, minlength=len(texts)),
+            words=words.runs,
+            starts=starts,
+            ends=ends,
+            labels=entities.names,
+            scores=scores.astype(np.float32),
+            texts=[texts[d][start:end] for d, start, end in places],
+        )
+
+    def _label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
-            table = self._table(types)
-            first = 0
-            while first < len(order):
-                count = max(1, batch_words // len(index[order[first]]))
-                batch = order[first : first + count]
-                first += count
-                for i, result in zip(batch, self._decode([index[i] for i in batch], table), strict=True):
-                    decoded[i] = result
-        self.student.train(was_training)
-        return decoded
+            self.inference.extend(self.splitter.types.words[self.inference.types :])
+            return self.inference.label(types, lengths)
 
-    def _table(self, types: list[str]) -> torch.Tensor:
-        device = self.student.output.weight.device
-        parts = [
-            self.student.encode(self.student.vocabulary.features(types[i : i + TYPES_AT_ONCE]).to(device))
-            for i in range(0, len(types), TYPES_AT_ONCE)
-        ]
-        return torch.cat(parts) if parts else torch.zeros(0, self.student.word_features, device=device)
+    def _make_room(self) -> None:
+        if self.splitter.full or len(self.splitter.types) > MAX_TYPES:
+            self._forget()
 
-    def _decode(self, index: list[np.ndarray], table: torch.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
-        lengths = np.array([len(row) for row in index])
-        padded = np.zeros((len(index), lengths.max()), dtype=np.int64)
-        for b, row in enumerate(index):
-            padded[b, : len(row)] = row
-        on_device = torch.from_numpy(lengths).to(table.device)
-        emissions = self.student(table, torch.from_numpy(padded).to(table.device), on_device)
-        labels, probabilities = self.student.decode(emissions, on_device)
-        labels_bw, probabilities_bw = labels.cpu().numpy(), probabilities.float().cpu().numpy()
-        return [(labels_bw[b, :n], probabilities_bw[b, :n]) for b, n in enumerate(lengths)]
+    def _forget(self) -> None:
+        self.splitter = Splitter()
+        self.inference = Inference(self.student, self.dtype)

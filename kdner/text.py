@@ -9,12 +9,11 @@ At each place that is not white space, the first of these that fits is a word:
 5. a run of letters, marks and digits; one of more than ``MAX_WORD_CHARACTERS`` becomes several words;
 6. any other single character, with its marks.
 
-Control characters, format characters (zero-width joiners inside a run excepted) and lone surrogates count as white
-space.
-A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital,
-digit or
-opening quote, save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``; and at a newline, unless
-the next line starts with a lower-case letter (a wrapped line). A blank line always ends one.
+Control characters, format characters (zero-width joiners inside a run excepted) and lone surrogates belong to no word.
+A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital or
+digit (and opening quotes or brackets), save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``;
+and at a newline, unless the next line starts with a lower-case letter (a wrapped line). A blank line always ends one.
+White space is what Python says it is.
 
 Offsets are Unicode code points, end exclusive, into the original document: nothing is normalized.
 """
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 
 import regex
 
-SPLITTER_VERSION = 1
+SPLITTER_VERSION = 2
 """Part of every fingerprint: logits and students made with another splitter do not mix with these."""
 
 MAX_WORD_CHARACTERS = 100
@@ -37,7 +36,17 @@ _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _JOINED = rf"[[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]--[{_UNSPACED}]]"
 _DIGITS = rf"\p{{Nd}}{{1,{MAX_WORD_CHARACTERS}}}+"
-_WORD = regex.compile(
+_SPACE = r"\s\x1c-\x1f"
+_STOP = r"(?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»)\]]*+"
+_OPENING = r"[\"'“‘«(\[]* [\p{Lu}\p{Lt}\p{Lo}\p{N}]"
+_CLOSING_STOP = r"[。！？]+ [」』”’）]*"
+
+
+def _compile(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern, regex.VERBOSE | regex.V1)
+
+
+WORD = _compile(
     rf"""
       {_DIGITS} (?: [.,:/\-] {_DIGITS} )* (?! {_LETTER} )
     | \p{{L}} (?: \. \p{{L}} )+ (?! {_LETTER} ) \.?
@@ -45,30 +54,35 @@ _WORD = regex.compile(
     | [{_UNSPACED}] \p{{M}}*
     | {_LETTER} {_JOINED}{{0,{MAX_WORD_CHARACTERS - 1}}}
     | [^\s\p{{Cc}}\p{{Cf}}\p{{Cs}}] \p{{M}}*
-    """,
-    regex.VERBOSE | regex.V1,
+    """
 )
 # Possessive quantifiers and the look behind keep the time linear in runs of dots or white space, however long.
-_SENTENCE_END = regex.compile(
-    r"""
-      (?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»)\]]*+ \s++ (?= [\"'“‘«(\[]* [\p{Lu}\p{Lt}\p{Lo}\p{N}] )
-    | [。！？]+ [」』”’）]*
-    | (?<! \s ) [^\S\n]*+ \n (?: [^\S\n]*+ \n \s*+ | \s*+ (?! \p{Ll} ) )
-    """,
-    regex.VERBOSE | regex.V1,
+_SENTENCE_END = _compile(
+    rf"""
+      {_STOP} [{_SPACE}]++ (?= {_OPENING} )
+    | {_CLOSING_STOP}
+    | (?<! [{_SPACE}] ) [{_SPACE}--\n]*+ \n (?: [{_SPACE}--\n]*+ \n [{_SPACE}]*+ | [{_SPACE}]*+ (?! \p{{Ll}} ) )
+    """
 )
-_ABBREVIATION = regex.compile(
+FINAL_STOP = _compile(rf"{_STOP} \Z")
+"""The stop at the end of a run of characters without white space."""
+OPENING = _compile(_OPENING)
+"""What a sentence that follows a stop begins with."""
+CLOSING_STOP = _compile(_CLOSING_STOP)
+"""What ends a sentence whatever follows."""
+LOWER = _compile(r"\p{Ll}")
+ABBREVIATION = _compile(
     r"""
     (?: ^ | [^\p{L}\p{M}\p{N}] )
     (?: \p{L} | (?: \p{L} \. )+ \p{L}
       | Adm | Col | Capt | Cmdr | Co | Corp | Dr | Drs | Fr | Gen | Gov | Hon | Inc | Jr | Lt | Ltd | Messrs | Mr |
       Mrs | Ms | Mt | No | Nos | Prof | Rep | Reps | Rev | Sen | Sens | Sgt | Sr | St | Ste | v | vs
       | Jan | Feb | Mar | Apr | Jun | Jul | Aug | Sep | Sept | Oct | Nov | Dec )
-    $""",
-    regex.VERBOSE | regex.V1,
+    \Z"""
 )
-_LONGEST_ABBREVIATION = 12
-_PAUSES = frozenset([",", ";", ":", "-", "–", "—"])
+"""What a single full stop after it does not end a sentence; looked for in `LONGEST_ABBREVIATION` characters."""
+LONGEST_ABBREVIATION = 12
+PAUSES = frozenset([",", ";", ":", "-", "–", "—"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ def split(text: str) -> list[Sentence]:
 
 def split_words(text: str) -> Sentence:
     """Split text that is known to be one sentence, however long, into words."""
-    matches = list(_WORD.finditer(text))
+    matches = list(WORD.finditer(text))
     return Sentence([m.group() for m in matches], [m.start() for m in matches], [m.end() for m in matches])
 
 
@@ -110,8 +124,8 @@ def _sentences(text: str) -> Iterator[Sentence]:
 
 def _boundaries(text: str) -> Iterator[int]:
     for match in _SENTENCE_END.finditer(text):
-        before = text[max(0, match.start() - _LONGEST_ABBREVIATION) : match.start()]
-        if match["stop"] == "." and "\n" not in match.group() and _ABBREVIATION.search(before):
+        before = text[max(0, match.start() - LONGEST_ABBREVIATION) : match.start()]
+        if match["stop"] == "." and "\n" not in match.group() and ABBREVIATION.search(before):
             continue
         yield match.end()
     yield len(text)
@@ -122,7 +136,7 @@ def _cut_long(sentences: Iterator[Sentence]) -> Iterator[Sentence]:
         first, total = 0, len(sentence.words)
         while total - first > MAX_SENTENCE_WORDS:
             limit = first + MAX_SENTENCE_WORDS
-            pause = next((i for i in range(limit, first, -1) if sentence.words[i - 1] in _PAUSES), limit)
+            pause = next((i for i in range(limit, first, -1) if sentence.words[i - 1] in PAUSES), limit)
             yield _slice(sentence, first, pause)
             first = pause
         yield _slice(sentence, first, total)

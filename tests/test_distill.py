@@ -213,7 +213,7 @@ def test_without_a_development_set_the_last_epoch_is_kept(make_student, toy):
 def test_the_student_to_begin_with_is_not_changed_on_disk(make_student, toy, tmp_path):
     make_student().save(tmp_path)
     before = (tmp_path / "model.safetensors").read_bytes()
-    train(Student.load(tmp_path), replace(SMALL, epochs=1), labeled=toy)
+    train(Student.from_pretrained(tmp_path), replace(SMALL, epochs=1), labeled=toy)
     assert (tmp_path / "model.safetensors").read_bytes() == before
 
 

@@ -8,8 +8,8 @@ import torch
 from kdner.documents import NO_TEXT
 from kdner.schema import CORPUS, ENTITIES, LOGITS, check
 from kdner.score_documents import ScoreDocuments
+from kdner.student import Student
 from kdner.tag_documents import TagDocuments
-from kdner.tagger import Tagger
 from kdner.teacher import Teacher
 from kdner.text import count_words, split
 
@@ -85,7 +85,7 @@ def test_logits_are_the_teachers_for_the_words_of_the_splitter(score, teacher, m
 
 def test_entities_are_the_taggers(tag, student_folder, make_corpus):
     table = tag(make_corpus(TEXTS))
-    expected = Tagger.load(student_folder).tag([text or "" for text in TEXTS])
+    expected = Student.from_pretrained(student_folder).tag([text or "" for text in TEXTS])
     assert any(expected)
     for text, entities, row in zip(TEXTS, expected, table.to_pylist(), strict=True):
         assert row["words"] == count_words(text or "")
@@ -106,7 +106,7 @@ def test_a_document_that_fails_keeps_its_row_and_harms_no_other(score, tag, make
     before = {actor: actor(corpus).to_pylist() for actor in (score, tag)}
     (teacher,) = score.teachers
     monkeypatch.setattr(teacher, "score_words", sensitive(teacher.score_words, bad))
-    monkeypatch.setattr(tag.tagger, "tag", sensitive(tag.tagger.tag, bad))
+    monkeypatch.setattr(tag.tagger, "find", sensitive(tag.tagger.find, bad))
     for actor, column, schema in ((score, "logits", LOGITS), (tag, "entities", ENTITIES)):
         table = actor(corpus)
         check(table, schema, "test")

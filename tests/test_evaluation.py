@@ -7,6 +7,7 @@ from kdner.errors import InputError
 from kdner.evaluation import evaluate, load_model
 from kdner.gold import LabeledSentence
 from kdner.scoring import score
+from kdner.student import Student
 from kdner.tagger import Tagger
 from kdner.teacher import Teacher
 
@@ -40,7 +41,7 @@ def test_a_teacher_is_measured(teacher_folder, teacher, toy):
 
 def test_a_student_is_measured(student_folder, toy):
     row = evaluate(student_folder, toy, "toy")
-    tagger = Tagger.load(student_folder)
+    tagger = Tagger(Student.from_pretrained(student_folder))
     assert row["f1"] == round(score(tagger.tags, toy)["micro"].f1, 4)
     assert row["parameters"] == tagger.parameters
 

@@ -30,7 +30,7 @@ def test_the_teacher_scores_as_on_the_cpu(teacher_folder, toy):
 
 
 def test_a_student_trains_on_the_gpu(student_folder, toy):
-    student = Student.load(student_folder)
+    student = Student.from_pretrained(student_folder)
     trainer = Trainer(
         student,
         Distillation(epochs=2, min_steps=1, batch_words=100),

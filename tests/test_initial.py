@@ -28,7 +28,7 @@ def begin(tmp_path, toy, labels, teacher_folder):
             "seed": 1,
         }
         initial_student(tmp_path / name, config, **{**given, **options})
-        return Student.load(tmp_path / name)
+        return Student.from_pretrained(tmp_path / name)
 
     return begin
 

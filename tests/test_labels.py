@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kdner.errors import InputError
-from kdner.labels import check_tag, entities_of, label_list, repair
+from kdner.labels import check_tag, entities_of, entities_of_words, label_list, repair
 
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]))
 
@@ -70,3 +71,21 @@ def test_an_unknown_tag_is_named_with_the_known_schemes(tag):
 def test_label_list_is_sorted_and_closed_under_iob2():
     assert label_list(["I-PER", "O", "B-LOC", "O"]) == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
     assert label_list([]) == ["O"]
+
+
+SCHEMES = ["O", *(f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC"))]
+
+
+@given(st.lists(st.lists(st.sampled_from(SCHEMES), min_size=1, max_size=8), max_size=6))
+def test_many_sentences_at_once_give_the_same_entities(sentences):
+    words = [tag for tags in sentences for tag in tags]
+    found = entities_of_words(
+        np.array([SCHEMES.index(tag) for tag in words], dtype=np.int64),
+        np.array([len(tags) for tags in sentences], dtype=np.int64),
+        SCHEMES,
+    )
+    expected, before = [], 0
+    for tags in sentences:
+        expected += [(before + first, before + last, name) for first, last, name in entities_of(tags)]
+        before += len(tags)
+    assert list(zip(found.firsts.tolist(), found.lasts.tolist(), found.names, strict=True)) == expected

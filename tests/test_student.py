@@ -73,7 +73,7 @@ def test_a_saved_student_comes_back(make_student, head, tmp_path):
     student = make_student(head, dropout=0.1, layers=2)
     student.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(MODEL_FILES)
-    loaded = Student.load(tmp_path)
+    loaded = Student.from_pretrained(tmp_path)
     assert (loaded.config, loaded.vocabulary, loaded.labels) == (
         student.config,
         student.vocabulary,
@@ -112,12 +112,12 @@ def test_impossible_shapes_name_the_flag(options):
 
 def test_folders_that_are_no_students(make_student, tmp_path):
     with pytest.raises(InputError, match=r"not a student: it has no config\.json"):
-        Student.load(tmp_path)
+        Student.from_pretrained(tmp_path)
     make_student().save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     with pytest.raises(InputError, match="model_type is not kdner-student"):
-        Student.load(tmp_path)
+        Student.from_pretrained(tmp_path)
     (tmp_path / "vocabulary.json").unlink()
     with pytest.raises(InputError, match=r"it has no vocabulary\.json"):
-        Student.load(tmp_path)
+        Student.from_pretrained(tmp_path)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdner.errors import InputError
+from kdner.student import Student
 from kdner.tagger import Tagger
 from kdner.text import split
 
@@ -30,7 +31,7 @@ TEXTS = ["Anna flew to Paris. Tom won.", "", "  \n", "Mary, of Rome\n\nRAIN IN B
 
 @pytest.fixture(scope="module")
 def tagger(make_student):
-    return Tagger(make_student(seed=3))
+    return Tagger(make_student(seed=3), dtype=torch.float32)
 
 
 def key(entity):
@@ -52,7 +53,7 @@ def test_offsets_are_those_of_the_text(tagger, texts):
 
 
 def test_a_text_alone_is_tagged_as_among_many(tagger):
-    together = tagger.tag(TEXTS * 3, batch_words=10)
+    together = tagger.tag(TEXTS * 3)
     assert any(together)
     for text, entities in zip(TEXTS * 3, together, strict=True):
         (alone,) = tagger.tag([text])
@@ -120,17 +121,38 @@ def test_the_place_of_o_in_the_label_list_is_no_matter(make_student, labels, hea
     assert [[key(e) for e in entities] for entities in first] == [[key(e) for e in entities] for entities in second]
 
 
+def test_a_student_tags_with_the_weights_that_it_has_after_training(make_student):
+    student = make_student(seed=3)
+    before = student.tag(TEXTS)
+    student.train()
+    with torch.no_grad():
+        student.output.weight.neg_()
+        student.output.bias.neg_()
+    student.eval()
+    assert student.tag(TEXTS) == Tagger(student).tag(TEXTS) != before
+
+
+def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch):
+    student = make_student(seed=3)
+    expected = [student.tag(text) for text in TEXTS]
+    monkeypatch.setattr("kdner.tagger.MAX_TYPES", 4)
+    tagger = Tagger(student)
+    for _ in range(2):
+        assert [tagger.tag(text) for text in TEXTS] == expected
+        assert tagger.inference.types <= 12
+
+
 def test_tagging_leaves_a_student_in_training_as_it_was(make_student):
     student = make_student(dropout=0.5).train()
     once, again = (Tagger(student).tag(TEXTS) for _ in range(2))
     assert once == again and student.training
 
 
-def test_a_loaded_tagger_tags_the_same(make_student, tmp_path):
+def test_a_loaded_student_tags_the_same(make_student, tmp_path):
     student = make_student("crf", seed=3)
     student.save(tmp_path)
-    tagger = Tagger.load(tmp_path)
-    assert tagger.tag(TEXTS) == Tagger(student).tag(TEXTS)
-    assert tagger.parameters == student.parameters_count
+    loaded = Student.from_pretrained(tmp_path)
+    assert loaded.tag(TEXTS) == Tagger(student).tag(TEXTS)
+    assert loaded.tag(TEXTS[0]) == loaded.tag(TEXTS)[0]
     with pytest.raises(InputError, match="not a student"):
-        Tagger.load(tmp_path / "none")
+        Student.from_pretrained(tmp_path / "none")

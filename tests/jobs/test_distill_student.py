@@ -32,7 +32,7 @@ def test_two_workers_train_one_student(cluster, train_file, tmp_path):
     losses = [epoch["loss"] for epoch in summary["history"]]
     assert len(losses) == 4 and losses[-1] < losses[0]
     assert summary["labeled_sentences"] + summary["development_sentences"] == 48
-    student = Student.load(tmp_path / "student")
+    student = Student.from_pretrained(tmp_path / "student")
     assert student.crf is not None and student.parameters_count == summary["parameters"]
 
 

@@ -15,8 +15,7 @@ from kdner.finetuning import FineTuning
 from kdner.labeled import read_labeled
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES, LOGITS
-from kdner.student import StudentConfig
-from kdner.tagger import Tagger
+from kdner.student import Student, StudentConfig
 from kdner.text import count_words
 
 pytestmark = pytest.mark.ray
@@ -88,7 +87,7 @@ def test_the_student_in_python_finds_what_the_job_found(out, corpus_file):
         pq.read_table(out / "entities" / "part-00000.parquet")["entities"].to_pylist(),
         pq.read_table(corpus_file)["text"].to_pylist(),
     )
-    (found,) = Tagger.load(out / "student").tag([text])
+    found = Student.from_pretrained(out / "student").tag(text)
     assert [(e.start, e.end, e.label, e.text) for e in found] == [
         (e["start"], e["end"], e["label"], e["text"]) for e in first
     ]
@@ -115,7 +114,7 @@ def test_the_student_directory_is_whole(out, summary):
         p.name for p in (out / "student").iterdir()
     }
     assert not list((out / "student").glob(".*"))
-    assert Tagger.load(out / "student").parameters == summary["student"]["parameters"]
+    assert Student.from_pretrained(out / "student").parameters_count == summary["student"]["parameters"]
     assert "LOC, PER" in (out / "student" / "README.md").read_text()
 
 

@@ -1,0 +1,180 @@
+"""The student's forward pass over many sentences, as fast as a CPU core goes: from word types to labels.
+
+It computes what `Student.forward` does, in another order:
+
+- What depends on a word alone goes as far as the first LSTM's gates: the word's vector, shape and characters, and their
+  product with the LSTM's input weights, lie in a table with a row for each distinct word ("type").
+- Sentences are sorted by length and advance word by word together, so that nothing is padded: at word t only those
+  that are longer than t take part.
+- tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: with the weights of the fourth gate doubled, one
+  call serves all four gates. The cell states are kept doubled and the hidden states negated, which saves operations.
+
+Shapes: N words, S sentences, B sentences of a batch, T types, D features of a word, H hidden, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from kdner.student import BidirectionalLSTM, Student
+
+BATCH_SENTENCES = 256
+"""Sentences that advance together: their states stay in a core's own cache."""
+TYPES_AT_ONCE = 512
+"""Types are always encoded in batches of this size, so that a row never depends on what was asked before."""
+
+
+class Inference:
+    """A student's weights at one moment, arranged for tagging."""
+
+    def __init__(self, student: Student, dtype: torch.dtype) -> None:
+        """Copy the weights of a student; `dtype` is what the LSTMs compute in."""
+        self.device = student.output.weight.device
+        self.dtype = dtype
+        self.student = student
+        layers = cast("list[BidirectionalLSTM]", list(student.encoder))
+        self.layers = [_Layer(layer, dtype, negated=number > 0) for number, layer in enumerate(layers)]
+        hidden = student.config.hidden
+        self.output = -student.output.weight.detach().t()  # what it multiplies is negated
+        self.bias = student.output.bias.detach()
+        self.gates = torch.empty(2, 0, 4 * hidden, dtype=dtype, device=self.device)
+        self.types = 0
+
+    def extend(self, types: Sequence[str]) -> None:
+        """Append rows for more types to the table."""
+        needed = self.types + len(types)
+        if needed > self.gates.shape[1]:
+            grown = self.gates.new_empty(2, max(needed, 2 * self.gates.shape[1]), self.gates.shape[2])
+            grown[:, : self.types] = self.gates[:, : self.types]
+            self.gates = grown
+        for first in range(0, len(types), TYPES_AT_ONCE):
+            some = types[first : first + TYPES_AT_ONCE]
+            features = self.student.vocabulary.features([*some, *["."] * (TYPES_AT_ONCE - len(some))])
+            gates_2tg = self.layers[0].gates(self.student.encode(features.to(self.device)))
+            self.gates[:, self.types : self.types + len(some)] = gates_2tg[:, : len(some)]
+            self.types += len(some)
+
+    def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return label ids, int64 [N], and their probabilities, float32 [N].
+
+        Args:
+            types: int32 [N], rows of the table.
+            lengths: int64 [S], words of each sentence, at least 1; sums to N.
+        """
+        labels, probabilities = np.empty(len(types), np.int64), np.empty(len(types), np.float32)
+        starts = np.cumsum(lengths) - lengths
+        order = np.argsort(-lengths, kind="stable")
+        for first in range(0, len(order), BATCH_SENTENCES):
+            batch = order[first : first + BATCH_SENTENCES]
+            packed = _Packed(starts[batch], lengths[batch])
+            emissions = self._emissions(types, packed)
+            found, likely = self._decode(emissions, packed)
+            labels[packed.ahead], probabilities[packed.ahead] = found.cpu().numpy(), likely.cpu().numpy()
+        return labels, probabilities
+
+    def _emissions(self, types: np.ndarray, packed: _Packed) -> Tensor:
+        place = torch.from_numpy(packed.mirror).to(self.device)
+        rows = [torch.from_numpy(types[positions]).to(self.device) for positions in (packed.ahead, packed.back)]
+        ahead, back = (
+            self.layers[0].advance(direction, packed.counts, self.gates[direction], rows[direction])
+            for direction in (0, 1)
+        )
+        for layer in self.layers[1:]:
+            gates_2ng = layer.gates(torch.cat([ahead, back[place]], dim=1).float()).to(self.dtype)
+            ahead = layer.advance(0, packed.counts, gates_2ng[0])
+            back = layer.advance(1, packed.counts, gates_2ng[1][place])
+        hidden = ahead.shape[1]
+        emissions = torch.addmm(self.bias, ahead.float(), self.output[:hidden])
+        return emissions.add_((back.float() @ self.output[hidden:])[place])
+
+    def _decode(self, emissions: Tensor, packed: _Packed) -> tuple[Tensor, Tensor]:
+        if self.student.crf is None:
+            highest, labels = emissions.max(dim=1)
+            return labels, emissions.sub_(highest[:, None]).exp_().sum(dim=1).reciprocal_()
+        sentence, step = torch.from_numpy(packed.sentence), torch.from_numpy(packed.step)
+        padded = emissions.new_zeros(len(packed.lengths), len(packed.counts), emissions.shape[1])
+        padded[sentence, step] = emissions
+        labels, probabilities = self.student.decode(padded, torch.from_numpy(packed.lengths).to(self.device))
+        return labels[sentence, step], probabilities[sentence, step]
+
+
+class _Packed:
+    """The words of B sentences, sorted by falling length, word by word: all first words, then all second ones.
+
+    In the other direction the last words come first.
+    """
+
+    def __init__(self, starts: np.ndarray, lengths: np.ndarray) -> None:
+        self.lengths = lengths
+        counts = len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
+        firsts = np.cumsum(counts) - counts
+        self.counts: list[int] = counts.tolist()
+        """How many sentences are longer than t words, for each t."""
+        self.step = np.repeat(np.arange(len(counts)), counts)
+        self.sentence = np.arange(len(self.step)) - np.repeat(firsts, counts)
+        rest = lengths[self.sentence] - 1 - self.step
+        begin = starts[self.sentence]
+        self.ahead, self.back = begin + self.step, begin + rest
+        """Places of the words among all, read ahead and back."""
+        self.mirror = firsts[rest] + self.sentence
+        """Where a word of one direction is in the other."""
+
+
+class _Layer:
+    """A bidirectional LSTM; its gates are in PyTorch's order: input, forget, cell, output."""
+
+    def __init__(self, lstm: BidirectionalLSTM, dtype: torch.dtype, *, negated: bool) -> None:
+        inputs, recurrent, biases = [], [], []
+        for one in (lstm.ahead, lstm.back):
+            weights = one.state_dict()
+            inputs.append(_arranged(weights["weight_ih_l0"]).t() * (-1 if negated else 1))
+            recurrent.append(-_arranged(weights["weight_hh_l0"]).t())
+            biases.append(_arranged(weights["bias_ih_l0"] + weights["bias_hh_l0"]))
+        self.inputs, self.biases = torch.stack(inputs), torch.stack(biases)[:, None]
+        self.recurrent = torch.stack(recurrent).to(dtype)
+
+    def gates(self, x_nd: Tensor) -> Tensor:
+        """Return what the inputs alone give: [2, N, 4 H]."""
+        return torch.baddbmm(self.biases, x_nd.expand(2, -1, -1), self.inputs)
+
+    def advance(self, direction: int, counts: list[int], gates: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return the negated hidden states of one direction, [N, H].
+
+        Args:
+            direction: 0 ahead, 1 back.
+            counts: words at each step; sums to N and does not rise.
+            gates: [N, 4 H], or a table of them.
+            rows: int32 [N], rows of the table.
+        """
+        weight = self.recurrent[direction]
+        hidden = weight.shape[0]
+        out = gates.new_empty(sum(counts), hidden)
+        buffer = gates.new_empty(counts[0], 4 * hidden)
+        cell = gates.new_zeros(counts[0], hidden)
+        first, before = 0, out
+        for step, count in enumerate(counts):
+            last = first + count
+            here, now, c = buffer[:count], out[first:last], cell[:count]
+            if rows is None:
+                here.copy_(gates[first:last])
+            else:
+                torch.index_select(gates, 0, rows[first:last], out=here)
+            if step:
+                torch.addmm(here, before[:count], weight, out=here)
+            i, f, g, o = here.sigmoid_().split(hidden, dim=1)
+            c.mul_(f).addcmul_(i, g, value=4).sub_(i, alpha=2)
+            torch.sigmoid(c, out=now)
+            torch.addcmul(o, o, now, value=-2, out=now)
+            first, before = last, now
+        return out
+
+
+def _arranged(weight: Tensor) -> Tensor:
+    i, f, g, o = weight.detach().float().chunk(4)
+    return torch.cat([i, f, 2 * g, o])
