@@ -6,7 +6,7 @@ It computes what `Student.forward` does, in another order:
   product with the LSTM's input weights, lie in a table with a row for each distinct word ("type").
 - Sentences are sorted by length and advance word by word together, so that nothing is padded: at word t only those
   that are longer than t take part.
-- tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: with the weights of the fourth gate doubled, one
+- tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: with the weights of the cell gate doubled, one
   call serves all four gates. The cell states are kept doubled and the hidden states negated, which saves operations.
 
 Shapes: N words, S sentences, B sentences of a batch, T types, D features of a word, H hidden, L labels.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH_SENTENCES = 256
 """Sentences that advance together: their states stay in a core's own cache."""
-TYPES_AT_ONCE = 512
+TYPES_AT_ONCE = 64
 """Types are always encoded in batches of this size, so that a row never depends on what was asked before."""
 
 

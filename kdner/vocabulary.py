@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,11 +88,11 @@ class Vocabulary:
         """Return the features of distinct words."""
         words = np.fromiter((self._word_ids.get(normalize(t), UNKNOWN) for t in types), np.int64, len(types))
         shapes = np.fromiter((_shape(t) for t in types), np.int64, len(types))
+        seen = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
+        lengths = np.fromiter(map(len, seen), np.int64, len(seen))
+        code_points = np.frombuffer("".join(seen).encode("utf-32-le", "surrogatepass"), np.uint32)
         characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
-        ids = self._character_ids
-        for row, word in enumerate(types):
-            seen = word if len(word) <= MAX_CHARACTERS else word[: MAX_CHARACTERS // 2] + word[-MAX_CHARACTERS // 2 :]
-            characters[row, : len(seen)] = [ids.get(c, UNKNOWN) for c in seen]
+        characters[np.arange(MAX_CHARACTERS) < lengths[:, None]] = self._character_ids[code_points]
         return WordFeatures(torch.from_numpy(words), torch.from_numpy(shapes), torch.from_numpy(characters))
 
     def save(self, path: Path) -> None:
@@ -110,13 +111,15 @@ class Vocabulary:
         return {word: i for i, word in enumerate(self.words, start=UNKNOWN + 1)}
 
     @cached_property
-    def _character_ids(self) -> dict[str, int]:
-        return {character: i for i, character in enumerate(self.characters, start=UNKNOWN + 1)}
+    def _character_ids(self) -> np.ndarray:
+        ids = np.full(sys.maxunicode + 1, UNKNOWN, dtype=np.int16)
+        ids[[ord(character) for character in self.characters]] = range(UNKNOWN + 1, self.character_rows)
+        return ids
 
 
 def normalize(word: str) -> str:
     """Return the word as the word table knows it; what is lost here, shape and characters keep."""
-    return _DIGIT.sub("0", word.lower())
+    return word.lower() if word.isalpha() else _DIGIT.sub("0", word.lower())
 
 
 def _shape(word: str) -> int:
