@@ -33,8 +33,14 @@ TYPES_AT_ONCE = 64
 class Inference:
     """A student's weights at one moment, arranged for tagging."""
 
-    def __init__(self, student: Student, dtype: torch.dtype) -> None:
-        """Copy the weights of a student; `dtype` is what the LSTMs compute in."""
+    def __init__(self, student: Student, dtype: torch.dtype, *, room: int = 0) -> None:
+        """Copy the weights of a student.
+
+        Args:
+            student: any, of which `encode`, `decode` and the vocabulary are used too.
+            dtype: what the LSTMs compute in.
+            room: types that the table is expected to hold; more only cost a copy of it.
+        """
         self.device = student.output.weight.device
         self.dtype = dtype
         self.student = student
@@ -43,7 +49,7 @@ class Inference:
         hidden = student.config.hidden
         self.output = -student.output.weight.detach().t()  # what it multiplies is negated
         self.bias = student.output.bias.detach()
-        self.gates = torch.empty(2, 0, 4 * hidden, dtype=dtype, device=self.device)
+        self.gates = torch.empty(2, room, 4 * hidden, dtype=dtype, device=self.device)
         self.types = 0
 
     def extend(self, types: Sequence[str]) -> None:

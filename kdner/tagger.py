@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import overload
 
 import numpy as np
@@ -19,8 +19,10 @@ from kdner.labels import entities_of_words
 from kdner.splitter import Splitter
 from kdner.student import Student
 
-MAX_TYPES = 50_000
+MAX_TYPES = 60_000
 """Distinct words whose gates are kept before all are forgotten; 2 kB each, for 128 hidden units in bfloat16."""
+CHARACTERS_AT_ONCE = 500_000
+"""Text that is tagged together, save that a document is never cut: enough to sort by length, little enough to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,18 @@ class Tagger:
 
     def find(self, texts: Sequence[str]) -> Found:
         """Return the entities of many texts as columns."""
+        found = [self._find(some) for some in _in_portions(texts)]
+        return Found(
+            documents=np.concatenate([one.documents for one in found]),
+            words=np.concatenate([one.words for one in found]),
+            starts=np.concatenate([one.starts for one in found]),
+            ends=np.concatenate([one.ends for one in found]),
+            labels=[label for one in found for label in one.labels],
+            scores=np.concatenate([one.scores for one in found]),
+            texts=[text for one in found for text in one.texts],
+        )
+
+    def _find(self, texts: Sequence[str]) -> Found:
         self._make_room()
         words = self.splitter.split(texts)
         labels, probabilities = self._label(words.types, words.lengths)
@@ -128,4 +142,11 @@ class Tagger:
 
     def _forget(self) -> None:
         self.splitter = Splitter()
-        self.inference = Inference(self.student, self.dtype)
+        self.inference = Inference(self.student, self.dtype, room=MAX_TYPES)
+
+
+def _in_portions(texts: Sequence[str]) -> list[Sequence[str]]:
+    """Cut a list into parts of about `CHARACTERS_AT_ONCE`; at least one."""
+    before = np.cumsum([0, *(len(text) for text in texts)])[:-1]
+    cuts = np.flatnonzero(np.diff(before // CHARACTERS_AT_ONCE)) + 1
+    return [texts[first:last] for first, last in pairwise([0, *cuts.tolist(), len(texts)])]

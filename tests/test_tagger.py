@@ -142,6 +142,15 @@ def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch)
         assert tagger.inference.types <= 12
 
 
+def test_portions_do_not_matter(make_student, monkeypatch):
+    student = make_student(seed=3)
+    expected = Tagger(student).tag(TEXTS * 5)
+    for characters in (1, 10, 50):
+        monkeypatch.setattr("kdner.tagger.CHARACTERS_AT_ONCE", characters)
+        assert Tagger(student).tag(TEXTS * 5) == expected
+    assert Tagger(student).tag([]) == []
+
+
 def test_tagging_leaves_a_student_in_training_as_it_was(make_student):
     student = make_student(dropout=0.5).train()
     once, again = (Tagger(student).tag(TEXTS) for _ in range(2))
