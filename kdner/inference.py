@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BATCH_SENTENCES = 256
 """Sentences that advance together: their states stay in a core's own cache."""
+ROWS_AT_ONCE = 16
+"""Rows of a product are rounded up to this: oneDNN makes and keeps code of its own for each number of rows."""
 TYPES_AT_ONCE = 64
 """Types are always encoded in batches of this size, so that a row never depends on what was asked before."""
 
@@ -160,25 +162,28 @@ class _Layer:
         """
         weight = self.recurrent[direction]
         hidden = weight.shape[0]
-        out = gates.new_empty(sum(counts), hidden)
-        buffer = gates.new_empty(counts[0], 4 * hidden)
+        total, spare = sum(counts), ROWS_AT_ONCE - 1
+        out = gates.new_zeros(total + spare, hidden)
+        buffer = gates.new_zeros(counts[0] + spare, 4 * hidden)
         cell = gates.new_zeros(counts[0], hidden)
-        first, before = 0, out
+        first = before = 0
         for step, count in enumerate(counts):
             last = first + count
+            rounded = -(-count // ROWS_AT_ONCE) * ROWS_AT_ONCE
             here, now, c = buffer[:count], out[first:last], cell[:count]
             if rows is None:
                 here.copy_(gates[first:last])
             else:
                 torch.index_select(gates, 0, rows[first:last], out=here)
             if step:
-                torch.addmm(here, before[:count], weight, out=here)
+                product = buffer[:rounded]
+                torch.addmm(product, out[before : before + rounded], weight, out=product)
             i, f, g, o = here.sigmoid_().split(hidden, dim=1)
             c.mul_(f).addcmul_(i, g, value=4).sub_(i, alpha=2)
             torch.sigmoid(c, out=now)
             torch.addcmul(o, o, now, value=-2, out=now)
-            first, before = last, now
-        return out
+            before, first = first, last
+        return out[:total]
 
 
 def _arranged(weight: Tensor) -> Tensor:
