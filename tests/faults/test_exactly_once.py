@@ -14,7 +14,7 @@ import pytest
 from files import contents, put_parquet
 from two_nodes import TwoNodes
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(1800)]
 
 SHARDS = 240
 SECONDS = 0.5
