@@ -38,7 +38,7 @@ ENDS, EXEMPT, OPENS, WRAPS = 1, 2, 4, 8
 letter, as a wrapped line does."""
 
 _IS_SPACE = np.zeros(0x110000, dtype=bool)
-_IS_SPACE[[code for code in range(0x110000) if chr(code).isspace()]] = True
+_IS_SPACE[[code for code in range(0x10000) if chr(code).isspace()]] = True  # there is none beyond
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Shapes: D documents, S sentences, N words, E entities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import overload
@@ -91,9 +92,9 @@ class Tagger:
         """
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         words = chain.from_iterable(sentences)
-        self._make_room()
-        types = np.fromiter(map(self.splitter.types.__getitem__, words), np.int32, int(lengths.sum()))
-        labels, probabilities = self._label(types, lengths[lengths > 0])
+        with self._remembering():
+            types = np.fromiter(map(self.splitter.types.__getitem__, words), np.int32, int(lengths.sum()))
+            labels, probabilities = self._label(types, lengths[lengths > 0])
         cuts = np.cumsum(lengths)[:-1]
         return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(sentences) else []
 
@@ -111,9 +112,9 @@ class Tagger:
         )
 
     def _find(self, texts: Sequence[str]) -> Found:
-        self._make_room()
-        words = self.splitter.split(texts)
-        labels, probabilities = self._label(words.types, words.lengths)
+        with self._remembering():
+            words = self.splitter.split(texts)
+            labels, probabilities = self._label(words.types, words.lengths)
         entities = entities_of_words(labels, words.lengths, self.labels)
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
         documents = np.searchsorted(document_ends, entities.firsts, side="right")
@@ -136,9 +137,16 @@ class Tagger:
             self.inference.extend(self.splitter.types.words[self.inference.types :])
             return self.inference.label(types, lengths)
 
-    def _make_room(self) -> None:
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Keep what the block learns of words, unless it is too much, or half of it because the block fails."""
         if self.splitter.full or len(self.splitter.types) > MAX_TYPES:
             self._forget()
+        try:
+            yield
+        except Exception:
+            self._forget()
+            raise
 
     def _forget(self) -> None:
         self.splitter = Splitter()

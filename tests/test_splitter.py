@@ -64,6 +64,10 @@ def test_long_sentences_and_long_runs(text):
     assert sentences_of(Splitter(), [text, "A. B", text]) == [as_plain(text), as_plain("A. B"), as_plain(text)]
 
 
+def test_it_knows_all_white_space():
+    assert kdner.splitter._IS_SPACE.tolist() == [chr(code).isspace() for code in range(0x110000)]
+
+
 def test_nothing():
     assert sentences_of(Splitter(), []) == []
     assert sentences_of(Splitter(), ["", " ", "\n\n", "\x00"]) == [[], [], [], []]

@@ -142,6 +142,23 @@ def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch)
         assert tagger.inference.types <= 12
 
 
+def test_a_word_that_fails_does_not_harm_the_next_text(make_student, monkeypatch):
+    student = make_student(seed=3)
+    expected = student.tag(TEXTS)
+    tagger, features = Tagger(student), student.vocabulary.features
+
+    def fails(types):
+        if "Kaboom" in types:
+            raise MemoryError
+        return features(types)
+
+    monkeypatch.setattr(type(student.vocabulary), "features", lambda self, types: fails(types))
+    for call in (lambda: tagger.tag("Anna Kaboom"), lambda: tagger.tags([["Anna", "Kaboom"]])):
+        with pytest.raises(MemoryError):
+            call()
+        assert tagger.tag(TEXTS) == expected
+
+
 def test_portions_do_not_matter(make_student, monkeypatch):
     student = make_student(seed=3)
     expected = Tagger(student).tag(TEXTS * 5)
