@@ -52,7 +52,7 @@ class Found:
 
 
 class Tagger:
-    """A student that tags words and texts, with the weights that it has when this is made."""
+    """A student that tags words and texts; make a new one when its weights have changed."""
 
     def __init__(self, student: Student, *, dtype: torch.dtype | None = None) -> None:
         """Make a tagger that computes in `dtype`; by default in what the student's device is fastest at."""
