@@ -93,8 +93,9 @@ class State:
 class Trainer:
     """One worker's training loop; workers average their gradients and stay in step.
 
-    With a development set the best epoch's weights are kept, without one the last epoch's. `seed` decides the order of
-    sentences and dropout.
+    With a development set the best epoch's weights are kept, of equal ones the latest (a small set cannot tell the first
+    that finds all its entities from the last); without one the last epoch's. `seed` decides the order of sentences and
+    dropout.
     """
 
     def __init__(
@@ -254,7 +255,7 @@ class Trainer:
         if self.development:
             micro = score(Tagger(self.student).tags, self.development)["micro"]
             f1 = metrics["development_f1"] = micro.f1
-        if f1 > self.state.best_f1:
+        if f1 >= self.state.best_f1:
             self.state.best_f1, self.state.best_epoch = f1, self.state.epoch
             self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
         self.state.history.append(metrics)

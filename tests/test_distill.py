@@ -188,7 +188,8 @@ def test_the_best_epoch_is_kept_and_not_the_last(make_student, toy, tmp_path):
     scores = [row["development_f1"] for row in trainer.state.history]
     assert scores[-1] == 0 < max(scores)
     best, state = Trainer.best_student(checkpoint, tmp_path)
-    assert state.best_epoch == scores.index(max(scores)) + 1 < 3 and state.best_f1 == max(scores)
+    best_epochs = [epoch for epoch, f1 in enumerate(scores, 1) if f1 == max(scores)]
+    assert state.best_epoch == best_epochs[-1] < 3 and state.best_f1 == max(scores)
     assert state == trainer.state
     assert score(Tagger(best).tags, toy[:12])["micro"].f1 == pytest.approx(max(scores))
     assert score(Tagger(student).tags, toy[:12])["micro"].f1 == 0
@@ -200,6 +201,13 @@ def test_a_small_set_gets_its_least_number_of_steps(make_student, toy):
     trainer = Trainer(make_student(), config, seed=1, labeled=toy[:4])
     trainer.train(lambda _: None, progress)
     assert progress.done == progress.total == len(trainer.state.history) * trainer.steps_per_epoch >= 60
+
+
+def test_of_equally_good_epochs_the_latest_is_kept(make_student, toy):
+    nothing_to_find = [sentence for sentence in toy if set(sentence.tags) == {"O"}]
+    trainer = train(make_student(), SMALL, labeled=toy, development=nothing_to_find)
+    assert len({row["development_f1"] for row in trainer.state.history}) == 1
+    assert trainer.state.best_epoch == len(trainer.state.history) > 1
 
 
 def test_without_a_development_set_the_last_epoch_is_kept(make_student, toy):

@@ -38,7 +38,7 @@ def config(tmp_path_factory, cluster, bert_base, train_file, test_file, corpus_f
         out=str(tmp_path_factory.mktemp("pipeline") / "out"),
         fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
-        distillation=Distillation(epochs=2, min_steps=150, batch_words=100, learning_rate=1e-2),
+        distillation=Distillation(epochs=2, min_steps=300, batch_words=100, learning_rate=1e-2),
     )
 
 
