@@ -20,16 +20,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import pyarrow as pa
 import torch
 
-from kdner.corpus import CorpusPlan, draw_documents, plan
+from kdner.corpus import CorpusPlan
 from kdner.errors import InputError
 from kdner.job import connect, in_cluster, in_fresh_process, largest_node, run
 from kdner.options import Actors
 from kdner.report import speed_report
 from kdner.rundir import RunDirectory
-from kdner.schema import CORPUS, LOGITS
+from kdner.sample import sample_corpus
+from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import ShardActor, numeric_type, shard_map
 from kdner.speed import SHAPES, measure_scoring, random_teacher
@@ -72,7 +72,13 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             teacher = f"{scratch}/teacher"
             random_teacher(config.teacher, teacher)
         Teacher.labels_of(teacher)
-        sample = _sample(config, RunDirectory.open(f"{scratch}/sample", {}))
+        sample = sample_corpus(
+            config.corpus,
+            f"{scratch}/sample",
+            words=config.words,
+            text_column=config.text_column,
+            shard_documents=config.shard_documents,
+        )
         connect()
         use_gpu = in_cluster("GPU") > 0
         if use_gpu and config.actors:
@@ -118,18 +124,6 @@ def time_loop(sample: CorpusPlan, run: RunDirectory, arguments: dict[str, Any]) 
     for shard in sample.shards:
         actor.map_shard(shard.index)
     return time.monotonic() - started
-
-
-def _sample(config: MeasureTeacher, directory: RunDirectory) -> CorpusPlan:
-    """Write documents drawn from the corpus to one file, and plan its shards."""
-    whole = plan(
-        config.corpus, text_column=config.text_column, shard_documents=100, staging=f"{directory.path}/.corpus"
-    )
-    drawn = pa.concat_tables(draw_documents(whole, config.words, seed=1))
-    if not drawn.num_rows:
-        raise InputError("--words: the corpus holds no documents to measure on")
-    directory.write_table("sample.parquet", drawn, CORPUS)
-    return plan([f"{directory.path}/sample.parquet"], shard_documents=config.shard_documents)
 
 
 def main(config: MeasureTeacher) -> None:

@@ -93,9 +93,9 @@ class State:
 class Trainer:
     """One worker's training loop; workers average their gradients and stay in step.
 
-    With a development set the best epoch's weights are kept, of equal ones the latest (a small set cannot tell the first
-    that finds all its entities from the last); without one the last epoch's. `seed` decides the order of sentences and
-    dropout.
+    With a development set the best epoch's weights are kept, of equal ones the latest (a small set cannot tell the
+    first that finds all its entities from the last); without one the last epoch's. `seed` decides the order of
+    sentences and dropout.
     """
 
     def __init__(

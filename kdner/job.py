@@ -14,6 +14,7 @@ import tyro
 from ray.exceptions import RayTaskError
 from ray.experimental import tqdm_ray
 from ray.train import TrainingFailedError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.errors import InputError
 from kdner.lock import hold
@@ -152,6 +153,41 @@ def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
         ray.kill(actor)
 
 
+class Crew:
+    """The same object in several processes of the best equipped node, which are asked all at once.
+
+    They reserve nothing, so that several crews can wait while one is measured. To be used in a `with` statement, which
+    ends them.
+    """
+
+    def __init__(self, count: int, build: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        connect()
+        process: Any = ray.remote(_Member)
+        here = NodeAffinitySchedulingStrategy(_best_node()["NodeID"], soft=False)
+        options = process.options(num_cpus=0, scheduling_strategy=here)
+        self._members = [options.remote(build, args, kwargs) for _ in range(count)]
+
+    def ask(self, method: str, *args: Any) -> list[Any]:
+        """Call a method of each object; returns what they return."""
+        return ray.get([member.ask.remote(method, args) for member in self._members])
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for member in self._members:
+            ray.kill(member)
+
+
+class _Member:
+    def __init__(self, build: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        set_up_logging()
+        self.object = build(*args, **kwargs)
+
+    def ask(self, method: str, args: tuple[Any, ...]) -> Any:
+        return getattr(self.object, method)(*args)
+
+
 def largest_node(resource: str) -> int:
     """Return how many of a resource the best equipped node has."""
     return int(max((node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"]), default=0))
@@ -164,9 +200,15 @@ def in_cluster(resource: str) -> int:
 
 def _whole_node() -> dict[str, float]:
     """Return what the best equipped node has: its cores, and one GPU if it has any."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    best = max(nodes, key=lambda node: (min(1, node.get("GPU", 0)), node.get("CPU", 0)))
+    best = _best_node()["Resources"]
     return {"num_cpus": best.get("CPU", 0), "num_gpus": min(1, best.get("GPU", 0))}
+
+
+def _best_node() -> dict[str, Any]:
+    def size(node: dict[str, Any]) -> tuple[float, float]:
+        return min(1, node["Resources"].get("GPU", 0)), node["Resources"].get("CPU", 0)
+
+    return max((node for node in ray.nodes() if node["Alive"]), key=size)
 
 
 class _FreshProcess:

@@ -69,3 +69,47 @@ def speed_report(found: dict[str, Any]) -> str:
         for one in found["shard_map"]
     ]
     return "\n".join(lines)
+
+
+def throughput_report(found: dict[str, Any]) -> str:
+    """Lay out what `jobs/measure_throughput.py` measured: medians; `times` is the student over the row."""
+    lines = [
+        f"Student in {found['dtype']} on {found['cores']} cores; {found['documents']:,} documents, "
+        f"{found['words']:,} words",
+        "",
+        f"{'batch':>5}  {'model':<34}{'words/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'times':>8}",
+    ]
+    student = {row["batch"]: row["words_per_second"] for row in found["batches"] if row["model"] == "student"}
+    for row in found["batches"]:
+        times = student[row["batch"]] / row["words_per_second"]
+        lines.append(
+            f"{row['batch']:>5}  {row['model']:<34}{row['words_per_second']:>10,.0f}{row['p50_ms']:>10,.2f}"
+            f"{row['p99_ms']:>10,.2f}{times:>8,.1f}"
+        )
+    most = max(row["words_per_second"] for row in found["actors"])
+    lines += ["", f"{'documents to files of entities':<45}{'words/s':>10}{'times':>8}"]
+    for row in found["actors"]:
+        name = f"tag_corpus, actors {row['actors']}, at most {row['actor_peak_memory_mb']:,} MB each"
+        lines.append(f"{name:<45}{row['words_per_second']:>10,.0f}{most / row['words_per_second']:>8,.1f}")
+    for row in found["peers"]:
+        lines.append(f"{row['peer']:<45}{row['words_per_second']:>10,.0f}{most / row['words_per_second']:>8,.1f}")
+    steps = found["steps"]
+    lines += ["", f"One core, {steps['words']:,} words; first text after {steps['first_text_seconds']:.2f} s"]
+    for step, seconds in steps["seconds"].items():
+        share = seconds / steps["seconds"]["all"]
+        lines.append(f"{step:<10}{1e6 * seconds / steps['words']:>8.3f} microseconds/word{share:>8.1%}")
+    lines += ["", "One core, more and more words"]
+    lines += [
+        f"{row['words']:>12,} words, {row['documents']:>8,} documents{row['microseconds_per_word']:>8.2f} "
+        f"microseconds/word, peak {row['peak_memory_mb']:,} MB"
+        for row in found["growth"]
+    ]
+    if found["models"]:
+        lines += ["", model_table(found["models"])]
+        own = found["models"][found["student"]]["parameters"]
+        lines += [
+            f"{name}: {row['parameters'] / own:.1f} times the student's parameters"
+            for name, row in found["models"].items()
+            if name != found["student"]
+        ]
+    return "\n".join(lines)

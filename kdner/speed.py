@@ -14,10 +14,11 @@ from statistics import median
 from typing import Any
 
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig, pipeline
+from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig
 
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.flops import encoder_flops, matmul_peak
+from kdner.peers import TransformersPeer
 from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
@@ -39,9 +40,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }
 """True shapes, for measurements with random weights, 9 labels and MiniLM's vocabulary (that of BERT uncased)."""
-
-PEER_BATCH_SENTENCES = 32
-"""Batch size of the transformers pipeline; of 8, 32 and 128 its best on 2 cores."""
 
 
 def random_teacher(shape: str, folder: str | Path) -> None:
@@ -83,7 +81,8 @@ def measure_scoring(
     words = sum(map(count_words, texts))
     peers = {}
     if peer_documents:
-        peers = {kind: _pipeline(teacher, model.device, kind) for kind in dict.fromkeys(("float32", dtype))}
+        kinds = dict.fromkeys(("float32", dtype))
+        peers = {kind: TransformersPeer(teacher, kind, device=model.device, threads=threads) for kind in kinds}
     readings: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         _score_shards(plan, score, RunDirectory(folder), shards=1)
@@ -98,7 +97,7 @@ def measure_scoring(
                 "pieces_per_second": pieces / seconds,
             }
             for kind, peer in peers.items():
-                rate = _time_pipeline(peer, texts[:peer_documents])
+                rate = peer.words_per_second(texts[:peer_documents])
                 reading[f"pipeline_{kind}_words_per_second"] = rate
                 reading[f"times_pipeline_{kind}"] = words / seconds / rate
             readings.append(reading)
@@ -124,22 +123,3 @@ def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, sh
 def _window_sizes(teacher: Teacher, texts: list[str]) -> list[int]:
     sentences = (sentence.words for text in texts for sentence in split(text))
     return [len(window.pieces) for words in sentences for window in teacher.pieces.windows(words)]
-
-
-def _pipeline(teacher: str, device: torch.device, dtype: str) -> Any:
-    return pipeline(
-        "token-classification",
-        model=teacher,
-        device=device,
-        dtype=getattr(torch, dtype),
-        batch_size=PEER_BATCH_SENTENCES,
-    )
-
-
-def _time_pipeline(peer: Any, texts: list[str]) -> float:
-    """Return words per second of the pipeline on the same sentences, which it takes as text."""
-    sentences = [text[s.starts[0] : s.ends[-1]] for text in texts for s in split(text)]
-    peer(sentences[:PEER_BATCH_SENTENCES])
-    started = time.perf_counter()
-    peer(sentences)
-    return sum(map(count_words, texts)) / (time.perf_counter() - started)

@@ -7,7 +7,7 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from kdner.errors import InputError
-from kdner.job import in_fresh_process, input_error, on_one_node, once
+from kdner.job import Crew, in_fresh_process, input_error, on_one_node, once
 from kdner.lock import hold
 
 
@@ -110,3 +110,24 @@ def test_work_in_other_processes(cluster):
     with pytest.raises(RayTaskError) as failed:
         on_one_node(process_and_mistake, True)
     assert str(input_error(failed.value)) == "wrong input, seen in another process"
+
+
+class Counter:
+    def __init__(self, first: int) -> None:
+        self.value = first
+
+    def add(self, number: int) -> int:
+        if number < 0:
+            raise InputError("wrong input, seen by a crew")
+        self.value += number
+        return self.value
+
+
+@pytest.mark.ray
+def test_a_crew_keeps_its_objects_and_several_wait_at_once(cluster):
+    with Crew(3, Counter, first=10) as first, Crew(2, Counter, 0) as second:
+        assert first.ask("add", 1) == [11] * 3 and second.ask("add", 5) == [5] * 2
+        assert first.ask("add", 1) == [12] * 3
+        with pytest.raises(RayTaskError) as failed:
+            second.ask("add", -1)
+    assert str(input_error(failed.value)) == "wrong input, seen by a crew"

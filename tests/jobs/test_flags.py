@@ -8,6 +8,7 @@ from jobs.distill_student import DistillStudent, distill_student
 from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from jobs.measure_teacher import MeasureTeacher, measure_teacher
+from jobs.measure_throughput import MeasureThroughput, measure_throughput
 from jobs.pipeline import Pipeline, pipeline
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
@@ -19,6 +20,7 @@ JOBS = [
     (TagCorpus, tag_corpus),
     (Evaluate, evaluate),
     (MeasureTeacher, measure_teacher),
+    (MeasureThroughput, measure_throughput),
     (Pipeline, pipeline),
 ]
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kdner.corpus import plan
+from kdner.rundir import RunDirectory
+from kdner.schema import CORPUS
+from kdner.throughput import STEPS, StudentTimer, TeacherTimer, time_growth, time_steps
+
+
+@pytest.fixture(scope="module")
+def student_folder(make_student, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("student")
+    make_student(seed=3).save(folder)
+    return str(folder)
+
+
+def test_each_batch_of_a_student_is_timed(student_folder, toy_texts):
+    timer = StudentTimer(student_folder, "float32", toy_texts[:20], toy_texts)
+    assert [len(timer.seconds(batch)) for batch in (1, 10, 100)] == [len(toy_texts), 5, 1]
+    assert all(seconds > 0 for seconds in timer.seconds(10))
+
+
+def test_a_teachers_batches_give_the_labels_that_it_gives_to_each_sentence(teacher_folder, teacher, toy_texts):
+    timer = TeacherTimer(teacher_folder, "float32", toy_texts, sort=True, threads=1)
+    assert sorted(timer.sentences) == sorted(text.split() for text in toy_texts)
+    assert [len(words) for words in timer.sentences] == sorted(len(words) for words in timer.sentences)
+    assert len(timer.seconds(10)) == 5
+    labels = [[teacher.labels[k] for k in row] for row in timer._label(timer.sentences[:10])]
+    assert labels == teacher.tags(timer.sentences[:10])
+    unsorted = TeacherTimer(teacher_folder, "float32", toy_texts, sort=False, threads=1)
+    assert unsorted.sentences == [text.split() for text in toy_texts]
+
+
+@pytest.mark.parametrize("head", ["softmax", "crf"])
+def test_the_steps_add_up_to_the_whole_way(head, make_student, make_corpus, toy_texts, tmp_path):
+    make_student(head).save(tmp_path)
+    documents = f"{tmp_path}/documents"
+    RunDirectory.open(documents, {}).write_table("part.parquet", make_corpus(toy_texts * 5), CORPUS)
+    corpus = plan([f"{documents}/part.parquet"], shard_documents=100)
+    found = time_steps(str(tmp_path), "float32", corpus)
+    assert found["words"] == 5 * sum(len(text.split()) for text in toy_texts)
+    seconds = found["seconds"]
+    assert list(seconds) == ["all", *STEPS, "other"] and all(seconds[step] > 0 for step in (*STEPS, "other"))
+    assert sum(seconds.values()) == pytest.approx(2 * seconds["all"])
+    assert found["peak_memory_mb"] > 50 and found["first_text_seconds"] > 0
+    again = time_steps(str(tmp_path), "float32", corpus)["seconds"]
+    assert sum(again[step] for step in STEPS) < again["all"]  # the clocks of before are gone
+
+
+def test_growth_measures_so_many_words_and_one_long_document(student_folder, toy_texts):
+    torch.set_num_threads(1)
+    words = sum(len(text.split()) for text in toy_texts)
+    small, large, long = time_growth(student_folder, "float32", toy_texts, [words // 2, 5 * words])
+    assert words // 2 <= small["words"] < words < 5 * words <= large["words"] < 6 * words
+    assert long["documents"] == 1 and long["words"] > 500_000
+    assert all(row["microseconds_per_word"] > 0 for row in (small, large, long))
