@@ -298,13 +298,12 @@ class ShardActor:
         mapped = self.map_table(documents)
         if not mapped["id"].equals(documents["id"]):
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-        counts = Counter(
-            documents=mapped.num_rows,
-            words=sum(count_words(text) for text in documents["text"].to_pylist() if text),
-            errors=mapped.num_rows - mapped["error"].null_count,
-        )
+        counts = Counter(documents=mapped.num_rows, errors=mapped.num_rows - mapped["error"].null_count)
         if "entities" in mapped.column_names:
+            counts["words"] = pc.sum(mapped["words"]).as_py()
             counts["entities"] = pc.sum(pc.list_value_length(mapped["entities"])).as_py() or 0
+        else:
+            counts["words"] = sum(count_words(text) for text in documents["text"].to_pylist() if text)
         self.run.write_table(shard.name, mapped, self.schema, metadata={COUNTS: json.dumps(counts)})
         return counts
 

@@ -23,6 +23,7 @@ from kdner.text import (
     LONGEST_ABBREVIATION,
     LOWER,
     MAX_SENTENCE_WORDS,
+    MAX_WORD_CHARACTERS,
     OPENING,
     PAUSES,
     WORD,
@@ -154,6 +155,24 @@ class _Runs(dict[str, int]):
 
     def __missing__(self, run: str) -> int:
         number = self[run] = len(self)
+        if run.isascii() and run.isalpha() and len(run) <= MAX_WORD_CHARACTERS:
+            self._add_word(run)
+        else:
+            self._add_split(run)
+        self.characters += len(run)
+        return number
+
+    def _add_word(self, run: str) -> None:
+        """Add what `_add_split` would for a run that is one word of plain letters: more than half of those of news."""
+        self.firsts.append(len(self.types))
+        self.counts.append(1)
+        self.flags.append(WRAPS if run[0].islower() else OPENS)
+        self.types.append(self.numbers[run])
+        self.starts.append(0)
+        self.ends.append(len(run))
+        self.closes.append(0)
+
+    def _add_split(self, run: str) -> None:
         first = len(self.types)
         for match in WORD.finditer(run):
             self.types.append(self.numbers[match.group()])
@@ -181,8 +200,6 @@ class _Runs(dict[str, int]):
         )
         self.counts.append(count)
         self.firsts.append(first)
-        self.characters += len(run)
-        return number
 
 
 def _characters(text: str) -> np.ndarray:
