@@ -3,19 +3,20 @@
 It computes what `Student.forward` does, in another order:
 
 - What depends on a word alone goes as far as the first LSTM's gates: the word's vector, shape and characters, and their
-  product with the LSTM's input weights, lie in a table with a row for each distinct word ("type"). What a character adds
-  to the filters at each of their places lies in a table too, so that the CNN is a sum of its rows.
-- Sentences are sorted by length and advance word by word together, so that nothing is padded: at word t only those
-  that are longer than t take part.
+  product with the LSTM's input weights, lie in a table with a row for each distinct word ("type"). What a character
+  adds to the filters at each of their places lies in a table too, so that the CNN is a sum of its rows.
+- Sentences are sorted by length and advance word by word together, both directions at once, so that nothing is padded:
+  at word t only those that are longer than t take part.
 - tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: with the weights of the cell gate doubled, one
   call serves all four gates. The cell states are kept doubled and the hidden states negated, which saves operations.
 
-Shapes: N words, S sentences, B sentences of a batch, T types, D features of a word, H hidden, L labels.
+Shapes: N words, S sentences, B sentences of a batch, R rows, T types, D features of a word, H hidden, L labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from kdner.student import BidirectionalLSTM, Student
     from kdner.vocabulary import WordFeatures
 
-BATCH_SENTENCES = 256
+BATCH_SENTENCES = 384
 """Sentences that advance together: their states stay in a core's own cache."""
 ROWS_AT_ONCE = 16
-"""Rows of a product are rounded up to this: oneDNN makes and keeps code of its own for each number of rows."""
+"""Rows of a product are rounded up to this, or to a power of two: oneDNN keeps code for each number of them."""
+FEW_SENTENCES = 16
+"""So few advance in float32 whatever was asked for: a small product in bfloat16 takes oneDNN longer."""
+GATHERED_ROWS = 512
+"""Rows of the table that are fetched together, as long as one step does not need more."""
 TYPES_AT_ONCE = 64
 """Types are always encoded in batches of this size, so that a row never depends on what was asked before."""
 
@@ -104,30 +109,33 @@ class Inference:
             packed = _Packed(starts[batch], lengths[batch])
             emissions = self._emissions(types, packed)
             found, likely = self._decode(emissions, packed)
-            labels[packed.ahead], probabilities[packed.ahead] = found.cpu().numpy(), likely.cpu().numpy()
+            labels[packed.words], probabilities[packed.words] = found.cpu().numpy(), likely.cpu().numpy()
         return labels, probabilities
 
     def _emissions(self, types: np.ndarray, packed: _Packed) -> Tensor:
         place = torch.from_numpy(packed.mirror).to(self.device)
-        rows = [torch.from_numpy(types[positions]).to(self.device) for positions in (packed.ahead, packed.back)]
-        ahead, back = (
-            self.layers[0].advance(direction, packed.counts, self.gates[direction], rows[direction])
-            for direction in (0, 1)
-        )
+        rows = types[packed.order] + np.array([[0], [self.gates.shape[1]]])
+        hidden = self.layers[0].advance(self.gates.flatten(0, 1), self._steps(rows, packed), packed.rows)
         for layer in self.layers[1:]:
-            gates_2ng = layer.gates(torch.cat([ahead, back[place]], dim=1).float()).to(self.dtype)
-            ahead = layer.advance(0, packed.counts, gates_2ng[0])
-            back = layer.advance(1, packed.counts, gates_2ng[1][place])
-        hidden = ahead.shape[1]
-        emissions = torch.addmm(self.bias, ahead.float(), self.output[:hidden])
-        return emissions.add_((back.float() @ self.output[hidden:])[place])
+            gates = layer.gates(torch.cat([hidden[0], hidden[1][place]], dim=1).float()).to(self.dtype)
+            rows = np.stack([np.arange(len(place)), len(place) + packed.mirror])
+            hidden = layer.advance(gates.flatten(0, 1), self._steps(rows, packed), packed.rows)
+        ahead, back = hidden.float()
+        emissions = torch.addmm(self.bias, ahead, self.output[: ahead.shape[1]])
+        emissions.add_((back @ self.output[ahead.shape[1] :])[place])
+        return emissions[torch.from_numpy(packed.real).to(self.device)]
+
+    def _steps(self, rows: np.ndarray, packed: _Packed) -> Tensor:
+        flat = np.empty(rows.size, np.int64)
+        flat[packed.steps] = rows
+        return torch.from_numpy(flat).to(self.device)
 
     def _decode(self, emissions: Tensor, packed: _Packed) -> tuple[Tensor, Tensor]:
         if self.student.crf is None:
             highest, labels = emissions.max(dim=1)
             return labels, emissions.sub_(highest[:, None]).exp_().sum(dim=1).reciprocal_()
         sentence, step = torch.from_numpy(packed.sentence), torch.from_numpy(packed.step)
-        padded = emissions.new_zeros(len(packed.lengths), len(packed.counts), emissions.shape[1])
+        padded = emissions.new_zeros(len(packed.lengths), len(packed.rows), emissions.shape[1])
         padded[sentence, step] = emissions
         labels, probabilities = self.student.decode(padded, torch.from_numpy(packed.lengths).to(self.device))
         return labels[sentence, step], probabilities[sentence, step]
@@ -136,23 +144,33 @@ class Inference:
 class _Packed:
     """The words of B sentences, sorted by falling length, word by word: all first words, then all second ones.
 
-    In the other direction the last words come first.
+    In the other direction the last words come first. There are a few rows too many at each word, in which anything may
+    stand; R rows in all.
     """
 
     def __init__(self, starts: np.ndarray, lengths: np.ndarray) -> None:
         self.lengths = lengths
         counts = len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
-        firsts = np.cumsum(counts) - counts
-        self.counts: list[int] = counts.tolist()
-        """How many sentences are longer than t words, for each t."""
-        self.step = np.repeat(np.arange(len(counts)), counts)
-        self.sentence = np.arange(len(self.step)) - np.repeat(firsts, counts)
-        rest = lengths[self.sentence] - 1 - self.step
-        begin = starts[self.sentence]
-        self.ahead, self.back = begin + self.step, begin + rest
-        """Places of the words among all, read ahead and back."""
-        self.mirror = firsts[rest] + self.sentence
-        """Where a word of one direction is in the other."""
+        self.rows = [_rounded(count) for count in counts.tolist()]
+        """How many rows there are for the t-th word of all sentences that are longer, for each t."""
+        firsts = np.cumsum(self.rows) - self.rows
+        step = np.repeat(np.arange(len(counts)), self.rows)
+        sentence = np.arange(len(step)) - np.repeat(firsts, self.rows)
+        self.real = np.flatnonzero(sentence < counts[step])
+        sentence[sentence >= counts[step]] = 0  # the longest, which has such a word
+        rest = lengths[sentence] - 1 - step
+        self.order = starts[sentence] + np.stack([step, rest])
+        """Places of the words among all, read ahead and back: [2, R]."""
+        self.steps = firsts[step] + np.arange(len(step)) + np.array([[0], [1]]) * np.repeat(self.rows, self.rows)
+        """Places of the words when both directions of a step follow one another: [2, R]."""
+        self.mirror = firsts[rest] + sentence
+        """Where a word of one direction is in the other: [R]."""
+        self.words = self.order[0, self.real]
+        self.sentence, self.step = sentence[self.real], step[self.real]
+
+
+def _rounded(count: int) -> int:
+    return 1 << (count - 1).bit_length() if count < ROWS_AT_ONCE else -(-count // ROWS_AT_ONCE) * ROWS_AT_ONCE
 
 
 class _Layer:
@@ -166,45 +184,58 @@ class _Layer:
             recurrent.append(-_arranged(weights["weight_hh_l0"]).t())
             biases.append(_arranged(weights["bias_ih_l0"] + weights["bias_hh_l0"]))
         self.inputs, self.biases = torch.stack(inputs), torch.stack(biases)[:, None]
-        self.recurrent = torch.stack(recurrent).to(dtype)
+        self.recurrent_exact = torch.stack(recurrent)
+        self.recurrent = self.recurrent_exact.to(dtype)
 
     def gates(self, x_nd: Tensor) -> Tensor:
         """Return what the inputs alone give: [2, N, 4 H]."""
         return torch.baddbmm(self.biases, x_nd.expand(2, -1, -1), self.inputs)
 
-    def advance(self, direction: int, counts: list[int], gates: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Return the negated hidden states of one direction, [N, H].
+    def advance(self, gates: Tensor, rows: Tensor, steps: list[int]) -> Tensor:
+        """Return the negated hidden states of both directions, [2, R, H].
 
         Args:
-            direction: 0 ahead, 1 back.
-            counts: words at each step; sums to N and does not rise.
-            gates: [N, 4 H], or a table of them.
-            rows: int32 [N], rows of the table.
+            gates: [G, 4 H], a table of what the inputs alone give.
+            rows: int64 [2 R], its row for each word; of each step those ahead, then those back.
+            steps: how many rows of each direction there are at each step; sums to R and does not rise.
         """
-        weight = self.recurrent[direction]
-        hidden = weight.shape[0]
-        total, spare = sum(counts), ROWS_AT_ONCE - 1
-        out = gates.new_zeros(total + spare, hidden)
-        buffer = gates.new_zeros(counts[0] + spare, 4 * hidden)
-        cell = gates.new_zeros(counts[0], hidden)
-        first = before = 0
-        for step, count in enumerate(counts):
-            last = first + count
-            rounded = -(-count // ROWS_AT_ONCE) * ROWS_AT_ONCE
-            here, now, c = buffer[:count], out[first:last], cell[:count]
-            if rows is None:
-                here.copy_(gates[first:last])
-            else:
-                torch.index_select(gates, 0, rows[first:last], out=here)
-            if step:
-                product = buffer[:rounded]
-                torch.addmm(product, out[before : before + rounded], weight, out=product)
-            i, f, g, o = here.sigmoid_().split(hidden, dim=1)
-            c.mul_(f).addcmul_(i, g, value=4).sub_(i, alpha=2)
-            torch.sigmoid(c, out=now)
-            torch.addcmul(o, o, now, value=-2, out=now)
-            before, first = first, last
-        return out[:total]
+        recurrent = self.recurrent_exact if steps[0] <= FEW_SENTENCES else self.recurrent
+        hidden = recurrent.shape[1]
+        out = recurrent.new_empty(2, len(rows) // 2, hidden)
+        cells = recurrent.new_zeros(2, steps[0], hidden)
+        before: Tensor | None = None
+        first = 0
+        for count, length in _runs(steps):
+            last = first + count * length
+            gathered = (
+                torch.embedding(gates, rows[2 * first : 2 * last])
+                .to(recurrent.dtype)
+                .view(length, 2, count, 4 * hidden)
+            )
+            each = zip(*(part.unbind() for part in (gathered, *gathered.split(hidden, dim=3))), strict=True)
+            states = out[:, first:last].unflatten(1, (length, count)).unbind(1)
+            c = cells[:, :count]
+            before = before[:, :count] if before is not None else None
+            for (here, i, f, g, o), now in zip(each, states, strict=True):
+                if before is not None:
+                    here.baddbmm_(before, recurrent)
+                here.sigmoid_()
+                c.mul_(f).addcmul_(i, g, value=4).sub_(i, alpha=2)
+                torch.sigmoid(c, out=now)
+                torch.addcmul(o, o, now, value=-2, out=now)
+                before = now
+            first = last
+        return out
+
+
+def _runs(steps: list[int]) -> Iterator[tuple[int, int]]:
+    """Cut steps into runs of equal numbers of rows, with at most `GATHERED_ROWS` rows, or one step."""
+    for count, run in groupby(steps):
+        left = len(list(run))
+        most = max(1, GATHERED_ROWS // count)
+        while left:
+            yield count, min(left, most)
+            left -= min(left, most)
 
 
 def _arranged(weight: Tensor) -> Tensor:
