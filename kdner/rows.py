@@ -12,7 +12,8 @@ import itertools
 import json
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -100,15 +101,109 @@ def read_ids(file: SourceFile) -> Iterator[tuple[list[str], list[str | None]]]:
             yield places, [_json_id(value or {}, file.id_column) for value in objects]
 
 
-def read_slice(piece: Slice, text_column: str) -> pa.Table:
-    """Read documents, in order, as a table of schema `kdner.schema.CORPUS`.
+class SliceReader:
+    """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
 
-    Of Parquet only the row groups and the two columns that are needed are read.
-
-    Raises:
-        InputError: if the file cannot be read.
+    A row group of Parquet and a gzipped file can only be read from the beginning: a reader decodes each just once.
     """
-    return (_read_parquet if piece.file.format == "parquet" else _read_lines)(piece, text_column)
+
+    def __init__(self, text_column: str) -> None:
+        self.text_column = text_column
+        self._stream: _ParquetStream | _LineStream | None = None
+
+    def read(self, piece: Slice) -> pa.Table:
+        """Read documents, in order, as a table of schema `kdner.schema.CORPUS`; fewer where the file has no more.
+
+        Of Parquet only the row groups and the two columns that are needed are read.
+
+        Raises:
+            InputError: if the file cannot be read.
+        """
+        stream, self._stream = self._stream, None
+        if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
+            make = _ParquetStream if piece.file.format == "parquet" else _LineStream
+            stream = make(piece, self.text_column)
+        documents = stream.take(piece)
+        self._stream = stream
+        return documents
+
+
+class _ParquetStream:
+    """A file from the row group of a slice on."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        with opened(self.file) as stream:
+            metadata = pq.ParquetFile(stream).metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self.begins = list(itertools.accumulate(sizes, initial=0))
+        group = self._group_of(piece.first)
+        self.row = self.begins[group]
+        self.rest: pa.RecordBatch | None = None
+        self.batches = self._batches(range(group, len(sizes)))
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.begins[self._group_of(piece.first)] <= self.row <= piece.first
+
+    def take(self, piece: Slice) -> pa.Table:
+        for _ in self._parts(piece.first):
+            pass
+        batches = []
+        for first, part in self._parts(piece.first + piece.rows):
+            if self.file.id_column is None:
+                ids = pa.array([_made_id(self.file, row) for row in range(first, first + len(part))], pa.string())
+            else:
+                ids = _strings(part.column(self.file.id_column))
+            batches.append(pa.record_batch([ids, _strings(part.column(self.text_column))], schema=CORPUS))
+        return pa.Table.from_batches(batches, CORPUS)
+
+    def _parts(self, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Go on to a row, and give what lies before it, each part with its first row."""
+        while self.row < last:
+            batch = self.rest or next(self.batches, None)
+            if batch is None:
+                return
+            part, self.rest = batch.slice(0, last - self.row), batch.slice(last - self.row) or None
+            first, self.row = self.row, self.row + len(part)
+            yield first, part
+
+    def _batches(self, groups: Iterable[int]) -> Iterator[pa.RecordBatch]:
+        columns = [self.text_column, self.file.id_column or self.text_column]
+        with opened(self.file) as stream:
+            for group in groups:  # one by one, so that none is decoded ahead
+                yield from _batches(stream, columns, [group])
+
+    def _group_of(self, row: int) -> int:
+        return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1
+
+
+class _LineStream:
+    """A file from a slice's first line on, or, where it is not known where that begins, from the beginning."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        self.row = 0 if piece.offset is None else piece.first
+        self.lines = _lines(self.file, piece.offset or 0)
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.row <= piece.first if piece.offset is None else self.row == piece.first
+
+    def take(self, piece: Slice) -> pa.Table:
+        ids: list[str | None] = []
+        texts: list[str | None] = []
+        lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
+        self.row = piece.first
+        for _, _, line in lines:
+            if self.file.format == "text":
+                texts.append(line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace"))
+                ids.append(_made_id(self.file, self.row))
+            else:
+                value = _parse(line) or {}
+                texts.append(_clean(text) if isinstance(text := value.get(self.text_column), str) else None)
+                id_column = self.file.id_column
+                ids.append(_made_id(self.file, self.row) if id_column is None else _json_id(value, id_column))
+            self.row += 1
+        return pa.table([ids, texts], schema=CORPUS)
 
 
 def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> SourceFile:
@@ -138,47 +233,6 @@ def _choose_columns(file: SourceFile, columns: Sequence[str], text_column: str, 
         if column is not None and column not in columns:
             raise InputError(f"{file.path}: no column {column!r}, only {', '.join(columns)}; name one with {option}")
     return id_column or ("id" if "id" in columns and file.format != "text" else None)
-
-
-def _read_parquet(piece: Slice, text_column: str) -> pa.Table:
-    file, last = piece.file, piece.first + piece.rows
-    batches = []
-    with opened(file) as stream:
-        metadata = pq.ParquetFile(stream).metadata
-        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        begins = list(itertools.accumulate(sizes, initial=0))
-        groups = [g for g in range(len(sizes)) if begins[g] < last and begins[g + 1] > piece.first]
-        row = begins[groups[0]]
-        for batch in _batches(stream, [text_column, file.id_column or text_column], groups):
-            first, end = max(piece.first - row, 0), min(last - row, len(batch))
-            if first < end:
-                part = batch.slice(first, end - first)
-                if file.id_column is None:
-                    ids = pa.array([_made_id(file, row + i) for i in range(first, end)], pa.string())
-                else:
-                    ids = _strings(part.column(file.id_column))
-                batches.append(pa.record_batch([ids, _strings(part.column(text_column))], schema=CORPUS))
-            row += len(batch)
-            if row >= last:
-                break
-    return pa.Table.from_batches(batches, CORPUS)
-
-
-def _read_lines(piece: Slice, text_column: str) -> pa.Table:
-    file = piece.file
-    skipped = piece.first if piece.offset is None else 0
-    ids: list[str | None] = []
-    texts: list[str | None] = []
-    lines = itertools.islice(_lines(file, piece.offset or 0), skipped, skipped + piece.rows)
-    for row, (_, _, line) in enumerate(lines, piece.first):
-        if file.format == "text":
-            texts.append(line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace"))
-            ids.append(_made_id(file, row))
-        else:
-            value = _parse(line) or {}
-            texts.append(_clean(text) if isinstance(text := value.get(text_column), str) else None)
-            ids.append(_made_id(file, row) if file.id_column is None else _json_id(value, file.id_column))
-    return pa.table([ids, texts], schema=CORPUS)
 
 
 def _batches(

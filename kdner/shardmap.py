@@ -32,6 +32,7 @@ from kdner.estimate import SAMPLED_ACTORS, Sampler, estimate_words, extrapolate
 from kdner.job import connect, in_cluster, on_terminal, once, set_up_logging
 from kdner.options import Actors, Corpus, Planning
 from kdner.progress import Progress
+from kdner.rows import SliceReader
 from kdner.rundir import MANIFEST, RunDirectory
 from kdner.text import SPLITTER_VERSION, count_words
 
@@ -267,6 +268,7 @@ class ShardActor:
     ) -> None:
         set_up_logging()
         self.plan, self.run, self.schema, self.attempts = plan, run, schema, attempts
+        self.reader = SliceReader(plan.text_column)
         self.map_table = actor(**arguments)
 
     def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
@@ -288,7 +290,7 @@ class ShardActor:
         shard = self.plan.shards[index]
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
-        documents = read_shard(self.plan, shard)
+        documents = read_shard(self.plan, shard, self.reader)
         if self.attempts is not None and ray.get(self.attempts.begin.remote(index)) > MAX_ATTEMPTS:
             first, last = documents["id"][0], documents["id"][-1]
             raise InputError(

@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, BertCon
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.flops import encoder_flops, matmul_peak
 from kdner.peers import TransformersPeer
+from kdner.rows import SliceReader
 from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
@@ -115,8 +116,9 @@ def measure_scoring(
 
 def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, shards: int | None = None) -> float:
     started = time.perf_counter()
+    reader = SliceReader(plan.text_column)
     for shard in islice(plan.shards, shards):
-        run.write_table(shard.name, score(read_shard(plan, shard)), LOGITS)
+        run.write_table(shard.name, score(read_shard(plan, shard, reader)), LOGITS)
     return time.perf_counter() - started
 
 

@@ -21,6 +21,7 @@ import kdner.tagger
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import peak_memory_mb
 from kdner.inference import Inference
+from kdner.rows import SliceReader
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS, ENTITIES
 from kdner.splitter import Splitter
@@ -91,12 +92,12 @@ def time_steps(student: str, dtype: str, plan: CorpusPlan) -> dict[str, Any]:
     first = time.perf_counter() - started
     spent = dict.fromkeys(STEPS, 0.0)
     with TemporaryDirectory() as folder, _clocks(spent):
-        run = RunDirectory(folder)
+        run, reader = RunDirectory(folder), SliceReader(plan.text_column)
         started = time.perf_counter()
         words = 0
         for shard in plan.shards:
             with _clock(spent, "read"):
-                documents = read_shard(plan, shard)
+                documents = read_shard(plan, shard, reader)
             entities = tag(documents)
             with _clock(spent, "write"):
                 run.write_table(shard.name, entities, ENTITIES)

@@ -18,7 +18,7 @@ from kdner.corpus import (
     read_shard,
 )
 from kdner.errors import InputError
-from kdner.rows import read_slice
+from kdner.rows import SliceReader
 from kdner.sources import SourceFile
 
 TEXTS = [
@@ -123,20 +123,20 @@ def test_a_file_that_changed_is_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize("again", ["the same words", "other words, and more of them"])
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, again):
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, again):
     path = tmp_path / "a.txt"
     corpus = plan([put_lines(path, ["the same words"] * 4)], shard_documents=2)
 
-    def read_and_change(piece, text_column):
-        table = read_slice(piece, text_column)
-        time.sleep(0.02)  # file systems tell times apart by some milliseconds
-        put_lines(path, [again] * 4)
-        return table
+    class ReadAndChange(SliceReader):
+        def read(self, piece):
+            table = super().read(piece)
+            time.sleep(0.02)  # file systems tell times apart by some milliseconds
+            put_lines(path, [again] * 4)
+            return table
 
     assert read_shard(corpus, corpus.shards[1]).num_rows == 2
-    monkeypatch.setattr("kdner.corpus.read_slice", read_and_change)
     with pytest.raises(InputError, match=r"a\.txt: changed since the job began.*restore it"):
-        read_shard(corpus, corpus.shards[1])
+        read_shard(corpus, corpus.shards[1], ReadAndChange("text"))
 
 
 def test_draw_documents_reaches_its_budget_and_repeats(tmp_path):
