@@ -2,7 +2,7 @@
 
 White space separates runs of characters, and no word crosses it, so a run is split into words only when it is first
 seen; what is known of it (its words, and what it says about sentence ends) lies in flat arrays. A document then is a
-list of runs, looked up in one pass, and the rest is arithmetic on whole arrays.
+list of runs, numbered in one pass by Arrow, and the rest is arithmetic on whole arrays.
 
 Shapes: D documents, S sentences, N words, R runs.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import pyarrow as pa
 
 from kdner.text import (
     ABBREVIATION,
@@ -68,13 +69,10 @@ class Splitter:
 
     def split(self, texts: Sequence[str]) -> Words:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.split` does each."""
-        whole = "\n\n".join(texts)
-        parts = whole.split()
-        runs_r = np.fromiter(map(self._runs.__getitem__, parts), np.int64, len(parts))
-        characters = _characters(whole)
-        del whole, parts
+        characters = _characters("\n\n".join(texts))
         inside = ~_IS_SPACE[characters]
-        starts_r = np.flatnonzero(inside & ~np.concatenate([[False], inside[:-1]]))
+        starts_r, stops_r = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).T
+        runs_r = self._number(characters[inside], stops_r - starts_r)
         lines = np.flatnonzero(characters == ord("\n"))
 
         begins_d = np.fromiter(accumulate((len(text) + 2 for text in texts), initial=0), np.int64, len(texts) + 1)[:-1]
@@ -106,6 +104,24 @@ class Splitter:
             documents=np.diff(np.searchsorted(sentence_ends, words_d, side="right")),
             runs=runs_d,
         )
+
+    def _number(self, characters: np.ndarray, lengths_r: np.ndarray) -> np.ndarray:
+        """Return the number of each run: int64 [R]; only of distinct ones a string is made.
+
+        Args:
+            characters: code points of all runs, one after the other.
+            lengths_r: of each run, in characters.
+        """
+        content, offsets = characters.tobytes(), np.concatenate([[0], np.cumsum(lengths_r)])
+        if characters.dtype != np.uint8:
+            content = content.decode("utf-32-le", "surrogatepass").encode("utf-8", "surrogatepass")
+            more = (characters > 0x7F).astype(np.int64) + (characters > 0x7FF) + (characters > 0xFFFF)
+            offsets += np.concatenate([[0], np.cumsum(more)])[offsets]
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+        runs = pa.Array.from_buffers(pa.large_binary(), len(lengths_r), buffers).dictionary_encode()
+        distinct = (run.decode("utf-8", "surrogatepass") for run in runs.dictionary.to_pylist())
+        numbers = np.fromiter(map(self._runs.__getitem__, distinct), np.int64, len(runs.dictionary))
+        return numbers[runs.indices.to_numpy()]
 
     def _cut_long(self, ends_s: np.ndarray, types_n: np.ndarray) -> np.ndarray:
         lengths = np.diff(ends_s, prepend=0)
@@ -155,22 +171,31 @@ class _Runs(dict[str, int]):
 
     def __missing__(self, run: str) -> int:
         number = self[run] = len(self)
-        if run.isascii() and run.isalpha() and len(run) <= MAX_WORD_CHARACTERS:
-            self._add_word(run)
+        body = run[:-1] if run[-1] in ",." else run
+        if body.isascii() and body.isalpha() and len(body) <= MAX_WORD_CHARACTERS:
+            self._add_plain(run, body)
         else:
             self._add_split(run)
         self.characters += len(run)
         return number
 
-    def _add_word(self, run: str) -> None:
-        """Add what `_add_split` would for a run that is one word of plain letters: more than half of those of news."""
+    def _add_plain(self, run: str, body: str) -> None:
+        """Add what `_add_split` would for a word of plain letters, with a comma or full stop: most runs of news."""
         self.firsts.append(len(self.types))
-        self.counts.append(1)
-        self.flags.append(WRAPS if run[0].islower() else OPENS)
-        self.types.append(self.numbers[run])
+        self.types.append(self.numbers[body])
         self.starts.append(0)
-        self.ends.append(len(run))
+        self.ends.append(len(body))
         self.closes.append(0)
+        flags = WRAPS if body[0].islower() else OPENS
+        if run != body:
+            self.types.append(self.numbers[run[-1]])
+            self.starts.append(len(body))
+            self.ends.append(len(run))
+            self.closes.append(0)
+            if run[-1] == ".":
+                flags |= EXEMPT | ENDS if ABBREVIATION.search(body[-LONGEST_ABBREVIATION:]) else ENDS
+        self.flags.append(flags)
+        self.counts.append(1 + (run != body))
 
     def _add_split(self, run: str) -> None:
         first = len(self.types)
