@@ -1,51 +1,66 @@
 """Inference for a linear-chain CRF in pytorch-crf's parameters, over whole batches.
 
-Shapes: B sentences, W words, L labels. pytorch-crf has the loss; its decoder works sentence by sentence in Python and
-gives no probabilities, so both are here. Words past a sentence's length are padding at the end.
+pytorch-crf has the loss; its decoder works sentence by sentence in Python and gives no probabilities, so both are here.
+
+Shapes: N words of all sentences, C sentences that have a t-th word, L labels. Words are packed: sentences are sorted by
+falling length, and all first words come first, then all second ones, and so on; `counts` says how many those are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 from torchcrf import CRF
 
+SMALLEST = 1e-30
+"""Keeps a sum of probabilities, each too small for a float, from being 0."""
 
-def viterbi(crf: CRF, emissions: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the best label sequence of each sentence, int64 [B, W]; padding is 0.
+
+def viterbi(crf: CRF, emissions: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return the best label sequences, int64 [N].
 
     Args:
         crf: the transitions.
-        emissions: [B, W, L].
-        lengths: int64 [B], at least 1.
+        emissions: [N, L], packed.
+        counts: sums to N and does not rise.
     """
-    batch, width, _ = emissions.shape
-    score = crf.start_transitions + emissions[:, 0]
+    first, *rest = emissions.split(list(counts))
+    score = crf.start_transitions + first
+    into = crf.transitions.t().contiguous()
     arrows = []
-    for w in range(1, width):
-        best, arrow = (score[:, :, None] + crf.transitions).max(dim=1)
-        inside = (w < lengths)[:, None]
-        score = torch.where(inside, best + emissions[:, w], score)
+    for count, emission in zip(counts[1:], rest, strict=True):
+        best, arrow = (score[:count, None] + into).max(dim=2)
+        score[:count] = best + emission
         arrows.append(arrow)
     label = (score + crf.end_transitions).argmax(dim=1)
-    path = torch.zeros(batch, width, dtype=torch.int64, device=emissions.device)
-    for w in range(width - 1, -1, -1):
-        inside = w < lengths
-        path[:, w] = torch.where(inside, label, 0)
-        if w > 0:
-            label = torch.where(inside, arrows[w - 1].gather(1, label[:, None])[:, 0], label)
-    return path
+    path = [label[: counts[-1]].clone()]
+    for count, arrow in zip(counts[-2::-1], arrows[::-1], strict=True):
+        label[: len(arrow)] = arrow.gather(1, label[: len(arrow), None])[:, 0]
+        path.append(label[:count].clone())
+    return torch.cat(path[::-1])
 
 
-def marginals(crf: CRF, emissions: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the probability of each label at each word, [B, W, L], by forward and backward sums."""
-    width = emissions.shape[1]
-    forward = [crf.start_transitions + emissions[:, 0]]
-    for w in range(1, width):
-        forward.append(torch.logsumexp(forward[-1][:, :, None] + crf.transitions, dim=1) + emissions[:, w])
-    backward = crf.end_transitions.expand_as(emissions[:, 0])
-    sums = [forward[-1] + backward]
-    for w in range(width - 2, -1, -1):
-        step = torch.logsumexp((backward + emissions[:, w + 1])[:, None, :] + crf.transitions, dim=2)
-        backward = torch.where((w + 1 < lengths)[:, None], step, crf.end_transitions)
-        sums.append(forward[w] + backward)
-    return torch.stack(sums[::-1], dim=1).softmax(dim=2)
+def marginals(crf: CRF, emissions: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return the probability of each label at each word, [N, L], by forward and backward sums.
+
+    The sums of each word are scaled to 1, so that they are sums of probabilities and not of logarithms (Rabiner 1989).
+    The arguments are those of `viterbi`.
+    """
+    likely = (emissions - emissions.amax(dim=1, keepdim=True)).exp().split(list(counts))
+    transitions = (crf.transitions - crf.transitions.max()).exp()
+    forward = [_scaled((crf.start_transitions - crf.start_transitions.max()).exp() * likely[0])]
+    for count, now in zip(counts[1:], likely[1:], strict=True):
+        forward.append(_scaled((forward[-1][:count] @ transitions) * now))
+    ends = (crf.end_transitions - crf.end_transitions.max()).exp()
+    backward = ends.expand(counts[0], -1).clone()
+    both = []
+    for count, ahead, now in zip(counts[::-1], forward[::-1], likely[::-1], strict=True):
+        both.append(ahead * backward[:count])
+        backward[:count] = _scaled((backward[:count] * now) @ transitions.t())
+    return _scaled(torch.cat(both[::-1]))
+
+
+def _scaled(sums: Tensor) -> Tensor:
+    return sums / sums.sum(dim=1, keepdim=True).clamp_(min=SMALLEST)

@@ -108,7 +108,7 @@ class Inference:
             batch = order[first : first + BATCH_SENTENCES]
             packed = _Packed(starts[batch], lengths[batch])
             emissions = self._emissions(types, packed)
-            found, likely = self._decode(emissions, packed)
+            found, likely = self.student.decode(emissions, packed.counts)
             labels[packed.words], probabilities[packed.words] = found.cpu().numpy(), likely.cpu().numpy()
         return labels, probabilities
 
@@ -130,16 +130,6 @@ class Inference:
         flat[packed.steps] = rows
         return torch.from_numpy(flat).to(self.device)
 
-    def _decode(self, emissions: Tensor, packed: _Packed) -> tuple[Tensor, Tensor]:
-        if self.student.crf is None:
-            highest, labels = emissions.max(dim=1)
-            return labels, emissions.sub_(highest[:, None]).exp_().sum(dim=1).reciprocal_()
-        sentence, step = torch.from_numpy(packed.sentence), torch.from_numpy(packed.step)
-        padded = emissions.new_zeros(len(packed.lengths), len(packed.rows), emissions.shape[1])
-        padded[sentence, step] = emissions
-        labels, probabilities = self.student.decode(padded, torch.from_numpy(packed.lengths).to(self.device))
-        return labels[sentence, step], probabilities[sentence, step]
-
 
 class _Packed:
     """The words of B sentences, sorted by falling length, word by word: all first words, then all second ones.
@@ -149,10 +139,11 @@ class _Packed:
     """
 
     def __init__(self, starts: np.ndarray, lengths: np.ndarray) -> None:
-        self.lengths = lengths
         counts = len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
-        self.rows = [_rounded(count) for count in counts.tolist()]
-        """How many rows there are for the t-th word of all sentences that are longer, for each t."""
+        self.counts: list[int] = counts.tolist()
+        """How many sentences have a t-th word, for each t."""
+        self.rows = [_rounded(count) for count in self.counts]
+        """How many rows there are for these words."""
         firsts = np.cumsum(self.rows) - self.rows
         step = np.repeat(np.arange(len(counts)), self.rows)
         sentence = np.arange(len(step)) - np.repeat(firsts, self.rows)
@@ -166,7 +157,6 @@ class _Packed:
         self.mirror = firsts[rest] + sentence
         """Where a word of one direction is in the other: [R]."""
         self.words = self.order[0, self.real]
-        self.sentence, self.step = sentence[self.real], step[self.real]
 
 
 def _rounded(count: int) -> int:

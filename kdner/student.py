@@ -118,14 +118,18 @@ class Student(nn.Module):
             x = self.dropout(layer(x, lengths))
         return self.output(x)
 
-    def decode(self, emissions: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return labels, int64 [B, W], and their probabilities [B, W]; a CRF head decodes with its CRF."""
+    def decode(self, emissions: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return labels, int64 [N], and their probabilities [N]; a CRF head decodes with its CRF.
+
+        Args:
+            emissions: [N, L] of N words, packed as `kdner.crf` says.
+            counts: sentences that have a t-th word, for each t.
+        """
         if self.crf is None:
-            probabilities, labels = emissions.softmax(dim=2).max(dim=2)
-            return labels, probabilities
-        labels = crf.viterbi(self.crf, emissions, lengths)
-        probabilities = crf.marginals(self.crf, emissions, lengths)
-        return labels, probabilities.gather(2, labels[:, :, None])[:, :, 0]
+            highest, labels = emissions.max(dim=1)
+            return labels, (emissions - highest[:, None]).exp_().sum(dim=1).reciprocal_()
+        labels = crf.viterbi(self.crf, emissions, counts)
+        return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
 
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]

@@ -195,7 +195,7 @@ def _clocks(spent: dict[str, float]) -> Iterator[None]:
         (Splitter, "split", "split"),
         (Inference, "extend", "look up"),
         (Inference, "_emissions", "LSTM"),
-        (Inference, "_decode", "decode"),
+        (Student, "decode", "decode"),
         (kdner.tagger, "entities_of_words", "decode"),
         (kdner.tag_documents, "_entities", "decode"),
     ]

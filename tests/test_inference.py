@@ -33,8 +33,9 @@ def forward(student, sentence):
     with torch.inference_mode():
         table = student.encode(student.vocabulary.features(WORDS))
         length = torch.tensor([len(sentence)])
-        labels, probabilities = student.decode(student(table, torch.tensor([sentence]), length), length)
-    return labels[0].numpy(), probabilities[0].numpy()
+        (emissions,) = student(table, torch.tensor([sentence]), length)
+        labels, probabilities = student.decode(emissions, [1] * len(sentence))
+    return labels.numpy(), probabilities.numpy()
 
 
 def infer(student, batch, dtype=torch.float32, types=WORDS):
