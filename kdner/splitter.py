@@ -27,6 +27,7 @@ from kdner.text import (
     MAX_WORD_CHARACTERS,
     OPENING,
     PAUSES,
+    STOPS,
     WORD,
 )
 
@@ -206,12 +207,12 @@ class _Runs(dict[str, int]):
             self.closes.append(0)
         count = len(self.types) - first
         w = first
-        for match in CLOSING_STOP.finditer(run):
+        for match in CLOSING_STOP.finditer(run) if not run.isascii() else ():
             while w < first + count and self.starts[w] < match.end():
                 w += 1
             if w > first:
                 self.closes[w - 1] = 1
-        stop = FINAL_STOP.search(run)
+        stop = FINAL_STOP.search(run) if not STOPS.isdisjoint(run) else None
         exempt = (
             stop is not None
             and stop["stop"] == "."

@@ -47,7 +47,7 @@ class StudentConfig:
     """Characters that one filter sees; odd."""
     shape_dim: int = 8
     """Width of the vector for a word's shape (Title, UPPER, digits and so on)."""
-    hidden: int = 128
+    hidden: int = 96
     """Hidden units of each direction of the LSTM. Most of the time at inference."""
     layers: int = 1
     """Bidirectional LSTM layers."""

@@ -64,6 +64,7 @@ _SENTENCE_END = _compile(
     | (?<! [{_SPACE}] ) [{_SPACE}--\n]*+ \n (?: [{_SPACE}--\n]*+ \n [{_SPACE}]*+ | [{_SPACE}]*+ (?! \p{{Ll}} ) )
     """
 )
+STOPS = frozenset(".!?…")
 FINAL_STOP = _compile(rf"{_STOP} \Z")
 """The stop at the end of a run of characters without white space."""
 OPENING = _compile(_OPENING)
