@@ -16,6 +16,7 @@ the corpus's order, and in the fastest numeric type and sorted by length. Docume
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ from kdner.teacher import Teacher
 from kdner.text import count_words, split
 from kdner.throughput import StudentTimer, TeacherTimer, time_growth, time_steps
 
+WARM_UP_DOCUMENTS = 500
 SPACY_TRAINING_DOCUMENTS = 100
+
+logger = logging.getLogger("kdner.throughput")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +76,8 @@ class MeasureThroughput:
     """Batch sizes, in sentences."""
     sentences: int = 2048
     """Sentences that the student tags at each batch size, in each process."""
-    teacher_sentences: int = 128
-    """The first so many of these are labeled by teachers."""
+    teacher_sentences: int = 32
+    """The first so many of these are labeled by teachers, or as many as make one batch."""
     actors: tuple[int, ...] = ()
     """Numbers of actors, of one CPU core each, to run tag_corpus with; by default 1, 2, 4 and so on, and all cores."""
     peers: tuple[Literal["spacy", "transformers"], ...] = ()
@@ -143,24 +147,31 @@ def _time_batches(
 ) -> list[dict[str, Any]]:
     """Time the student and all teachers in turns; one row for each of them and each batch size."""
     sentences = list(islice(_sentences(reversed(texts)), config.sentences))
-    few = sentences[: config.teacher_sentences]
     fastest = str(best_dtype(torch.device("cpu"))).removeprefix("torch.")
+
+    def count(name: str, batch: int) -> int:
+        return len(sentences) if name == "student" else max(batch, config.teacher_sentences)
+
+    readings: dict[tuple[int, str], list[list[list[float]]]] = {}
     with ExitStack() as stack:
-        timers = {"student": Crew(cores, StudentTimer, config.student, dtype, texts[: len(texts) // 2], sentences)}
+
+        def crew(size: int, *arguments: Any, **options: Any) -> Crew:
+            return stack.enter_context(Crew(size, *arguments, **options))
+
+        timers = {"student": crew(cores, StudentTimer, config.student, dtype, texts[:WARM_UP_DOCUMENTS], sentences)}
         for name, folder in teachers.items():
-            for kind, sort in (("float32", False), (fastest, True)):
-                timer = Crew(1, TeacherTimer, folder, kind, few, sort=sort, threads=cores)
-                timers[f"{name}, {kind}{', sorted' if sort else ''}"] = timer
-        for timer in timers.values():
-            stack.enter_context(timer)
-        readings: dict[tuple[int, str], list[list[list[float]]]] = {}
-        for _ in range(config.rounds):
+            timers[f"{name}, float32"] = crew(1, TeacherTimer, folder, "float32", sentences, sort=False, threads=cores)
+            sorted_ = f"{name}, {fastest}, sorted"
+            timers[sorted_] = crew(1, TeacherTimer, folder, fastest, sentences, sort=True, threads=cores)
+        for number in range(config.rounds):
             for batch in config.batches:
+                logger.info("round %d of %d: batches of %d", number + 1, config.rounds, batch)
                 for name, timer in timers.items():
-                    readings.setdefault((batch, name), []).append(timer.ask("seconds", batch))
+                    seconds = timer.ask("seconds", batch, count(name, batch))
+                    readings.setdefault((batch, name), []).append(seconds)
     rows = []
     for (batch, name), rounds in readings.items():
-        words = sum(map(count_words, sentences if name == "student" else few))
+        words = sum(map(count_words, sentences[: count(name, batch)]))
         rates = [sum(words / sum(process) for process in processes) for processes in rounds]
         latencies = [1000 * seconds for processes in rounds for process in processes for seconds in process]
         p50, p99 = np.percentile(latencies, [50, 99]).tolist()

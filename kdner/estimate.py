@@ -61,18 +61,22 @@ class Sampler:
         self.map_table = actor(**arguments)
 
     def warm_up(self) -> int:
-        """Map growing samples; returns how many words take about `SAMPLE_SECONDS`."""
-        self.sample(WARM_UP_WORDS)  # a first call may compile or allocate, so that its time tells nothing
+        """Map growing samples of other documents; returns how many words take about `SAMPLE_SECONDS`."""
+        seed = self.seed + SAMPLED_ACTORS
+        self._map(WARM_UP_WORDS, seed)  # a first call may compile or allocate, so that its time tells nothing
         words = WARM_UP_WORDS
-        while (sample := self.sample(words)).seconds < WARM_UP_SECONDS and sample.words >= words:
+        while (sample := self._map(words, seed)).seconds < WARM_UP_SECONDS and sample.words >= words:
             words *= 2
         return max(1, round(sample.words * SAMPLE_SECONDS / sample.seconds))
 
     def sample(self, words: int) -> Sample:
         """Map documents that hold `words` words, or all of a smaller corpus, shard by shard."""
+        return self._map(words, self.seed)
+
+    def _map(self, words: int, seed: int) -> Sample:
         documents = mapped_words = output_bytes = 0
         seconds = 0.0
-        for table in draw_documents(self.plan, words, self.seed):
+        for table in draw_documents(self.plan, words, seed):
             started = time.perf_counter()
             file = io.BytesIO()
             write_parquet(self.map_table(table).combine_chunks(), file)

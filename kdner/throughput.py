@@ -48,11 +48,11 @@ class StudentTimer:
         self.student = Student.from_pretrained(student)
         self.dtype, self.warm_up, self.sentences = getattr(torch, dtype), warm_up, sentences
 
-    def seconds(self, batch: int) -> list[float]:
-        """Tag all sentences, from text to entities; returns the seconds of each batch."""
+    def seconds(self, batch: int, count: int) -> list[float]:
+        """Tag so many sentences, from text to entities; returns the seconds of each batch."""
         tagger = Tagger(self.student, dtype=self.dtype)
         tagger.tag(self.warm_up)
-        return _seconds([partial(tagger.tag, texts) for texts in _batches(self.sentences, batch)])
+        return _seconds([partial(tagger.tag, texts) for texts in _batches(self.sentences[:count], batch)])
 
 
 class TeacherTimer:
@@ -61,16 +61,21 @@ class TeacherTimer:
     def __init__(self, teacher: str, dtype: str, sentences: Sequence[str], *, sort: bool, threads: int) -> None:
         torch.set_num_threads(threads)
         self.teacher = Teacher.load(teacher, dtype=getattr(torch, dtype))
-        words = [[word for sentence in split(text) for word in sentence.words] for text in sentences]
-        self.sentences = sorted(words, key=len) if sort else words
+        self.sentences = [[word for sentence in split(text) for word in sentence.words] for text in sentences]
+        self.sort = sort
 
-    def seconds(self, batch: int) -> list[float]:
-        """Label all sentences, from words to labels, each batch padded to its longest; returns each one's seconds."""
-        batches = [partial(self._label, words) for words in _batches(self.sentences, batch)]
-        batches[-1]()
-        return _seconds(batches)
+    def seconds(self, batch: int, count: int) -> list[float]:
+        """Label so many sentences, from words to labels, each batch padded to its longest; returns each one's seconds.
 
-    def _label(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        The last batch is labeled once before, untimed.
+        """
+        sentences = self.sentences[:count]
+        batches = _batches(sorted(sentences, key=len) if self.sort else sentences, batch)
+        self.label(batches[-1])
+        return _seconds([partial(self.label, words) for words in batches])
+
+    def label(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Return the label ids of each sentence; all of them in one forward pass."""
         windows = [window for words in sentences for window in self.teacher.pieces.windows(words)]
         pieces, mask = self.teacher.padded(windows)
         with torch.inference_mode():

@@ -86,6 +86,24 @@ def test_the_sample_is_of_the_words_asked_for_and_grows_to_all_there_are(tmp_pat
     assert sampler.sample(5_000).words == 1_000
 
 
+def test_the_first_documents_of_the_sample_are_not_those_it_warmed_up_on(tmp_path):
+    source = put_lines(tmp_path / "a.txt", [f"word{i} " * 600 for i in range(100)])
+    corpus = plan([source], shard_documents=1)
+    seen = []
+
+    class Remember(Echo):
+        def __call__(self, documents):
+            seen.append(documents["id"].to_pylist())
+            return super().__call__(documents)
+
+    sampler = Sampler(corpus, Remember, {}, seed=1)
+    sampler.warm_up()
+    first = seen[0]
+    seen.clear()
+    sampler.sample(10)
+    assert seen[0] != first
+
+
 def test_output_bytes_are_those_of_the_files(tmp_path):
     source = put_lines(tmp_path / "a.txt", [f"word{i} " * 10 for i in range(100)])
     corpus = plan([source], shard_documents=25)
