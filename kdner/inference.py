@@ -39,7 +39,7 @@ FEW_SENTENCES = 16
 GATHERED_ROWS = 512
 """Rows of the table that are fetched together, as long as one step does not need more."""
 TYPES_AT_ONCE = 64
-"""Types are always encoded in batches of this size, so that a row never depends on what was asked before."""
+"""The product of types is always of this size, so that a row never depends on what was asked before."""
 
 
 class Inference:
@@ -76,8 +76,8 @@ class Inference:
             self.gates = grown
         for first in range(0, len(types), TYPES_AT_ONCE):
             some = types[first : first + TYPES_AT_ONCE]
-            features = self.student.vocabulary.features([*some, *["."] * (TYPES_AT_ONCE - len(some))])
-            gates_2tg = self.layers[0].gates(self._encode(features.to(self.device)))
+            encoded = self._encode(self.student.vocabulary.features(some).to(self.device))
+            gates_2tg = self.layers[0].gates(pad(encoded, (0, 0, 0, TYPES_AT_ONCE - len(some))))
             self.gates[:, self.types : self.types + len(some)] = gates_2tg[:, : len(some)]
             self.types += len(some)
 

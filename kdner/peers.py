@@ -20,7 +20,7 @@ from kdner.text import count_words, split
 
 PIPELINE_BATCH_SENTENCES = 32
 """Batch size of the transformers pipeline; of 8, 32 and 128 its best on 2 cores."""
-SPACY_STEPS = 150
+SPACY_STEPS = 50
 """Training steps of spaCy's ner, so that it finds about as many entities as a trained one would."""
 SPACY_BATCH_DOCUMENTS = 16
 

@@ -36,6 +36,9 @@ MAX_RUNS = 1_000_000
 MAX_RUN_CHARACTERS = 64_000_000
 """Their characters in all; some corpora have runs of megabytes."""
 
+SHORT_TEXT = 5_000
+"""Fewer characters of text have their runs numbered one by one: Arrow takes some time to begin."""
+
 ENDS, EXEMPT, OPENS, WRAPS = 1, 2, 4, 8
 """Bits of a run: it ends with a stop, of a known abbreviation; it can begin a sentence; it begins with a lower-case
 letter, as a wrapped line does."""
@@ -70,10 +73,14 @@ class Splitter:
 
     def split(self, texts: Sequence[str]) -> Words:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.split` does each."""
-        characters = _characters("\n\n".join(texts))
+        whole = "\n\n".join(texts)
+        characters = _characters(whole)
         inside = ~_IS_SPACE[characters]
         starts_r, stops_r = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).T
-        runs_r = self._number(characters[inside], stops_r - starts_r)
+        if len(whole) < SHORT_TEXT:
+            runs_r = np.fromiter(map(self._runs.__getitem__, whole.split()), np.int64, len(starts_r))
+        else:
+            runs_r = self._number(characters[inside], stops_r - starts_r)
         lines = np.flatnonzero(characters == ord("\n"))
 
         begins_d = np.fromiter(accumulate((len(text) + 2 for text in texts), initial=0), np.int64, len(texts) + 1)[:-1]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kdner.splitter
@@ -39,9 +39,15 @@ def as_plain(text):
     return [(s.words, s.starts, s.ends) for s in split(text)]
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.fixture(params=["short", "long"])
+def length(request, monkeypatch):
+    """Have texts of any length split as short ones, or as long ones, are."""
+    monkeypatch.setattr(kdner.splitter, "SHORT_TEXT", 0 if request.param == "long" else 1 << 40)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TEXT, max_size=5))
-def test_it_splits_as_the_plain_one(texts):
+def test_it_splits_as_the_plain_one(length, texts):
     splitter = Splitter()
     assert sentences_of(splitter, texts) == [as_plain(text) for text in texts]
     assert sentences_of(splitter, texts[::-1]) == [as_plain(text) for text in texts[::-1]]
@@ -68,7 +74,7 @@ def test_it_knows_all_white_space():
     assert kdner.splitter._IS_SPACE.tolist() == [chr(code).isspace() for code in range(0x110000)]
 
 
-def test_nothing():
+def test_nothing(length):
     assert sentences_of(Splitter(), []) == []
     assert sentences_of(Splitter(), ["", " ", "\n\n", "\x00"]) == [[], [], [], []]
 
