@@ -15,6 +15,16 @@ from kdner.corpus import read_shard
 from kdner.labels import entities_of
 from kdner.schema import CORPUS
 
+TEXTS = [
+    "Ada Lovelace lived in London.",
+    "",
+    "Čapek  wrote “R.U.R.” 🤖",
+    "one",
+    "two words",
+    "three more words",
+    "end",
+]
+
 
 def put(path, content):
     content = content.encode() if isinstance(content, str) else content

@@ -6,7 +6,7 @@ import pickle
 import time
 
 import pytest
-from files import put, put_json, put_lines, put_parquet, rows
+from files import TEXTS, put, put_json, put_lines, put_parquet, rows
 
 from kdner.corpus import (
     MIN_SHARDS,
@@ -20,16 +20,6 @@ from kdner.corpus import (
 from kdner.errors import InputError
 from kdner.rows import SliceReader
 from kdner.sources import SourceFile
-
-TEXTS = [
-    "Ada Lovelace lived in London.",
-    "",
-    "Čapek  wrote “R.U.R.” 🤖",
-    "one",
-    "two words",
-    "three more words",
-    "end",
-]
 
 
 def test_shards_have_fixed_sizes_names_and_span_files(tmp_path):

@@ -5,21 +5,11 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from files import put, put_json, put_lines, put_parquet, rows
+from files import TEXTS, put, put_json, put_lines, put_parquet, rows
 
 from kdner.corpus import plan, read_shard
 from kdner.errors import InputError
 from kdner.rows import SliceReader
-
-TEXTS = [
-    "Ada Lovelace lived in London.",
-    "",
-    "Čapek  wrote “R.U.R.” 🤖",
-    "one",
-    "two words",
-    "three more words",
-    "end",
-]
 
 
 @pytest.mark.parametrize("shard_documents", [1, 3, 100])
