@@ -77,7 +77,7 @@ class MeasureThroughput:
     sentences: int = 2048
     """Sentences that the student tags at each batch size, in each process."""
     teacher_sentences: int = 32
-    """The first so many of these are labeled by teachers, or as many as make one batch."""
+    """Of these teachers label about so many, and at least 4 batches, spread evenly over all."""
     actors: tuple[int, ...] = ()
     """Numbers of actors, of one CPU core each, to run tag_corpus with; by default 1, 2, 4 and so on, and all cores."""
     peers: tuple[Literal["spacy", "transformers"], ...] = ()
@@ -148,11 +148,7 @@ def _time_batches(
     """Time the student and all teachers in turns; one row for each of them and each batch size."""
     sentences = list(islice(_sentences(reversed(texts)), config.sentences))
     fastest = str(best_dtype(torch.device("cpu"))).removeprefix("torch.")
-
-    def count(name: str, batch: int) -> int:
-        return len(sentences) if name == "student" else max(batch, config.teacher_sentences)
-
-    readings: dict[tuple[int, str], list[list[list[float]]]] = {}
+    readings: dict[tuple[int, str], list[list[tuple[int, list[float]]]]] = {}
     with ExitStack() as stack:
 
         def crew(size: int, *arguments: Any, **options: Any) -> Crew:
@@ -167,13 +163,12 @@ def _time_batches(
             for batch in config.batches:
                 logger.info("round %d of %d: batches of %d", number + 1, config.rounds, batch)
                 for name, timer in timers.items():
-                    seconds = timer.ask("seconds", batch, count(name, batch))
-                    readings.setdefault((batch, name), []).append(seconds)
+                    most = () if name == "student" else (max(4, config.teacher_sentences // batch),)
+                    readings.setdefault((batch, name), []).append(timer.ask("time", batch, *most))
     rows = []
     for (batch, name), rounds in readings.items():
-        words = sum(map(count_words, sentences[: count(name, batch)]))
-        rates = [sum(words / sum(process) for process in processes) for processes in rounds]
-        latencies = [1000 * seconds for processes in rounds for process in processes for seconds in process]
+        rates = [sum(words / sum(seconds) for words, seconds in processes) for processes in rounds]
+        latencies = [1000 * one for processes in rounds for _, seconds in processes for one in seconds]
         p50, p99 = np.percentile(latencies, [50, 99]).tolist()
         rows.append({"batch": batch, "model": name, **_spread(rates), "p50_ms": p50, "p99_ms": p99})
     return rows

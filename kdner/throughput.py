@@ -29,7 +29,7 @@ from kdner.student import Student
 from kdner.tag_documents import TagDocuments
 from kdner.tagger import Tagger
 from kdner.teacher import Teacher
-from kdner.text import split
+from kdner.text import count_words, split
 
 STEPS = ("read", "split", "look up", "LSTM", "decode", "write")
 """What `time_steps` tells apart. To look up is to encode the words that were not seen before; the rest of looking up
@@ -48,31 +48,42 @@ class StudentTimer:
         self.student = Student.from_pretrained(student)
         self.dtype, self.warm_up, self.sentences = getattr(torch, dtype), warm_up, sentences
 
-    def seconds(self, batch: int, count: int) -> list[float]:
-        """Tag so many sentences, from text to entities; returns the seconds of each batch."""
+    def time(self, batch: int) -> tuple[int, list[float]]:
+        """Tag all sentences, from text to entities; returns their words, and the seconds of each batch."""
         tagger = Tagger(self.student, dtype=self.dtype)
         tagger.tag(self.warm_up)
-        return _seconds([partial(tagger.tag, texts) for texts in _batches(self.sentences[:count], batch)])
+        seconds = _seconds([partial(tagger.tag, texts) for texts in _batches(self.sentences, batch)])
+        return sum(map(count_words, self.sentences)), seconds
 
 
 class TeacherTimer:
     """A process that labels batches of sentences, as words, on many threads."""
 
-    def __init__(self, teacher: str, dtype: str, sentences: Sequence[str], *, sort: bool, threads: int) -> None:
+    def __init__(self, teacher: str, dtype: str, texts: Sequence[str], *, sort: bool, threads: int) -> None:
         torch.set_num_threads(threads)
         self.teacher = Teacher.load(teacher, dtype=getattr(torch, dtype))
-        self.sentences = [[word for sentence in split(text) for word in sentence.words] for text in sentences]
-        self.sort = sort
+        sentences = [
+            ([word for sentence in split(text) for word in sentence.words], count_words(text)) for text in texts
+        ]
+        self.sentences = sorted(sentences, key=lambda sentence: len(sentence[0])) if sort else sentences
 
-    def seconds(self, batch: int, count: int) -> list[float]:
-        """Label so many sentences, from words to labels, each batch padded to its longest; returns each one's seconds.
+    def time(self, batch: int, batches: int) -> tuple[int, list[float]]:
+        """Label some of all batches, from words to labels, each padded to its longest sentence.
 
-        The last batch is labeled once before, untimed.
+        They are evenly spread, so that sorted ones are of all lengths. The last one is labeled once before, untimed.
+
+        Args:
+            batch: sentences in a batch.
+            batches: how many to label.
+
+        Returns:
+            their white-space separated words, and the seconds of each.
         """
-        sentences = self.sentences[:count]
-        batches = _batches(sorted(sentences, key=len) if self.sort else sentences, batch)
-        self.label(batches[-1])
-        return _seconds([partial(self.label, words) for words in batches])
+        every = _batches(self.sentences, batch)
+        chosen = [every[k] for k in sorted({(2 * i + 1) * len(every) // (2 * batches) for i in range(batches)})]
+        words = [[words for words, _ in own] for own in chosen]
+        self.label(words[-1])
+        return sum(count for own in chosen for _, count in own), _seconds([partial(self.label, own) for own in words])
 
     def label(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Return the label ids of each sentence; all of them in one forward pass."""

@@ -18,16 +18,29 @@ def student_folder(make_student, tmp_path_factory) -> str:
 
 def test_each_batch_of_a_student_is_timed(student_folder, toy_texts):
     timer = StudentTimer(student_folder, "float32", toy_texts[:20], toy_texts)
-    assert [len(timer.seconds(batch, 48)) for batch in (1, 10, 100)] == [48, 5, 1]
-    assert all(seconds > 0 for seconds in timer.seconds(10, 25))
+    for batch, batches in ((1, 48), (10, 5), (100, 1)):
+        words, seconds = timer.time(batch)
+        assert words == sum(len(text.split()) for text in toy_texts)
+        assert len(seconds) == batches and all(one > 0 for one in seconds)
 
 
 def test_a_teachers_batches_give_the_labels_that_it_gives_to_each_sentence(teacher_folder, teacher, toy_texts):
+    timer = TeacherTimer(teacher_folder, "float32", toy_texts, sort=False, threads=1)
+    sentences = [words for words, _ in timer.sentences]
+    assert sentences == [text.split() for text in toy_texts]
+    labels = [[teacher.labels[k] for k in row] for row in timer.label(sentences[:10])]
+    assert labels == teacher.tags(sentences[:10])
+
+
+def test_a_teacher_is_timed_on_batches_of_all_lengths(teacher_folder, toy_texts):
     timer = TeacherTimer(teacher_folder, "float32", toy_texts, sort=True, threads=1)
-    assert timer.sentences == [text.split() for text in toy_texts]
-    assert [len(timer.seconds(batch, 12)) for batch in (1, 5, 12)] == [12, 3, 1]
-    labels = [[teacher.labels[k] for k in row] for row in timer.label(timer.sentences[:10])]
-    assert labels == teacher.tags(timer.sentences[:10])
+    lengths = [len(words) for words, _ in timer.sentences]
+    assert lengths == sorted(lengths)
+    words, seconds = timer.time(4, 3)  # of 12 batches: the 3rd, the 7th and the 11th
+    assert len(seconds) == 3
+    assert words == sum(count for k in (2, 6, 10) for _, count in timer.sentences[4 * k : 4 * k + 4])
+    everything = sum(len(text.split()) for text in toy_texts)
+    assert timer.time(4, 100)[0] == timer.time(100, 4)[0] == everything
 
 
 @pytest.mark.parametrize("head", ["softmax", "crf"])
