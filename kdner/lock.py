@@ -147,7 +147,12 @@ def _put(path: str, holder: Holder) -> None:
     filesystem, inner = locate(lock)
     if isinstance(filesystem, pafs.LocalFileSystem):
         whole = f"{inner}.tmp-{holder.token}"
-        _write(whole, holder)
+        try:
+            _write(whole, holder)
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and Path(inner).parent.is_dir():
+                return  # a quicker job has cleaned up, this file too
+            raise
         try:
             os.link(whole, inner)
             return

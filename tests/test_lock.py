@@ -182,3 +182,20 @@ def test_of_racing_processes_one_wins(tmp_path):
         job.join()
     assert list(wins) == [1] * rounds
     assert all(names(tmp_path / str(k)) == [] for k in range(rounds))
+
+
+def test_a_job_whose_file_a_quicker_one_has_cleaned_up_tries_again(tmp_path, monkeypatch):
+    write, failures = kdner.lock._write, [FileNotFoundError(), PermissionError()]
+
+    def write_at_second_try(lock, holder):
+        if failures:
+            raise InputError(f"{lock}: cannot be written") from failures.pop(0)
+        write(lock, holder)
+
+    monkeypatch.setattr(kdner.lock, "_write", write_at_second_try)
+    with pytest.raises(InputError, match="cannot be written"), hold(str(tmp_path)):
+        raise AssertionError("the second failure is not the quicker job's doing")
+    assert failures == []
+    failures.append(FileNotFoundError())
+    with hold(str(tmp_path)):
+        assert (tmp_path / ".lock").exists()

@@ -32,7 +32,12 @@ class Echo:
             raise InputError(f"cannot read {self.fail}")
         return pa.Table.from_pylist(
             [
-                {"id": row["id"], "entities": [], "words": 1, "error": None if row["text"] else "no text"}
+                {
+                    "id": row["id"],
+                    "entities": [],
+                    "words": len((row["text"] or "").split()),
+                    "error": None if row["text"] else "no text",
+                }
                 for row in rows
                 if row["text"] != self.drop
             ],
