@@ -16,10 +16,13 @@ from kdner.text import count_words
 class TagDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`.
 
-    The student is a directory; `dtype` (`float32` or `bfloat16`) is by default what the CPU is fastest at.
+    The student is a directory; `dtype` (`float32` or `bfloat16`) is by default what the CPU is fastest at. It computes
+    on one thread, whatever the process had: the last digits of a product depend on their number, and a shard that is
+    made again must be the same.
     """
 
     def __init__(self, student: str, dtype: str | None = None) -> None:
+        torch.set_num_threads(1)
         kind = getattr(torch, dtype) if dtype else None
         self.tagger = Tagger(Student.from_pretrained(student), dtype=kind)
 

@@ -141,7 +141,7 @@ def time_growth(student: str, dtype: str, documents: Sequence[str], sizes: Seque
     """
     torch.set_num_threads(1)
     tag = TagDocuments(student, dtype)
-    counts = np.array([len(text.split()) for text in documents])
+    counts = np.array([count_words(text) for text in documents])
     tag(_table(documents[:WARM_UP_DOCUMENTS]))
     found = []
 

@@ -217,3 +217,14 @@ def test_a_hard_text_ends_in_a_row(tag, name):
     table = tag(corpus)
     check(table, ENTITIES, "test")
     assert table["error"].to_pylist() == [None, None]
+
+
+def test_the_last_digits_do_not_depend_on_the_threads_of_the_process(make_student, toy_texts, make_corpus, tmp_path):
+    make_student(seed=3, hidden=96).save(tmp_path)
+    documents = make_corpus([" ".join(toy_texts[k % 40 : k % 40 + 5]) for k in range(400)])
+    expected = TagDocuments(str(tmp_path))(documents)
+    torch.set_num_threads(2)
+    try:
+        assert TagDocuments(str(tmp_path))(documents).equals(expected)
+    finally:
+        torch.set_num_threads(1)
