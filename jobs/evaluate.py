@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from kdner.evaluation import evaluate as evaluate_model
-from kdner.evaluation import load_model
-from kdner.fingerprint import hash_of_files
 from kdner.job import in_fresh_process, once, run
 from kdner.labeled import check_labels, read_labeled
+from kdner.models import labels_of, model_fingerprint
 from kdner.options import source_fingerprint
 from kdner.report import model_table
 from kdner.rundir import RunDirectory
@@ -32,7 +31,7 @@ class Evaluate:
     test: str
     """Labeled set to score on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
     models: tuple[str, ...]
-    """Teacher or student directories."""
+    """Teachers and students: directories, or module:Class[=ARGUMENT] for a class of your own."""
     out: str
     """Run directory for evaluation.json."""
 
@@ -41,11 +40,11 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the measurements by model directory."""
     sentences = read_labeled(config.test)
     for folder in config.models:
-        check_labels(sentences, load_model(folder).labels, config.test)
+        check_labels(sentences, labels_of(folder), config.test)
     fingerprint = {
         "job": "evaluate",
         "test": source_fingerprint(config.test),
-        "models": [hash_of_files(folder, ["config.json", "model.safetensors"]) for folder in config.models],
+        "models": [model_fingerprint(model) for model in config.models],
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Fine-tune a teacher on a labeled set.
+"""Train a teacher on a labeled set: fine-tune an encoder, or train an LSTM-CNN over the vectors of a frozen one.
 
 Reads   a labeled set, and an encoder: minilm, a model directory, or a name on the Hugging Face hub
-Writes  a Hugging Face model directory (safetensors only)
+Writes  a Hugging Face model directory, or a feature-based tagger's (safetensors only)
 Needs   one GPU where the cluster has one, else the cores of one node
 
     python jobs/finetune_teacher.py --labeled eng.train --labeled-size 750 --teacher minilm --out runs/teacher
@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.finetuning import FineTuning, fine_tune
+from kdner.finetuning import FineTuning
 from kdner.job import on_one_node, on_terminal, once, run, worker_progress
 from kdner.labeled import LabeledSentence
+from kdner.models import Kind, train_teacher
 from kdner.options import LabeledSet
 from kdner.rundir import RunDirectory
 from kdner.teacher import check_encoder, encoder_fingerprint
@@ -28,6 +29,9 @@ class FinetuneTeacher(LabeledSet):
 
     teacher: str = "minilm"
     """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only."""
+    kind: Kind = "fine-tuned"
+    """fine-tuned: all of the encoder learns, under a token-classification head; feature-based: the encoder is frozen,
+    and its vectors take the place of the student's word vectors in an LSTM-CNN."""
     out: str
     """Folder for the teacher, which every node sees."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
@@ -41,6 +45,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         "job": "finetune_teacher",
         "labeled": config.labeled_fingerprint(),
         "encoder": encoder_fingerprint(config.teacher),
+        "kind": config.kind,
         "fine_tuning": asdict(config.fine_tuning),
         "splitter": SPLITTER_VERSION,
     }
@@ -59,9 +64,10 @@ def _fine_tune(
     *,
     terminal: bool,
 ) -> dict[str, Any]:
-    sentences = [sentence.words() for sentence in labeled]
     progress = worker_progress("fine-tune", "step", terminal=terminal)
-    teacher = fine_tune(config.teacher, sentences, labels, config.fine_tuning, seed=config.seed, progress=progress)
+    teacher = train_teacher(
+        config.kind, config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress
+    )
     teacher.save(folder)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 

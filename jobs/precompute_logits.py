@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdner.estimate import estimate_report
-from kdner.fingerprint import hash_of_files
 from kdner.job import run
 from kdner.labels import check_same_labels
+from kdner.models import labels_of, model_fingerprint
 from kdner.options import Corpus, Planning
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import map_corpus, numeric_type
-from kdner.teacher import MODEL_FILES, Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,8 @@ class PrecomputeLogits(Planning, Corpus):
     """Run one or several teachers over a corpus once, and keep their logits."""
 
     teacher: tuple[str, ...]
-    """Teacher directories, as finetune_teacher writes them, with one label list; every node sees them. The logits of
-    several lie side by side."""
+    """Teachers, with one label list: directories that finetune_teacher or distill_student wrote and that every node
+    sees, or module:Class[=ARGUMENT] for a class of your own. The logits of several lie side by side."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
     else float32."""
@@ -41,11 +40,11 @@ class PrecomputeLogits(Planning, Corpus):
 
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     """Do the job; returns its summary, or with --plan the estimate."""
-    labels = Teacher.labels_of(config.teacher[0])
+    labels = labels_of(config.teacher[0])
     for other in config.teacher[1:]:
-        check_same_labels(labels, Teacher.labels_of(other), config.teacher[0], other)
+        check_same_labels(labels, labels_of(other), config.teacher[0], other)
     dtype = numeric_type(config.out, config.dtype, use_gpu=True)
-    models = {f"teacher {i}": hash_of_files(folder, MODEL_FILES) for i, folder in enumerate(config.teacher)}
+    models = {f"teacher {i}": model_fingerprint(teacher) for i, teacher in enumerate(config.teacher)}
     return map_corpus(
         "precompute_logits",
         config,

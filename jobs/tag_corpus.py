@@ -11,7 +11,7 @@ Needs   CPU cores; started again it does only what is missing; with --plan it on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from kdner.estimate import estimate_report
 from kdner.fingerprint import hash_of_files
@@ -34,6 +34,7 @@ class TagCorpus(Planning, Corpus):
     float32."""
     out: str
     """Run directory for the entities: a folder which every node sees, or a URI such as s3://bucket/run."""
+    min_shards: ClassVar[int] = 16
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def plan(
     text_column: str = "text",
     id_column: str | None = None,
     shard_documents: int | None = None,
+    min_shards: int = MIN_SHARDS,
     staging: str | None = None,
 ) -> CorpusPlan:
     """Find the files of a corpus, check their columns and ids, and cut them into shards.
@@ -89,7 +90,7 @@ def plan(
     that the `datasets` package knows, or a folder saved by it, split train by default, written once to
     Parquet in the folder `staging`. Files are taken in the order of their paths, whatever the order of the
     inputs. Each shard holds `shard_documents` documents, the last one the rest; by default as many as make up
-    `SHARD_TEXT_BYTES`, but no more than leave `MIN_SHARDS` shards.
+    `SHARD_TEXT_BYTES`, but no more than leave `min_shards` shards.
 
     Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
     columns of Parquet, all of every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for
@@ -107,7 +108,7 @@ def plan(
         raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(files)}) are empty")
     check_ids(files)
     if shard_documents is None:
-        shard_documents = default_shard_documents(files)
+        shard_documents = default_shard_documents(files, min_shards)
     shards: dict[int, list[Slice]] = {}
     documents = 0
     for file, offsets in inspected:
@@ -122,11 +123,11 @@ def plan(
     return CorpusPlan(tuple(files), cut, text_column, id_column, shard_documents)
 
 
-def default_shard_documents(files: Sequence[SourceFile]) -> int:
-    """Give the documents of a shard of `SHARD_TEXT_BYTES`, or fewer where there would not be `MIN_SHARDS`."""
+def default_shard_documents(files: Sequence[SourceFile], min_shards: int = MIN_SHARDS) -> int:
+    """Give the documents of a shard of `SHARD_TEXT_BYTES`, or fewer where there would not be `min_shards`."""
     documents = sum(file.rows for file in files)
     text_bytes = sum(file.text_bytes for file in files)
-    return max(1, min(SHARD_TEXT_BYTES * documents // max(1, text_bytes), documents // MIN_SHARDS))
+    return max(1, min(SHARD_TEXT_BYTES * documents // max(1, text_bytes), documents // min_shards))
 
 
 def read_shard(plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None) -> pa.Table:

@@ -30,7 +30,7 @@ from kdner.progress import Progress
 from kdner.scoring import score
 from kdner.student import Student
 from kdner.tagger import Tagger
-from kdner.transfer import Batch, TransferSet, labeled_examples
+from kdner.transfer import Batch, Examples, TransferSet, labeled_examples
 from kdner.vocabulary import UNKNOWN, WordFeatures
 
 MIN_EPOCH_STEPS = 50
@@ -104,7 +104,7 @@ class Trainer:
         config: Distillation,
         *,
         seed: int,
-        labeled: Sequence[LabeledSentence],
+        labeled: Sequence[LabeledSentence] | Examples,
         development: Sequence[LabeledSentence] = (),
         transfer: TransferSet | None = None,
         rank: int = 0,
@@ -117,7 +117,9 @@ class Trainer:
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
         self.state = State()
-        self.gold = labeled_examples(labeled, student.vocabulary, student.labels) if labeled else None
+        if labeled and not isinstance(labeled, Examples):
+            labeled = labeled_examples(labeled, student.vocabulary, student.labels)
+        self.gold = labeled if isinstance(labeled, Examples) else None
         whole = transfer.words if transfer else self.gold.words if self.gold else 0
         if not whole:
             raise InputError(
@@ -299,6 +301,8 @@ def _rate(step: int, steps: int) -> float:
 
 
 def _drop_words(features: WordFeatures, share: float) -> WordFeatures:
+    if share == 0:
+        return features
     dropped = torch.rand(features.words.shape, device=features.words.device) < share
     return WordFeatures(features.words.masked_fill(dropped, UNKNOWN), features.shapes, features.characters)
 

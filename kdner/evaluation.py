@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from kdner.device import peak_memory_mb
-from kdner.errors import InputError
 from kdner.labeled import LabeledSentence, check_labels
+from kdner.models import load_model
 from kdner.scoring import score
-from kdner.student import Student
-from kdner.tagger import Tagger
-from kdner.teacher import Teacher
 
 WARM_UP_SENTENCES = 32
 
 
-def load_model(folder: str | Path) -> Teacher | Tagger:
-    """Load a teacher or a student directory, whichever it is.
-
-    Raises:
-        InputError: it is neither.
-    """
-    config = Path(folder) / "config.json"
-    if not config.is_file():
-        raise InputError(
-            f"{folder}: not a model directory: it has no config.json. Expected a teacher's or a student's."
-        )
-    kind = json.loads(config.read_text("utf-8")).get("model_type")
-    return Tagger(Student.from_pretrained(folder)) if kind == "kdner-student" else Teacher.load(folder)
-
-
-def evaluate(folder: str | Path, sentences: Sequence[LabeledSentence], source: str) -> dict[str, Any]:
+def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> dict[str, Any]:
     """Tag a labeled set and measure.
 
     Time is that of words to tags, after a warm-up, per document of the labeled set. Peak memory is the resident
     memory of the whole process, so call this in a fresh one.
 
     Args:
-        folder: a teacher or a student directory.
+        name: of the model, as `kdner.models` says.
         sentences: the labeled set.
-        source: its name, for errors.
+        source: the labeled set's name, for errors.
 
     Returns:
         f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label.
     """
-    model = load_model(folder)
+    model = load_model(name)
     check_labels(sentences, model.labels, source)
     words = [sentence.words()[0] for sentence in sentences]
     model.tags(words[:WARM_UP_SENTENCES])

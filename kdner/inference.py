@@ -67,6 +67,7 @@ class Inference:
         self.gates = torch.empty(2, room, 4 * hidden, dtype=dtype, device=self.device)
         self.types = 0
 
+    @torch.inference_mode()
     def extend(self, types: Sequence[str]) -> None:
         """Append rows for more types to the table."""
         needed = self.types + len(types)
@@ -94,6 +95,7 @@ class Inference:
         filtered_tf = filtered_tcf.amax(dim=1).add_(cast("Tensor", bias)).relu_()
         return torch.cat([self.student.words(features.words), self.student.shapes(features.shapes), filtered_tf], dim=1)
 
+    @torch.inference_mode()
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return label ids, int64 [N], and their probabilities, float32 [N].
 
@@ -102,15 +104,30 @@ class Inference:
             lengths: int64 [S], words of each sentence, at least 1; sums to N.
         """
         labels, probabilities = np.empty(len(types), np.int64), np.empty(len(types), np.float32)
+        for packed, emissions in self._batches(types, lengths):
+            found, likely = self.student.decode(emissions, packed.counts)
+            labels[packed.words], probabilities[packed.words] = found.cpu().numpy(), likely.cpu().numpy()
+        return labels, probabilities
+
+    @torch.inference_mode()
+    def score(self, types: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return logits, float32 [N, L], of which a CRF head's are logarithms of marginal probabilities.
+
+        The arguments are those of `label`.
+        """
+        logits = np.empty((len(types), len(self.bias)), np.float32)
+        for packed, emissions in self._batches(types, lengths):
+            logits[packed.words] = self.student.logits(emissions, packed.counts).cpu().numpy()
+        return logits
+
+    def _batches(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Packed, Tensor]]:
+        """Yield sentences of alike lengths, with the emissions of their words, [words, L]."""
         starts = np.cumsum(lengths) - lengths
         order = np.argsort(-lengths, kind="stable")
         for first in range(0, len(order), BATCH_SENTENCES):
             batch = order[first : first + BATCH_SENTENCES]
             packed = _Packed(starts[batch], lengths[batch])
-            emissions = self._emissions(types, packed)
-            found, likely = self.student.decode(emissions, packed.counts)
-            labels[packed.words], probabilities[packed.words] = found.cpu().numpy(), likely.cpu().numpy()
-        return labels, probabilities
+            yield packed, self._emissions(types, packed)
 
     def _emissions(self, types: np.ndarray, packed: _Packed) -> Tensor:
         place = torch.from_numpy(packed.mirror).to(self.device)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from kdner.corpus import CorpusPlan, plan
+from kdner.corpus import MIN_SHARDS, CorpusPlan, plan
 from kdner.errors import InputError
 from kdner.fingerprint import fingerprint_of_files
 from kdner.labeled import LabeledSentence, draw, labels_of, read_labeled
@@ -80,10 +80,11 @@ class Corpus:
     and row."""
     shard_documents: int | None = None
     """Documents in one shard: the unit of work, of retry, and of output; by default as many as hold 3 MB of text, and
-    fewer where that would make fewer than 64 shards."""
+    fewer where that would make fewer than 64 shards, or 16 for a student, which is done with 1 MB in a second."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)
+    min_shards: ClassVar[int] = MIN_SHARDS
 
     def corpus_plan(self, out: str) -> CorpusPlan:
         """Plan the shards; datasets from a hub are first written to Parquet in a hidden folder of the run directory."""
@@ -92,6 +93,7 @@ class Corpus:
             text_column=self.text_column,
             id_column=self.id_column,
             shard_documents=self.shard_documents,
+            min_shards=self.min_shards,
             staging=join(out, ".corpus"),
         )
 

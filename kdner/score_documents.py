@@ -10,21 +10,21 @@ import pyarrow as pa
 import torch
 
 from kdner.documents import in_parts
+from kdner.models import load_model
 from kdner.schema import LOGITS
-from kdner.teacher import Teacher
 from kdner.text import Sentence, split
 
 
 class ScoreDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
-    The teachers are directories, with one label list; `dtype` (`float32` or `bfloat16`) is by default what the device
-    is fastest at.
+    The teachers are named as `kdner.models` says, with one label list; `dtype` (`float32` or `bfloat16`) is by default
+    what the device is fastest at.
     """
 
     def __init__(self, teachers: Sequence[str], dtype: str | None = None) -> None:
         kind = getattr(torch, dtype) if dtype else None
-        self.teachers = [Teacher.load(folder, dtype=kind) for folder in teachers]
+        self.teachers = [load_model(teacher, dtype=kind) for teacher in teachers]
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""

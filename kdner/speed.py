@@ -11,7 +11,7 @@ import time
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig
@@ -72,7 +72,7 @@ def measure_scoring(
     """
     torch.set_num_threads(threads)
     score = ScoreDocuments([teacher], dtype)
-    model = score.teachers[0]
+    model = cast("Teacher", score.teachers[0])
     shards = [read_shard(plan, shard)["text"].to_pylist() for shard in plan.shards]
     texts = [text for shard in shards for text in shard if text]
     sizes = [_window_sizes(model, [text for text in shard if text]) for shard in shards]

@@ -131,6 +131,13 @@ class Student(nn.Module):
         labels = crf.viterbi(self.crf, emissions, counts)
         return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
 
+    def logits(self, emissions: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """Return [N, L] whose softmax is the probability of each label; a CRF's are logarithms of its marginals.
+
+        The arguments are those of `decode`.
+        """
+        return emissions if self.crf is None else crf.marginals(self.crf, emissions, counts).clamp_min(1e-9).log()
+
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload

@@ -22,7 +22,7 @@ from kdner.student import Student
 
 MAX_TYPES = 60_000
 """Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in bfloat16."""
-CHARACTERS_AT_ONCE = 500_000
+CHARACTERS_AT_ONCE = 250_000
 """Text that is tagged together, save that a document is never cut: enough to sort by length, little enough to hold."""
 
 
@@ -90,13 +90,17 @@ class Tagger:
         Args:
             sentences: words as the splitter gives them.
         """
-        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-        words = chain.from_iterable(sentences)
         with self._remembering():
-            types = np.fromiter(map(self.splitter.types.__getitem__, words), np.int32, int(lengths.sum()))
-            labels, probabilities = self._label(types, lengths[lengths > 0])
+            types, lengths = self._numbered(sentences)
+            labels, probabilities = self._extended().label(types, lengths[lengths > 0])
         cuts = np.cumsum(lengths)[:-1]
         return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(sentences) else []
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return logits, float32 [N, L], of all N words of all sentences, as a teacher does."""
+        with self._remembering():
+            types, lengths = self._numbered(sentences)
+            return self._extended().score(types, lengths[lengths > 0])
 
     def find(self, texts: Sequence[str]) -> Found:
         """Return the entities of many texts as columns."""
@@ -114,7 +118,7 @@ class Tagger:
     def _find(self, texts: Sequence[str]) -> Found:
         with self._remembering():
             words = self.splitter.split(texts)
-            labels, probabilities = self._label(words.types, words.lengths)
+            labels, probabilities = self._extended().label(words.types, words.lengths)
         entities = entities_of_words(labels, words.lengths, self.labels)
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
         documents = np.searchsorted(document_ends, entities.firsts, side="right")
@@ -132,10 +136,16 @@ class Tagger:
             texts=[texts[d][start:end] for d, start, end in places],
         )
 
-    def _label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with torch.inference_mode():
-            self.inference.extend(self.splitter.types.words[self.inference.types :])
-            return self.inference.label(types, lengths)
+    def _numbered(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the types of all words, int32 [N], and the words of each sentence, int64 [S]."""
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        words = map(self.splitter.types.__getitem__, chain.from_iterable(sentences))
+        return np.fromiter(words, np.int32, int(lengths.sum())), lengths
+
+    def _extended(self) -> Inference:
+        """Return the engine, after it has learned the types that the splitter saw since."""
+        self.inference.extend(self.splitter.types.words[self.inference.types :])
+        return self.inference
 
     @contextmanager
     def _remembering(self) -> Iterator[None]:

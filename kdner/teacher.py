@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -28,6 +28,8 @@ MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 BATCH_PIECES = {"cpu": 2048, "cuda": 16384}
 """Pieces in one forward pass: on a CPU 512 to 2048 were best (BERT-base, bfloat16); on a GPU it is a guess."""
+VECTOR_LAYERS = 4
+"""Last layers whose mean is the vector of a word in its context, as in the feature-based BERT (Devlin et al. 2019)."""
 MAX_PADDING = 0.02
 """Share of a batch that may be padding; small batches may have more."""
 
@@ -173,21 +175,45 @@ class Teacher:
             batch_pieces: pieces in one forward pass, padding included, by default what the device is fastest with.
                 Does not change the result beyond rounding.
         """
+        return self._of_words(sentences, lambda output: output.logits, len(self.labels), batch_pieces)
+
+    def vectors(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return float32 [N, hidden]: for each word in its context the mean of the encoder's last layers."""
+
+        def mean(output: Any) -> torch.Tensor:
+            return torch.stack(output.hidden_states[-VECTOR_LAYERS:]).mean(dim=0)
+
+        return self._of_words(sentences, mean, self.width, None, output_hidden_states=True)
+
+    @property
+    def width(self) -> int:
+        """The encoder's hidden size."""
+        return int(self.model.config.hidden_size)
+
+    def _of_words(
+        self,
+        sentences: Sequence[Sequence[str]],
+        select: Callable[[Any], torch.Tensor],
+        width: int,
+        batch_pieces: int | None,
+        **options: bool,
+    ) -> np.ndarray:
+        """Return float32 [N, width]: what is selected of the model's output at each word's first piece."""
         windows = [window for words in sentences for window in self.pieces.windows(words)]
         ends = np.cumsum([len(window.firsts) for window in windows], dtype=np.int64)
-        scored = torch.empty((int(ends[-1]) if windows else 0, len(self.labels)), device=self.device)
+        found = torch.empty((int(ends[-1]) if windows else 0, width), device=self.device)
         batch_pieces = batch_pieces or BATCH_PIECES[self.device.type]
         with torch.inference_mode():
             for batch in plan_batches([len(window.pieces) for window in windows], batch_pieces):
                 own = [windows[k] for k in batch]
                 pieces, mask = self.padded(own)
-                logits_bsl = self.model(input_ids=pieces, attention_mask=mask).logits
+                out_bsw = select(self.model(input_ids=pieces, attention_mask=mask, **options))
                 rows = np.repeat(np.arange(len(own)), [len(window.firsts) for window in own])
                 columns = np.concatenate([window.firsts for window in own])
                 places = np.concatenate([np.arange(ends[k] - len(windows[k].firsts), ends[k]) for k in batch])
                 row, column, place = (torch.from_numpy(a).to(self.device) for a in (rows, columns, places))
-                scored[place] = logits_bsl[row, column].float()
-        return scored.cpu().numpy()
+                found[place] = out_bsw[row, column].float()
+        return found.cpu().numpy()
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most likely label of each word."""

@@ -4,30 +4,17 @@ import pytest
 
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
-from kdner.evaluation import evaluate, load_model
+from kdner.evaluation import evaluate
 from kdner.gold import LabeledSentence
 from kdner.scoring import score
 from kdner.student import Student
 from kdner.tagger import Tagger
-from kdner.teacher import Teacher
 
 
 @pytest.fixture
 def student_folder(make_student, tmp_path):
     make_student("crf", seed=3).save(tmp_path)
     return tmp_path
-
-
-def test_either_model_is_known_by_its_folder(student_folder, teacher_folder):
-    assert isinstance(load_model(student_folder), Tagger)
-    assert isinstance(load_model(teacher_folder), Teacher)
-
-
-def test_folders_that_hold_no_model(tmp_path, bert_base):
-    with pytest.raises(InputError, match=r"not a model directory: it has no config\.json"):
-        load_model(tmp_path)
-    with pytest.raises(InputError, match="not a tagger"):
-        load_model(bert_base)
 
 
 def test_a_teacher_is_measured(teacher_folder, teacher, toy):

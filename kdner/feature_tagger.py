@@ -1,0 +1,157 @@
+"""A feature-based tagger: the student's LSTM-CNN over the vectors of a frozen encoder, in place of word vectors.
+
+The first system of Izsak et al. (arXiv 1910.06294) without fine-tuning, and a teacher like any other.
+
+Shapes: N words, S sentences, H width of the encoder, L labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from kdner.distill import Distillation, Trainer
+from kdner.labeled import LabeledSentence
+from kdner.progress import Progress
+from kdner.student import Student, StudentConfig
+from kdner.teacher import MODEL_FILES as ENCODER_FILES
+from kdner.teacher import Teacher
+from kdner.transfer import Examples, labeled_examples
+from kdner.vocabulary import Vocabulary, WordFeatures
+
+MODEL_TYPE = "kdner-feature-tagger"
+ENCODER = "encoder"
+MODEL_FILES = (
+    "config.json",
+    "model.safetensors",
+    "vocabulary.json",
+    *(f"{ENCODER}/{name}" for name in ENCODER_FILES),
+)
+BATCH_SENTENCES = 64
+"""Sentences that the LSTM reads at once."""
+RECIPE = Distillation(epochs=30, min_steps=700, word_dropout=0.0)
+"""How the LSTM-CNN learns from the labeled set; words are never dropped, since none has a vector of its own."""
+
+
+class FeatureTagger:
+    """A frozen encoder and an LSTM-CNN that reads its vectors."""
+
+    def __init__(self, encoder: Teacher, student: Student) -> None:
+        self.encoder, self.student = encoder, student
+        self.labels = student.labels
+
+    @property
+    def parameters(self) -> int:
+        """Count the parameters of both."""
+        return self.encoder.parameters + self.student.parameters_count
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return logits, float32 [N, L], of all N words of all sentences."""
+        examples = _unlabeled(self.encoder, sentences, self.student.vocabulary)
+        logits = np.empty((examples.words, len(self.labels)), np.float32)
+        lengths = np.diff(examples.starts)
+        order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+        with torch.inference_mode():
+            for first in range(0, len(order), BATCH_SENTENCES):
+                chosen = order[first : first + BATCH_SENTENCES]
+                steps = np.arange(lengths[chosen[0]])
+                real = steps < lengths[chosen, None]
+                places = (examples.starts[chosen, None] + steps)[real]
+                index = np.zeros(real.shape, np.int64)
+                index[real] = np.arange(len(places))
+                table = self.student.encode(examples.features.take(torch.from_numpy(places)))
+                emissions = self.student(table, torch.from_numpy(index), torch.from_numpy(lengths[chosen]))
+                logits[places] = emissions[torch.from_numpy(real)].numpy()
+        return logits
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the most likely label of each word."""
+        best = iter(self.score_words(sentences).argmax(axis=1).tolist())
+        return [[self.labels[next(best)] for _ in words] for words in sentences]
+
+    def save(self, folder: str | Path) -> None:
+        """Write `MODEL_FILES` into an existing folder."""
+        folder = Path(folder)
+        config = {"model_type": MODEL_TYPE, "labels": self.labels, **asdict(self.student.config)}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in self.student.state_dict().items()},
+            folder / "model.safetensors",
+        )
+        self.student.vocabulary.save(folder / "vocabulary.json")
+        (folder / ENCODER).mkdir(exist_ok=True)
+        self.encoder.save(folder / ENCODER)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None) -> FeatureTagger:
+        """Read what `save` wrote; `dtype` is the encoder's."""
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        del config["model_type"]
+        labels = config.pop("labels")
+        encoder = Teacher.load(folder / ENCODER, dtype=dtype)
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        student = _student(StudentConfig(**config), vocabulary, labels, encoder.width)
+        student.load_state_dict(load_file(folder / "model.safetensors"))
+        return cls(encoder, student.eval())
+
+
+def train_feature_tagger(
+    base: str,
+    sentences: Sequence[LabeledSentence],
+    labels: Sequence[str],
+    config: StudentConfig,
+    *,
+    seed: int,
+    progress: Progress,
+) -> FeatureTagger:
+    """Train an LSTM-CNN over an encoder that stays as it is.
+
+    Args:
+        base: `minilm`, a model directory, or a name on the Hugging Face hub.
+        sentences: the labeled set.
+        labels: the label list.
+        config: shape of the LSTM-CNN; `word_dim` is the width that the encoder's vectors are brought to.
+        seed: of the weights, the order of sentences, and dropout.
+        progress: counts steps.
+    """
+    torch.manual_seed(seed)
+    encoder = Teacher.untrained(base, labels)
+    encoder.model.eval()
+    characters = sorted({character for sentence in sentences for word in sentence.words()[0] for character in word})
+    student = _student(replace(config, head="softmax"), Vocabulary((), tuple(characters)), list(labels), encoder.width)
+    examples = labeled_examples(sentences, student.vocabulary, student.labels)
+    split = [words for words, _ in (sentence.words() for sentence in sentences) if words]
+    trainer = Trainer(student, RECIPE, seed=seed, labeled=_with_vectors(examples, encoder.vectors(split)))
+    trainer.train(lambda _: None, progress)
+    return FeatureTagger(encoder, student.eval())
+
+
+def _student(config: StudentConfig, vocabulary: Vocabulary, labels: list[str], width: int) -> Student:
+    student = Student(config, vocabulary, labels)
+    student.words = nn.Linear(width, config.word_dim)  # type: ignore[assignment]  # reads vectors in place of ids
+    return student
+
+
+def _unlabeled(encoder: Teacher, sentences: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Examples:
+    types: dict[str, int] = {}
+    index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
+    starts = np.concatenate([[0], np.cumsum([len(words) for words in sentences], dtype=np.int64)])
+    tags = np.zeros(len(index), np.int64)
+    examples = Examples(vocabulary.features(list(types)), np.array(index, np.int64), starts, tags, None)
+    return _with_vectors(examples, encoder.vectors(sentences))
+
+
+def _with_vectors(examples: Examples, vectors_nh: np.ndarray) -> Examples:
+    """Give each word of a text a row of its own, with a vector in place of the id of its type."""
+    rows = examples.features.take(torch.from_numpy(examples.index))
+    features = WordFeatures(torch.from_numpy(vectors_nh), rows.shapes, rows.characters)
+    return replace(examples, features=features, index=np.arange(examples.words))

@@ -1,0 +1,193 @@
+"""Whatever maps words to logits over a label list: teachers of every kind, and students.
+
+A model is named by
+
+- a directory: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
+  (distill_student);
+- `module:Class`, or `module:Class=ARGUMENT`: a class of your own, which is called without an argument or with this
+  text. Its instances have `labels`, a list of IOB2 labels, and `score_words`; see `Model`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from kdner import feature_tagger, student, teacher
+from kdner.errors import InputError
+from kdner.finetuning import FineTuning, fine_tune
+from kdner.fingerprint import hash_of_files
+from kdner.labeled import LabeledSentence
+from kdner.progress import Progress
+from kdner.tagger import Tagger
+
+Kind = Literal["fine-tuned", "feature-based"]
+_OWN = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
+_MODEL_FILES = {"kdner-student": student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
+
+
+class Model(Protocol):
+    """What a teacher does. A class of your own needs `labels` and `score_words` only."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The label list; its order is that of the logits."""
+
+    @property
+    def parameters(self) -> int:
+        """Count the parameters."""
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return logits, float [N, L], of all N words of all sentences, in order: any numbers, softmax reads them."""
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the label of each word."""
+
+
+class OwnModel:
+    """A class of the user's behind the protocol of `Model`, with what it returns checked."""
+
+    def __init__(self, source: str, instance: Any) -> None:
+        self._source, self._instance = source, instance
+        self.labels: list[str] = list(getattr(instance, "labels", ()))
+        if "O" not in self.labels or not callable(getattr(instance, "score_words", None)):
+            raise InputError(f"{source}: needs `labels`, IOB2 labels with 'O' among them, and a method `score_words`")
+
+    @property
+    def parameters(self) -> int:
+        """Return its own count; 0 where it has none."""
+        return int(getattr(self._instance, "parameters", 0))
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return its logits, float32 [N, L].
+
+        Raises:
+            ValueError: their shape is another, or one is not a finite number.
+        """
+        expected = (sum(map(len, sentences)), len(self.labels))
+        if not expected[0]:
+            return np.zeros(expected, np.float32)
+        logits = np.asarray(self._instance.score_words(sentences), np.float32)
+        if logits.shape != expected:
+            raise ValueError(f"{self._source}: score_words returned shape {logits.shape}, expected {expected}")
+        if not np.isfinite(logits).all():
+            raise ValueError(f"{self._source}: score_words returned logits that are not finite numbers")
+        return logits
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the most likely label of each word."""
+        best = iter(self.score_words(sentences).argmax(axis=1).tolist())
+        return [[self.labels[next(best)] for _ in words] for words in sentences]
+
+
+def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model:
+    """Load a model by its name.
+
+    Args:
+        source: see the module.
+        dtype: what it computes in, by default what its device is fastest at; a class of your own decides itself.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        _, build = own
+        return build()
+    kind = _kind(source)
+    if kind == "kdner-student":
+        return Tagger(student.Student.from_pretrained(source), dtype=dtype)
+    if kind == feature_tagger.MODEL_TYPE:
+        return feature_tagger.FeatureTagger.load(source, dtype=dtype)
+    return teacher.Teacher.load(source, dtype=dtype)
+
+
+def labels_of(source: str | Path) -> list[str]:
+    """Read a model's label list, without the weights of a directory.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        _, build = own
+        return build().labels
+    if _kind(source) in _MODEL_FILES:
+        labels: list[str] = _config(source)["labels"]
+        return labels
+    return teacher.Teacher.labels_of(source)
+
+
+def model_fingerprint(source: str | Path) -> dict[str, str]:
+    """Return the identity of a model: the hashes of its files; of a class of your own, that of its module.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        module, _ = own
+        return {"class": str(source), **hash_of_files(str(module.parent), [module.name])}
+    return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
+
+
+def train_teacher(
+    kind: Kind,
+    base: str,
+    sentences: Sequence[LabeledSentence],
+    labels: Sequence[str],
+    recipe: FineTuning,
+    *,
+    seed: int,
+    progress: Progress,
+) -> teacher.Teacher | feature_tagger.FeatureTagger:
+    """Train a teacher of either kind on a labeled set.
+
+    Args:
+        kind: which.
+        base: `minilm`, a model directory, or a name on the Hugging Face hub.
+        sentences: the labeled set.
+        labels: the label list.
+        recipe: of fine-tuning.
+        seed: of all that is random.
+        progress: counts steps.
+    """
+    if kind == "feature-based":
+        shape = student.StudentConfig()
+        return feature_tagger.train_feature_tagger(base, sentences, labels, shape, seed=seed, progress=progress)
+    words = [sentence.words() for sentence in sentences]
+    return fine_tune(base, words, labels, recipe, seed=seed, progress=progress)
+
+
+def _kind(source: str | Path) -> str:
+    return str(_config(source).get("model_type"))
+
+
+def _config(source: str | Path) -> dict[str, Any]:
+    path = Path(source) / "config.json"
+    if not path.is_file():
+        raise InputError(
+            f"{source}: not a model directory: it has no config.json. Expected a teacher's or a student's, or "
+            "module:Class."
+        )
+    config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return config
+
+
+def _own(source: str | Path) -> Any:
+    """Return the file of a class of the user's and what builds it, if a source names one."""
+    found = _OWN.fullmatch(str(source))
+    if not found or Path(source).exists():
+        return None
+    try:
+        module = importlib.import_module(found["module"])
+        built = getattr(module, found["name"])
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{source}: {error}. Expected a module:Class that can be imported, or a folder") from error
+    arguments = () if found["argument"] is None else (found["argument"],)
+    return Path(inspect.getfile(module)), lambda: OwnModel(str(source), built(*arguments))

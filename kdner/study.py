@@ -1,0 +1,143 @@
+"""The low-resource study: what all its trials share, and the names of its teachers and students.
+
+Teachers and students are named by short texts, which are also the rows of the table:
+
+    teacher   [features:]ENCODER[@LABELED][#SEED]   trained on the drawn sentences, or on another labeled set, with
+                                                    SEED added to the trial's; or
+              fixed:MODEL                           a finished one, named as `kdner.models` says
+    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS`; a key is a field of `StudentConfig`
+                                                    or `Distillation`, or one of the last three of `StudentSpec`
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from kdner.corpus import CorpusPlan
+from kdner.distill import Distillation
+from kdner.errors import InputError
+from kdner.finetuning import FineTuning
+from kdner.models import Kind
+from kdner.student import StudentConfig
+
+SETTINGS: dict[str, dict[str, float]] = {
+    "labeled": {},
+    "pseudo-labels": {"alpha": 1.0},
+    "distillation": {"alpha": 0.0},
+    "both": {},
+}
+"""The paper's four settings; `labeled` uses no transfer set."""
+REST = "rest"
+_TEACHER = re.compile(r"(?P<features>features:)?(?P<encoder>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What all trials of a study share."""
+
+    labeled: str
+    """Labeled set that the sentences are drawn from."""
+    test: str
+    """Labeled set for the scores."""
+    corpus: CorpusPlan | None
+    """Documents for the transfer set, beside the sentences that were not drawn."""
+    transfer_words: int
+    """White-space separated words drawn from the corpus; 0 takes all of it."""
+    teachers: tuple[str, ...]
+    """Names."""
+    students: tuple[str, ...]
+    """Names."""
+    fine_tuning: FineTuning
+    student: StudentConfig
+    distillation: Distillation
+    development_share: float
+    """Share of the drawn sentences that students choose their best epoch by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSpec:
+    """A teacher's name, read."""
+
+    kind: Kind
+    encoder: str
+    labeled: str | None
+    seed: int
+    fixed: str | None = None
+
+    @classmethod
+    def read(cls, name: str) -> TeacherSpec:
+        """Read a name.
+
+        Raises:
+            InputError: it is none.
+        """
+        if name.startswith("fixed:"):
+            return cls(kind="fine-tuned", encoder="", labeled=None, seed=0, fixed=name.removeprefix("fixed:"))
+        found = _TEACHER.fullmatch(name)
+        if not found:
+            raise InputError(f"--teacher {name!r}: expected [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL")
+        kind: Kind = "feature-based" if found["features"] else "fine-tuned"
+        return cls(kind=kind, encoder=found["encoder"], labeled=found["labeled"], seed=int(found["seed"] or 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSpec:
+    """A student's name, read: its setting, and what differs from the study's recipe."""
+
+    setting: str
+    shape: StudentConfig
+    recipe: Distillation
+    teachers: tuple[int, ...] = ()
+    """Key `teachers`, as in `teachers=1+3`: it learns from the mean of these, counted from 1; by default of all."""
+    transfer: str = "all"
+    """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
+    transfer_sentences: int = 0
+    """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
+
+    @classmethod
+    def read(cls, name: str, study: Study) -> StudentSpec:
+        """Read a name.
+
+        Raises:
+            InputError: it names no setting, or a key that is unknown, or a value that does not fit.
+        """
+        setting, *changes = name.split(",")
+        if setting not in SETTINGS:
+            raise InputError(f"--students {name}: {setting!r} is none of {', '.join(SETTINGS)}")
+        own: dict[str, Any] = {}
+        shape: dict[str, Any] = {}
+        recipe: dict[str, Any] = dict(SETTINGS[setting])
+        for change in changes:
+            key, _, text = change.partition("=")
+            key = key.strip().replace("-", "_")
+            for owner, found in ((StudentConfig, shape), (Distillation, recipe), (cls, own)):
+                if key in {one.name for one in fields(owner)} - {"setting", "shape", "recipe"}:
+                    found[key] = _value(text)
+                    break
+            else:
+                raise InputError(f"--students {name}: unknown key {key!r}")
+        if "teachers" in own:
+            own["teachers"] = tuple(int(number) for number in str(own["teachers"]).split("+"))
+            if not set(own["teachers"]) <= set(range(1, 1 + len(study.teachers))):
+                raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
+        if own.get("transfer", "all") not in ("all", REST):
+            raise InputError(f"--students {name}: transfer is all or {REST}")
+        try:
+            return cls(
+                setting=setting,
+                shape=replace(study.student, **shape),
+                recipe=replace(study.distillation, **recipe),
+                **own,
+            )
+        except TypeError as error:
+            raise InputError(f"--students {name}: {error}") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
