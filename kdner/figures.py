@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kdner.errors import InputError
+from kdner.study_table import f1_rows
+
+
+def has_figures() -> bool:
+    """Whether figures can be drawn."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def check_figures() -> None:
@@ -15,7 +24,7 @@ def check_figures() -> None:
     Raises:
         InputError: if matplotlib is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
+    if not has_figures():
         raise InputError("matplotlib, which draws the figure, is not installed. Run: pip install 'kdner[measure]'")
 
 
@@ -43,6 +52,33 @@ def throughput_figure(found: dict[str, Any]) -> bytes:
         axes.set_ylabel("words/s")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
+    return _png(figure)
+
+
+def study_figure(trials: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw mean F1 with its standard deviation against the number of labeled sentences, a line for each model.
+
+    Args:
+        trials: lines of `jobs/low_resource.py`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for row in f1_rows(trials):
+        sizes = sorted(row.means)
+        f1, spread = ([100 * values[size] for size in sizes] for values in (row.means, row.spreads))
+        axes.errorbar(sizes, f1, yerr=None if np.isnan(spread).any() else spread, marker="o", capsize=3, label=row.name)
+    sizes = sorted({trial["size"] for trial in trials})
+    axes.set(xlabel="labeled sentences", ylabel="F1", xscale="log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return _png(figure)
+
+
+def _png(figure: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=120)
     return file.getvalue()

@@ -11,17 +11,21 @@ Teachers and students are named by short texts, which are also the rows of the t
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from kdner.corpus import CorpusPlan
 from kdner.distill import Distillation
 from kdner.errors import InputError
 from kdner.finetuning import FineTuning
-from kdner.models import Kind
+from kdner.labeled import check_labels, labels_of, read_labeled
+from kdner.models import Kind, model_fingerprint
+from kdner.options import source_fingerprint
 from kdner.student import StudentConfig
+from kdner.teacher import check_encoder, encoder_fingerprint
 
 SETTINGS: dict[str, dict[str, float]] = {
     "labeled": {},
@@ -30,7 +34,8 @@ SETTINGS: dict[str, dict[str, float]] = {
     "both": {},
 }
 """The paper's four settings; `labeled` uses no transfer set."""
-REST = "rest"
+REST: Literal["rest"] = "rest"
+"""Files of logits that begin so are of the sentences that were not drawn."""
 _TEACHER = re.compile(r"(?P<features>features:)?(?P<encoder>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
 
 
@@ -92,7 +97,7 @@ class StudentSpec:
     recipe: Distillation
     teachers: tuple[int, ...] = ()
     """Key `teachers`, as in `teachers=1+3`: it learns from the mean of these, counted from 1; by default of all."""
-    transfer: str = "all"
+    transfer: Literal["all", "rest"] = "all"
     """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
     transfer_sentences: int = 0
     """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
@@ -115,29 +120,58 @@ class StudentSpec:
             key = key.strip().replace("-", "_")
             for owner, found in ((StudentConfig, shape), (Distillation, recipe), (cls, own)):
                 if key in {one.name for one in fields(owner)} - {"setting", "shape", "recipe"}:
-                    found[key] = _value(text)
+                    found[key] = _value(owner, key, text, name)
                     break
             else:
                 raise InputError(f"--students {name}: unknown key {key!r}")
-        if "teachers" in own:
-            own["teachers"] = tuple(int(number) for number in str(own["teachers"]).split("+"))
-            if not set(own["teachers"]) <= set(range(1, 1 + len(study.teachers))):
-                raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
-        if own.get("transfer", "all") not in ("all", REST):
-            raise InputError(f"--students {name}: transfer is all or {REST}")
-        try:
-            return cls(
-                setting=setting,
-                shape=replace(study.student, **shape),
-                recipe=replace(study.distillation, **recipe),
-                **own,
-            )
-        except TypeError as error:
-            raise InputError(f"--students {name}: {error}") from None
+        if not set(own.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
+            raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
+        return cls(
+            setting=setting, shape=replace(study.student, **shape), recipe=replace(study.distillation, **recipe), **own
+        )
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
+def _value(owner: type, key: str, text: str, name: str) -> Any:
+    """Read a value as the type of a field."""
+    if key == "teachers":
+        if not re.fullmatch(r"\d+(\+\d+)*", text):
+            raise InputError(f"--students {name}: teachers are numbers, as in teachers=1+3")
+        return tuple(int(number) for number in text.split("+"))
+    hint = get_type_hints(owner)[key]
+    if get_origin(hint) is Literal:
+        if text not in get_args(hint):
+            raise InputError(f"--students {name}: {key} is one of {', '.join(get_args(hint))}")
         return text
+    kinds = set(get_args(hint) or (hint,)) - {type(None)}
+    for kind in (int, float):
+        with suppress(ValueError):
+            if kind in kinds:
+                return kind(text)
+    raise InputError(f"--students {name}: {key} is a number, not {text!r}")
+
+
+def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
+    """Check labeled sets, sizes and names before any work; returns the identity of each teacher.
+
+    Raises:
+        InputError: something is wrong with them.
+    """
+    sentences = read_labeled(study.labeled)
+    check_labels(read_labeled(study.test), labels_of(sentences), study.test)
+    for size in sizes:
+        if not 1 <= size <= len(sentences):
+            raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")
+    if not study.teachers:
+        raise InputError("--teacher: at least one is needed")
+    identities: dict[str, Any] = {}
+    for name in study.teachers:
+        spec = TeacherSpec.read(name)
+        if spec.fixed:
+            identities[name] = model_fingerprint(spec.fixed)
+            continue
+        check_encoder(spec.encoder)
+        labeled = source_fingerprint(spec.labeled) if spec.labeled else None
+        identities[name] = {"encoder": encoder_fingerprint(spec.encoder), "labeled": labeled}
+    for name in study.students:
+        StudentSpec.read(name, study)
+    return identities

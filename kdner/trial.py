@@ -67,14 +67,14 @@ class Trial:
         """Do what is left of it.
 
         Returns:
-            `size`, `seed`, `transfer_words`, `transfer_sentences`, and by name `teachers` and `students`, each with f1,
-            precision, recall, support, parameters and seconds; `mean` is that of the mean of several teachers' logits.
+            `size`, `seed`, `seconds`, `transfer`, and by name `teachers` and `students`, each with f1, precision,
+            recall, support, parameters and seconds; `mean` is that of the mean of several teachers' logits.
         """
         numbers = range(1, 1 + len(self.teachers))
         teachers = [self._kept(f"teacher-{k}", self._teach, self.teachers[k - 1], self.models[k - 1]) for k in numbers]
         found: dict[str, Any] = {"size": self.size, "seed": self.seed}
         if any(spec.setting != "labeled" for spec in self.students):
-            found |= self._kept("logits", self._precompute)
+            found["transfer"] = self._kept("logits", self._precompute)
         found["teachers"] = dict(zip(self.study.teachers, teachers, strict=True))
         if len(self.models) > 1:
             found["mean"] = self._kept("mean", self._score_mean)
@@ -82,7 +82,8 @@ class Trial:
             name: self._kept(f"student-{k}", self._learn, spec, self.folder / f"student-{k}")
             for k, (name, spec) in enumerate(zip(self.study.students, self.students, strict=True), start=1)
         }
-        return found
+        steps = [found.get("transfer"), found.get("mean"), *found["teachers"].values(), *found["students"].values()]
+        return {**found, "seconds": round(sum(step["seconds"] for step in steps if step), 1)}
 
     def _kept(self, step: str, function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
         """Return what a step returned when it was done, or do it now; with its seconds."""
@@ -141,7 +142,7 @@ class Trial:
         run.finish({})
         lengths = (pc.list_value_length(table["sentence_words"]) for table in run.tables(["sentence_words"]))
         sentences = sum(pc.sum(own).as_py() or 0 for own in lengths)
-        return {"transfer_words": TransferSet([path]).words, "transfer_sentences": sentences}
+        return {"words": TransferSet([path]).words, "sentences": sentences, "documents": table.num_rows}
 
     def _score_mean(self) -> dict[str, Any]:
         models = [load_model(name) for name in self.models]

@@ -8,8 +8,10 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from files import put_columns
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
@@ -235,6 +237,26 @@ def make_student(toy, labels):
         return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def train_file(tmp_path_factory, toy):
+    return put_columns(tmp_path_factory.mktemp("labeled") / "train.conll", toy)
+
+
+@pytest.fixture(scope="session")
+def test_file(tmp_path_factory, toy):
+    return put_columns(tmp_path_factory.mktemp("labeled") / "test.conll", toy[::5])
+
+
+@pytest.fixture(scope="session")
+def corpus_file(tmp_path_factory, toy):
+    """A Parquet file of 61 documents, one of them null, one empty."""
+    texts = [f"{s.text}\n{toy[(7 * k) % len(toy)].text}" for k, s in enumerate([*toy, *toy[:11]])]
+    texts += [None, " "]
+    path = tmp_path_factory.mktemp("corpus") / "corpus.parquet"
+    pq.write_table(pa.table({"id": [f"d{i}" for i in range(len(texts))], "text": texts}), path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -79,3 +79,11 @@ def contents(folder):
     summary = json.loads(files.pop("summary.json"))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return {**hashes, "summary.json": {key: summary[key] for key in summary if not MEASURED.search(key)}}
+
+
+def put_columns(path, sentences):
+    """Write a labeled set as CoNLL columns."""
+    rows = [
+        "\n".join(f"{s.text[a:b]}\t{t}" for a, b, t in zip(s.starts, s.ends, s.tags, strict=True)) for s in sentences
+    ]
+    return put(path, "\n\n".join(rows) + "\n")

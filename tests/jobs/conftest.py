@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import sys
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from kdner.job import run
@@ -33,31 +31,3 @@ def refused(run_job, capsys):
         return message
 
     return refused
-
-
-def write_columns(path, sentences):
-    rows = [
-        "\n".join(f"{s.text[a:b]}\t{t}" for a, b, t in zip(s.starts, s.ends, s.tags, strict=True)) for s in sentences
-    ]
-    path.write_text("\n\n".join(rows) + "\n", "utf-8")
-    return str(path)
-
-
-@pytest.fixture(scope="session")
-def train_file(tmp_path_factory, toy):
-    return write_columns(tmp_path_factory.mktemp("labeled") / "train.conll", toy)
-
-
-@pytest.fixture(scope="session")
-def test_file(tmp_path_factory, toy):
-    return write_columns(tmp_path_factory.mktemp("labeled") / "test.conll", toy[::5])
-
-
-@pytest.fixture(scope="session")
-def corpus_file(tmp_path_factory, toy):
-    """A Parquet file of 61 documents, one of them null, one empty."""
-    texts = [f"{s.text}\n{toy[(7 * k) % len(toy)].text}" for k, s in enumerate([*toy, *toy[:11]])]
-    texts += [None, " "]
-    path = tmp_path_factory.mktemp("corpus") / "corpus.parquet"
-    pq.write_table(pa.table({"id": [f"d{i}" for i in range(len(texts))], "text": texts}), path)
-    return str(path)

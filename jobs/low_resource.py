@@ -1,0 +1,153 @@
+"""The low-resource study: how good teachers and students are with few labels, over sizes and random draws.
+
+Reads   a labeled set, a labeled test set, a corpus
+Writes  trials.jsonl, a line for each trial (a size and a seed); table.md; and, where matplotlib is installed,
+        low_resource.png
+Needs   for each trial a GPU where the cluster has one, else --cpus cores. Started again, also with more sizes or seeds,
+        it runs only the trials that have no line yet
+
+    python jobs/low_resource.py --labeled eng.train --test eng.testb --corpus news.parquet --out runs/low_resource
+
+Teachers and students are named as `kdner.study` says, for example
+
+    --teacher minilm minilm#1 features:minilm fixed:runs/generalist
+    --students labeled pseudo-labels distillation both both,head=crf both,temperature=1,teachers=1+2
+
+and each is a row of the table. A trial is the same whatever others there are, and can be repeated from its line, which
+holds its configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdner.corpus import CorpusPlan, plan
+from kdner.distill import Distillation
+from kdner.figures import has_figures, study_figure
+from kdner.finetuning import FineTuning
+from kdner.job import run
+from kdner.jsonl import read_lines
+from kdner.lock import hold
+from kdner.options import source_fingerprint
+from kdner.rundir import RunDirectory
+from kdner.student import StudentConfig
+from kdner.study import Study, check
+from kdner.study_table import study_table
+from kdner.text import SPLITTER_VERSION
+from kdner.trials import TRIALS, run_missing
+
+TABLE, FIGURE = "table.md", "low_resource.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowResource:
+    """How good teachers and students are with few labels, over sizes and random draws."""
+
+    labeled: str
+    """Labeled set to draw from: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    test: str
+    """Labeled set for the scores."""
+    corpus: tuple[str, ...] = ()
+    """Documents for the transfer set, beside the sentences that were not drawn."""
+    text_column: str = "text"
+    """Column, or JSON key, of a document's text."""
+    transfer_words: int = 1_200_000
+    """White-space separated words drawn from --corpus for each trial; 0 takes all of it."""
+    sizes: tuple[int, ...] = (150, 300, 750, 1500, 3000)
+    """Sentences of the labeled sets."""
+    seeds: int = 20
+    """Trials of each size, with seeds counted from --first-seed."""
+    first_seed: int = 1
+    """Seed of the first trial of each size."""
+    teacher: tuple[str, ...] = ("minilm",)
+    """Teachers: [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL. Students learn from the mean of all, unless they
+    name theirs; the first is what they are compared with."""
+    students: tuple[str, ...] = ("labeled", "pseudo-labels", "distillation", "both")
+    """Students: SETTING[,key=value ...], where SETTING is labeled, pseudo-labels, distillation or both."""
+    pseudo_sizes: tuple[int, ...] = ()
+    """Each student with a transfer set also learns from so many of its sentences."""
+    development_share: float = 0.15
+    """Share (0 to 1) of the drawn sentences that students choose their best epoch by."""
+    cpus: int = 1
+    """CPU cores, and threads, of a trial."""
+    gpus: float | None = None
+    """GPUs of a trial; by default 1 where the cluster has one, else 0."""
+    keep: bool = False
+    """Keep the models and logits of each trial, in a folder `work`."""
+    out: str
+    """Folder for the results, which every node sees."""
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    distillation: Distillation = field(default_factory=Distillation)
+
+    def study(self, corpus: CorpusPlan | None) -> Study:
+        """Return what all trials share."""
+        students = list(self.students)
+        for size in self.pseudo_sizes:
+            students += [
+                f"{name},transfer_sentences={size}" for name in self.students if name.split(",")[0] != "labeled"
+            ]
+        return Study(
+            labeled=self.labeled,
+            test=self.test,
+            corpus=corpus,
+            transfer_words=self.transfer_words,
+            teachers=self.teacher,
+            students=tuple(students),
+            fine_tuning=self.fine_tuning,
+            student=self.student,
+            distillation=self.distillation,
+            development_share=self.development_share,
+        )
+
+
+def low_resource(config: LowResource) -> dict[str, Any]:
+    """Run the trials that are missing; returns the summary."""
+    corpus = plan(config.corpus, text_column=config.text_column) if config.corpus else None
+    study = config.study(corpus)
+    teachers = check(study, config.sizes)
+    fingerprint = {
+        "job": "low_resource",
+        "labeled": source_fingerprint(config.labeled),
+        "test": source_fingerprint(config.test),
+        "corpus": corpus.fingerprint() if corpus else None,
+        "transfer_words": config.transfer_words,
+        "teachers": teachers,
+        "students": list(study.students),
+        "development_share": config.development_share,
+        **{name: asdict(getattr(config, name)) for name in ("fine_tuning", "student", "distillation")},
+        "splitter": SPLITTER_VERSION,
+    }
+    with hold(config.out):
+        directory = RunDirectory.open(config.out, fingerprint, {"files": []})
+        folder = directory.local_path
+        seeds = range(config.first_seed, config.first_seed + config.seeds)
+        wanted = [(size, seed) for seed in seeds for size in config.sizes]
+        run_missing(
+            study,
+            wanted,
+            folder,
+            cpus=config.cpus,
+            gpus=config.gpus,
+            keep=config.keep,
+            describe=lambda size, seed: {**asdict(config), "sizes": (size,), "first_seed": seed, "seeds": 1},
+        )
+        trials = sorted(read_lines(folder / TRIALS), key=lambda trial: (trial["size"], trial["seed"]))
+        directory.write_bytes(TABLE, (study_table(trials) + "\n").encode())
+        if has_figures():
+            directory.write_bytes(FIGURE, study_figure(trials))
+        summary = {"trials": len(trials), "seconds": round(sum(trial["seconds"] for trial in trials), 1)}
+        directory.write_json("summary.json", summary)
+    return summary
+
+
+def main(config: LowResource) -> None:
+    """Do the job and print the table."""
+    low_resource(config)
+    print((Path(config.out) / TABLE).read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    run(LowResource, main)

@@ -1,0 +1,101 @@
+"""Trials of the low-resource study as Ray tasks that share a cluster by their resources."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from kdner.errors import InputError
+from kdner.job import connect, in_cluster, input_error, on_terminal, set_up_logging, worker_progress
+from kdner.jsonl import append_line, read_lines
+from kdner.study import Study
+from kdner.trial import Trial
+
+logger = logging.getLogger(__name__)
+
+TRIALS = "trials.jsonl"
+PACKAGES = ("kdner", "torch", "transformers")
+"""Whose versions are written beside each result."""
+
+
+def run_missing(
+    study: Study,
+    wanted: Sequence[tuple[int, int]],
+    folder: Path,
+    *,
+    cpus: int,
+    gpus: float | None,
+    keep: bool,
+    describe: Callable[[int, int], dict[str, Any]],
+) -> None:
+    """Run the trials that have no line in `TRIALS`, as many at once as the cluster holds, and append their lines.
+
+    Args:
+        study: what all trials share.
+        wanted: size and seed of each.
+        folder: of the results; every node sees it. What trials have done so far lies in its folder `work`.
+        cpus: cores, and threads, of a trial.
+        gpus: of a trial; None for 1 where the cluster has one.
+        keep: whether to keep the models and logits of finished trials.
+        describe: returns the configuration that repeats a trial, for its line.
+
+    Raises:
+        InputError: a trial met a user's mistake; the others are run first.
+    """
+    done = {(trial["size"], trial["seed"]) for trial in read_lines(folder / TRIALS)}
+    missing = [trial for trial in wanted if trial not in done]
+    if len(missing) < len(wanted):
+        logger.info("low_resource: %d of %d trials are done already", len(wanted) - len(missing), len(wanted))
+    if not missing:
+        return
+    connect()
+    function: Any = _run_trial
+    task = ray.remote(function).options(num_cpus=cpus, num_gpus=min(1, in_cluster("GPU")) if gpus is None else gpus)
+    running = {}
+    for size, seed in missing:
+        work = folder / "work" / f"{size}-{seed}"
+        running[task.remote(study, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    mistakes = []
+    while running:
+        (finished,), _ = ray.wait(list(running))
+        size, seed = running.pop(finished)
+        try:
+            found = ray.get(finished)
+        except ray.exceptions.RayTaskError as error:
+            mistake = input_error(error)
+            if mistake is None:
+                raise
+            mistakes.append(f"{size} sentences, seed {seed}: {mistake}")
+            continue
+        append_line(folder / TRIALS, {**found, "config": describe(size, seed), "versions": versions})
+        if not keep:
+            shutil.rmtree(folder / "work" / f"{size}-{seed}")
+        scores = {name: row["f1"] for name, row in [*found["teachers"].items(), *found["students"].items()]}
+        logger.info(
+            "low_resource: %d sentences, seed %d: %s; %d of %d trials left",
+            size,
+            seed,
+            ", ".join(f"{name} {f1:.4f}" for name, f1 in scores.items()),
+            len(running),
+            len(wanted),
+        )
+    if mistakes:
+        raise InputError(f"{len(mistakes)} trials failed, the first: {mistakes[0]}")
+
+
+def _run_trial(study: Study, size: int, seed: int, folder: Path, *, threads: int, terminal: bool) -> dict[str, Any]:
+    set_up_logging()
+    torch.set_num_threads(threads)
+    trial = Trial(
+        study, size, seed, folder, lambda what, unit: worker_progress(f"{what} {size}-{seed}", unit, terminal=terminal)
+    )
+    return trial.run()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from jobs.low_resource import LowResource, low_resource, main
+from kdner.distill import Distillation
+from kdner.errors import InputError
+from kdner.finetuning import FineTuning
+from kdner.jsonl import read_lines
+from kdner.student import StudentConfig
+
+SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
+
+
+@pytest.fixture
+def config(train_file, test_file, corpus_file, bert_base, tmp_path):
+    return LowResource(
+        labeled=train_file,
+        test=test_file,
+        corpus=(corpus_file,),
+        transfer_words=0,
+        sizes=(12, 24),
+        seeds=1,
+        teacher=(bert_base,),
+        students=("labeled", "both"),
+        pseudo_sizes=(10,),
+        fine_tuning=FineTuning(epochs=6, min_steps=1, batch_sentences=8, learning_rate=5e-3),
+        student=SMALL,
+        distillation=Distillation(epochs=2, min_steps=30, batch_words=60, learning_rate=1e-2),
+        out=str(tmp_path / "study"),
+    )
+
+
+@pytest.mark.ray
+def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path, capsys):
+    path = tmp_path / "study" / "trials.jsonl"
+    low_resource(config)
+    first = read_lines(path)
+    assert {(trial["size"], trial["seed"]) for trial in first} == {(12, 1), (24, 1)}
+    assert list(first[0]["students"]) == ["labeled", "both", "both,transfer_sentences=10"]
+    assert not any((tmp_path / "study" / "work").iterdir())
+
+    path.write_bytes(path.read_bytes() + b'{"size": 12, "se')  # as a killed driver would leave it
+    main(replace(config, seeds=2))
+    trials = read_lines(path)
+    assert trials[:2] == first and len(trials) == 4
+    table = (tmp_path / "study" / "table.md").read_text()
+    assert table in capsys.readouterr().out and "| trials | 2 | 2 |" in table
+
+    settings = trials[2]["config"]
+    again = replace(config, sizes=tuple(settings["sizes"]), first_seed=settings["first_seed"], seeds=settings["seeds"])
+    low_resource(replace(again, out=str(tmp_path / "again"), keep=True))
+    (repeated,) = read_lines(tmp_path / "again" / "trials.jsonl")
+    for kind in ("teachers", "students"):
+        assert {k: row["f1"] for k, row in repeated[kind].items()} == {
+            k: row["f1"] for k, row in trials[2][kind].items()
+        }
+    assert (tmp_path / "again" / "work" / f"{repeated['size']}-2" / "teacher-1" / "model.safetensors").is_file()
+
+
+@pytest.mark.ray
+def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_path):
+    quick = replace(config, students=("labeled",), pseudo_sizes=())
+    low_resource(replace(quick, sizes=(24,)))
+    broken = tmp_path / "study" / "work" / "12-1"
+    broken.mkdir()
+    (broken / "teacher-1.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
+    (broken / "student-1").mkdir()  # not a student's folder
+    with pytest.raises(InputError, match="1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
+        low_resource(replace(quick, sizes=(12, 24, 30)))
+    assert {trial["size"] for trial in read_lines(tmp_path / "study" / "trials.jsonl")} == {24, 30}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--sizes", 100], "--sizes 100: .* has 48 sentences"),
+        (["--students", "gold"], "'gold' is none of"),
+        (["--teacher", "fixed:/nowhere"], "not a model directory"),
+        (["--teacher", "/nowhere"], "cannot be loaded"),
+    ],
+)
+def test_mistakes_are_found_before_any_trial(config, refused, flags, message, tmp_path):
+    sets = ["--labeled", config.labeled, "--test", config.test, "--sizes", 12, "--out", config.out]
+    found = refused(LowResource, main, *sets, *flags)
+    assert re.search(message, found)
+    assert not (tmp_path / "study").exists()

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kdner.corpus import plan
+from kdner.distill import Distillation
+from kdner.errors import InputError
+from kdner.finetuning import FineTuning
+from kdner.labeled import read_labeled
+from kdner.models import load_model
+from kdner.progress import Progress
+from kdner.rundir import RunDirectory
+from kdner.scoring import score
+from kdner.student import StudentConfig
+from kdner.study import StudentSpec, Study, TeacherSpec
+from kdner.trial import Trial
+
+SHAPE = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16, dropout=0.1)
+
+
+@pytest.fixture
+def study(train_file, test_file, corpus_file, bert_base):
+    return Study(
+        labeled=train_file,
+        test=test_file,
+        corpus=plan([corpus_file]),
+        transfer_words=0,
+        teachers=(bert_base, f"{bert_base}#7"),
+        students=("labeled", "both", "distillation,teachers=2,hidden=8", "both,transfer=rest,head=crf"),
+        fine_tuning=FineTuning(epochs=8, min_steps=1, batch_sentences=8, learning_rate=5e-3),
+        student=SHAPE,
+        distillation=Distillation(epochs=2, min_steps=40, batch_words=60, learning_rate=1e-2),
+        development_share=0.15,
+    )
+
+
+def make(study, folder, size=32, seed=1):
+    return Trial(study, size, seed, folder, Progress)
+
+
+def test_a_trial_scores_all_its_teachers_and_students(study, tmp_path, test_file):
+    found = make(study, tmp_path).run()
+    assert list(found["teachers"]) == list(study.teachers) and list(found["students"]) == list(study.students)
+    first, second = found["teachers"].values()
+    assert first["f1"] != second["f1"] and found["mean"]["parameters"] == 2 * first["parameters"]
+    for number, row in enumerate([first, second], start=1):
+        model = load_model(tmp_path / f"teacher-{number}")
+        assert row["f1"] == pytest.approx(score(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
+    whole, small = found["students"]["both"], found["students"]["distillation,teachers=2,hidden=8"]
+    assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
+    assert found["transfer"]["documents"] == 16 + 61
+    assert found["seconds"] >= max(row["seconds"] for row in found["students"].values())
+
+
+def test_equal_trials_have_equal_results_whatever_else_there_is(study, tmp_path):
+    def scores(study, folder):
+        found = make(study, tmp_path / folder).run()
+        return {name: row["f1"] for name, row in [*found["teachers"].items(), *found["students"].items()]}
+
+    whole = scores(study, "whole")
+    fewer = scores(replace(study, students=study.students[1:2]), "fewer")
+    assert fewer.items() <= whole.items()
+
+
+def test_a_trial_that_was_killed_goes_on_with_the_next_step(study, tmp_path, monkeypatch):
+    undisturbed = make(study, tmp_path / "undisturbed").run()
+    folder = tmp_path / "disturbed"
+    scored = RunDirectory.write_table
+    left = 2
+
+    def die_later(self, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        scored(self, *args, **kwargs)
+
+    monkeypatch.setattr("kdner.trial.PART_CHARACTERS", 500)
+    monkeypatch.setattr(RunDirectory, "write_table", die_later)
+    with pytest.raises(KeyboardInterrupt):
+        make(study, folder).run()
+    monkeypatch.setattr(RunDirectory, "write_table", scored)
+    kept = [
+        folder / "teacher-1.json",
+        folder / "logits" / "part-00000.parquet",
+        folder / "logits" / "rest-00000.parquet",
+    ]
+    times = {path: path.stat().st_mtime_ns for path in kept if path.exists()}
+    assert len(times) == 2
+    resumed = make(study, folder).run()
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    for name, row in undisturbed["students"].items():
+        assert resumed["students"][name]["f1"] == row["f1"]
+
+
+def test_students_that_learn_from_a_part_of_the_transfer_set(study, tmp_path):
+    students = ("both,transfer=rest", "both,transfer_sentences=9", "both,transfer_sentences=100000")
+    trial = make(replace(study, students=students), tmp_path)
+    trial.run()
+    rest, nine, all_of_it = (
+        trial._transfer(spec, tmp_path / f"student-{k}-logits") for k, spec in enumerate(trial.students, start=1)
+    )
+    assert sum(len(table) for table in rest.runs[0].tables(["id"])) == 16
+    sentences = [
+        len(own) for table in nine.runs[0].tables(["sentence_words"]) for own in table["sentence_words"].to_pylist()
+    ]
+    assert 9 <= sum(sentences) <= 10
+    assert all_of_it.words > rest.words + nine.words
+
+
+def test_teachers_of_other_kinds_and_of_another_labeled_set(study, tmp_path, bert_base, train_file, teacher_folder):
+    teachers = (f"features:{bert_base}", f"{bert_base}@{train_file}", f"fixed:{teacher_folder}")
+    found = make(replace(study, teachers=teachers, students=("both,teachers=3",)), tmp_path, size=12).run()
+    features, generalist, fixed = (found["teachers"][name] for name in teachers)
+    assert features["parameters"] > generalist["parameters"] == fixed["parameters"]
+    assert generalist["f1"] > 0.5 and not (tmp_path / "teacher-3").exists()
+    logits = RunDirectory.finished_at(str(tmp_path / "logits"))
+    (row,) = next(logits.tables(["words", "logits"])).slice(0, 1).to_pylist()
+    expected = load_model(teacher_folder).score_words([row["words"]])
+    stored = np.array(row["logits"]).reshape(len(row["words"]), 3, -1)[:, 2]
+    np.testing.assert_allclose(stored, expected, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("minilm", ("fine-tuned", "minilm", None, 0)),
+        ("features:minilm#2", ("feature-based", "minilm", None, 2)),
+        ("/models/bert@/sets/wiki gold.conll#3", ("fine-tuned", "/models/bert", "/sets/wiki gold.conll", 3)),
+    ],
+)
+def test_names_of_teachers(name, expected):
+    spec = TeacherSpec.read(name)
+    assert (spec.kind, spec.encoder, spec.labeled, spec.seed) == expected
+    assert TeacherSpec.read("fixed:my_module:Class").fixed == "my_module:Class"
+
+
+def test_names_of_students(study):
+    spec = StudentSpec.read(
+        "pseudo-labels,head=crf,temperature=1,batch-words=200,learning_rate=1e-3,loss=mse,teachers=1", study
+    )
+    assert spec.recipe == replace(
+        study.distillation, alpha=1.0, temperature=1, batch_words=200, loss="mse", learning_rate=1e-3
+    )
+    assert spec.shape == replace(SHAPE, head="crf") and spec.teachers == (1,)
+    assert StudentSpec.read("both", study).recipe == study.distillation
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gold", "'gold' is none of labeled, pseudo-labels, distillation, both"),
+        ("both,width=3", "unknown key 'width'"),
+        ("both,shape=3", "unknown key 'shape'"),
+        ("both,teachers=3", "there are 2 teachers"),
+        ("both,transfer=gold", "transfer is one of all, rest"),
+        ("both,temperature=0", "must be above 0"),
+        ("both,head=hmm", "head is one of softmax, crf"),
+        ("both,epochs=many", "epochs is a number"),
+        ("both,epochs=1.5", "epochs is a number"),
+        ("both,teachers=1-2", "teachers are numbers"),
+    ],
+)
+def test_names_that_mean_nothing(study, name, message):
+    with pytest.raises(InputError, match=message):
+        StudentSpec.read(name, study)
+
+
+def test_a_step_that_is_done_is_not_done_again(study, tmp_path):
+    (tmp_path / "teacher-1.json").write_text(json.dumps({"f1": 0.5, "seconds": 1.0, "parameters": 1}))
+    found = make(replace(study, students=("labeled,word_dim=4",), teachers=study.teachers[:1]), tmp_path)
+    with pytest.raises(InputError, match="not a teacher"):  # its folder is not there
+        found.run()
