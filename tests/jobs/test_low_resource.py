@@ -70,7 +70,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
     broken.mkdir()
     (broken / "teacher-1.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
     (broken / "student-1").mkdir()  # not a student's folder
-    with pytest.raises(InputError, match="1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
+    with pytest.raises(InputError, match=r"1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
         low_resource(replace(quick, sizes=(12, 24, 30)))
     assert {trial["size"] for trial in read_lines(tmp_path / "study" / "trials.jsonl")} == {24, 30}
 
