@@ -32,9 +32,9 @@ from kdner.sample import sample_corpus
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import ShardActor, numeric_type, shard_map
-from kdner.speed import SHAPES, measure_scoring, random_teacher
 from kdner.storage import create_folder
 from kdner.teacher import Teacher
+from kdner.teacher_speed import SHAPES, measure_scoring, random_teacher
 
 
 @dataclass(frozen=True, kw_only=True)

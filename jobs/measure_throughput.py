@@ -41,18 +41,18 @@ from kdner.rundir import RunDirectory
 from kdner.sample import sample_corpus
 from kdner.schema import ENTITIES
 from kdner.shardmap import numeric_type, shard_map
-from kdner.speed import SHAPES, random_teacher
 from kdner.storage import create_folder
 from kdner.student import Student
+from kdner.student_speed import StudentTimer, TeacherTimer, time_growth, time_steps
 from kdner.tag_documents import TagDocuments
 from kdner.teacher import Teacher
+from kdner.teacher_speed import SHAPES, random_teacher
 from kdner.text import count_words, split
-from kdner.throughput import StudentTimer, TeacherTimer, time_growth, time_steps
 
 WARM_UP_DOCUMENTS = 500
 SPACY_TRAINING_DOCUMENTS = 100
 
-logger = logging.getLogger("kdner.throughput")
+logger = logging.getLogger("kdner.student_speed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ import torch.distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdner.errors import InputError
 from kdner.labeled import LabeledSentence
@@ -64,11 +65,16 @@ class Distillation:
     """Peak learning rate of AdamW; rises over the first 5 % of the steps, then falls along a cosine."""
     weight_decay: float = 1e-3
     """AdamW's weight decay."""
+    gold_stage: float = 0.0
+    """Share (0 to 1) of the steps, the last ones, that learn from the labeled set alone."""
+    averaging: float = 0.0
+    """Decay (0 to 1) in each step of a running mean of the weights, which is then what is measured and kept; 0 for the
+    weights themselves."""
     word_dropout: float = 0.02
     """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "gold_share", "word_dropout"):
+        for name in ("alpha", "gold_share", "gold_stage", "averaging", "word_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
         if self.temperature <= 0:
@@ -113,6 +119,7 @@ class Trainer:
     ) -> None:
         self.device = device or torch.device("cpu")
         self.student = student.to(self.device)
+        self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
@@ -152,14 +159,16 @@ class Trainer:
             self.student.train()
             total = 0.0
             for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
-                loss, words = self._step(next(gold, None), next(transfer, None), _rate(step, steps))
+                gold_only = self.gold is not None and step >= (1 - self.config.gold_stage) * steps
+                other = None if gold_only else next(transfer, None)
+                loss, words = self._step(next(gold, None), other, _rate(step, steps))
                 total += loss
                 progress.advance(1, words, loss=loss)
             self._finish_epoch(total / self.steps_per_epoch)
             on_epoch(self.state.history[-1])
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint: weights, best weights, the optimizer's moments, and the state; no pickle."""
+        """Write a checkpoint: weights, best and mean weights, the optimizer's moments, and the state; no pickle."""
         names = [name for name, _ in self.student.named_parameters()]
         moments = {
             f"{names[i]}/{key}": value.contiguous()
@@ -168,6 +177,7 @@ class Trainer:
         }
         save_file(_contiguous(self.student.state_dict()), folder / "model.safetensors")
         save_file(_contiguous(self.best), folder / "best.safetensors")
+        save_file(_contiguous(self.average.state_dict()), folder / "average.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(vars(self.state)), encoding="utf-8")
 
@@ -176,6 +186,7 @@ class Trainer:
         device = str(self.device)
         self.student.load_state_dict(load_file(folder / "model.safetensors", device=device))
         self.best = load_file(folder / "best.safetensors", device=device)
+        self.average.load_state_dict(load_file(folder / "average.safetensors", device=device))
         moments: dict[int, dict[str, Tensor]] = {}
         rows = {name: i for i, (name, _) in enumerate(self.student.named_parameters())}
         for key, value in load_file(folder / "optimizer.safetensors", device=device).items():
@@ -214,6 +225,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.config.learning_rate
         self.optimizer.step()
+        if self.config.averaging > 0:
+            self.average.update_parameters(self.student)
         return loss.item(), words
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -253,13 +266,14 @@ class Trainer:
     def _finish_epoch(self, loss: float) -> None:
         self.state.epoch += 1
         metrics: dict[str, float] = {"epoch": self.state.epoch, "loss": loss}
+        student = cast("Student", self.average.module) if self.config.averaging > 0 else self.student
         f1 = self.state.epoch / self.epochs
         if self.development:
-            micro = score(Tagger(self.student).tags, self.development)["micro"]
+            micro = score(Tagger(student).tags, self.development)["micro"]
             f1 = metrics["development_f1"] = micro.f1
         if f1 >= self.state.best_f1:
             self.state.best_f1, self.state.best_epoch = f1, self.state.epoch
-            self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
+            self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
         self.state.history.append(metrics)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdner.flops import encoder_flops, matmul_peak
-from kdner.speed import SHAPES
+from kdner.teacher_speed import SHAPES
 
 
 @pytest.mark.parametrize("pieces", [3, 17, 40])

@@ -6,7 +6,7 @@ import torch
 from kdner.corpus import plan
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS
-from kdner.throughput import STEPS, StudentTimer, TeacherTimer, time_growth, time_steps
+from kdner.student_speed import STEPS, StudentTimer, TeacherTimer, time_growth, time_steps
 
 
 @pytest.fixture(scope="module")
