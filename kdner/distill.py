@@ -62,7 +62,9 @@ class Distillation:
     gold_share: float = 0.3
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float = 3e-3
-    """Peak learning rate of AdamW; rises over the first 5 % of the steps, then falls along a cosine."""
+    """Peak learning rate of AdamW."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """cosine: the learning rate rises over the first 5 % of the steps, then falls along a cosine; constant: neither."""
     weight_decay: float = 1e-3
     """AdamW's weight decay."""
     gold_stage: float = 0.0
@@ -161,7 +163,7 @@ class Trainer:
             for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
                 gold_only = self.gold is not None and step >= (1 - self.config.gold_stage) * steps
                 other = None if gold_only else next(transfer, None)
-                loss, words = self._step(next(gold, None), other, _rate(step, steps))
+                loss, words = self._step(next(gold, None), other, self._rate(step, steps))
                 total += loss
                 progress.advance(1, words, loss=loss)
             self._finish_epoch(total / self.steps_per_epoch)
@@ -252,6 +254,15 @@ class Trainer:
         for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             parameter.grad = gradient.view_as(parameter) / self.workers
 
+    def _rate(self, step: int, steps: int) -> float:
+        """Return the share of the peak learning rate: a linear rise over 5 % of the steps, then a cosine to 1 %."""
+        warmup = max(1, round(0.05 * steps))
+        if self.config.schedule == "constant":
+            return 1.0
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
     def _gold_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         words = round(self.batch_words * (self.config.gold_share if self.transfer else 1.0))
         while self.gold is not None and words > 0:
@@ -304,14 +315,6 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, config: Di
 
 def _centred(logits: Tensor) -> Tensor:
     return logits - logits.mean(dim=-1, keepdim=True)
-
-
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the peak learning rate: a linear rise over 5 % of the steps, then a cosine to 1 %."""
-    warmup = max(1, round(0.05 * steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def _drop_words(features: WordFeatures, share: float) -> WordFeatures:

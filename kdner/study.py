@@ -5,8 +5,9 @@ Teachers and students are named by short texts, which are also the rows of the t
     teacher   [features:]ENCODER[@LABELED][#SEED]   trained on the drawn sentences, or on another labeled set, with
                                                     SEED added to the trial's; or
               fixed:MODEL                           a finished one, named as `kdner.models` says
-    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS`; a key is a field of `StudentConfig`
-                                                    or `Distillation`, or one of the last three of `StudentSpec`
+    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is a field of
+                                                    `StudentConfig` or `Distillation`, or one of the last four of
+                                                    `StudentSpec`
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ SETTINGS: dict[str, dict[str, float]] = {
     "both": {},
 }
 """The paper's four settings; `labeled` uses no transfer set."""
+RECIPES = {
+    "nlp-architect": "both,teachers=1,transfer=rest,alpha=0.91,temperature=1,gold_share=0.5,epochs=155,batch_words=290,"
+    "learning_rate=1e-3,schedule=constant,weight_decay=0,word_dropout=0,layers=2,hidden=100,word_dim=100,"
+    "character_dim=16,character_filters=128,shape_dim=0,dropout=0.5,vectors=random"
+}
+"""Names for whole recipes. NLP Architect, the paper's implementation: gold plus logits (1 and 0.1), no corpus, Adam,
+batches of 10 labeled and 10 unlabeled sentences, of some 14.5 words."""
 REST: Literal["rest"] = "rest"
 """Files of logits that begin so are of the sentences that were not drawn."""
 _TEACHER = re.compile(r"(?P<features>features:)?(?P<encoder>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
@@ -101,6 +109,8 @@ class StudentSpec:
     """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
     transfer_sentences: int = 0
     """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
+    vectors: Literal["teacher", "random"] = "teacher"
+    """Key `vectors`: the first word vectors; random also where no teacher has piece embeddings."""
 
     @classmethod
     def read(cls, name: str, study: Study) -> StudentSpec:
@@ -110,8 +120,10 @@ class StudentSpec:
             InputError: it names no setting, or a key that is unknown, or a value that does not fit.
         """
         setting, *changes = name.split(",")
+        if setting in RECIPES:
+            setting, *changes = [*RECIPES[setting].split(","), *changes]
         if setting not in SETTINGS:
-            raise InputError(f"--students {name}: {setting!r} is none of {', '.join(SETTINGS)}")
+            raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
         own: dict[str, Any] = {}
         shape: dict[str, Any] = {}
         recipe: dict[str, Any] = dict(SETTINGS[setting])

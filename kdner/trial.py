@@ -157,7 +157,8 @@ class Trial:
         transfer = self._transfer(spec, folder.with_name(folder.name + "-logits"))
         development, labeled = draw(self.drawn, round(self.study.development_share * len(self.drawn)), self.seed)
         if not folder.is_dir():
-            first = next((name for name, t in zip(self.models, self.teachers, strict=True) if _is_encoder(t)), None)
+            encoders = (name for name, t in zip(self.models, self.teachers, strict=True) if _is_encoder(t))
+            first = next(encoders, None) if spec.vectors == "teacher" else None
             initial_student(
                 folder,
                 spec.shape,

@@ -67,6 +67,7 @@ def test_equal_trials_have_equal_results_whatever_else_there_is(study, tmp_path)
 
 
 def test_a_trial_that_was_killed_goes_on_with_the_next_step(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdner.trial.PART_CHARACTERS", 500)
     undisturbed = make(study, tmp_path / "undisturbed").run()
     folder = tmp_path / "disturbed"
     scored = RunDirectory.write_table
@@ -79,7 +80,6 @@ def test_a_trial_that_was_killed_goes_on_with_the_next_step(study, tmp_path, mon
             raise KeyboardInterrupt
         scored(self, *args, **kwargs)
 
-    monkeypatch.setattr("kdner.trial.PART_CHARACTERS", 500)
     monkeypatch.setattr(RunDirectory, "write_table", die_later)
     with pytest.raises(KeyboardInterrupt):
         make(study, folder).run()
@@ -98,7 +98,7 @@ def test_a_trial_that_was_killed_goes_on_with_the_next_step(study, tmp_path, mon
 
 
 def test_students_that_learn_from_a_part_of_the_transfer_set(study, tmp_path):
-    students = ("both,transfer=rest", "both,transfer_sentences=9", "both,transfer_sentences=100000")
+    students = ("nlp-architect,epochs=1", "both,transfer_sentences=9", "both,transfer_sentences=100000")
     trial = make(replace(study, students=students), tmp_path)
     trial.run()
     rest, nine, all_of_it = (
@@ -148,12 +148,19 @@ def test_names_of_students(study):
     )
     assert spec.shape == replace(SHAPE, head="crf") and spec.teachers == (1,)
     assert StudentSpec.read("both", study).recipe == study.distillation
+    theirs = StudentSpec.read("nlp-architect,epochs=2", study)
+    assert (theirs.recipe.epochs, theirs.recipe.schedule, theirs.transfer, theirs.vectors) == (
+        2,
+        "constant",
+        "rest",
+        "random",
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gold", "'gold' is none of labeled, pseudo-labels, distillation, both"),
+        ("gold", "'gold' is none of labeled, pseudo-labels, distillation, both, nlp-architect"),
         ("both,width=3", "unknown key 'width'"),
         ("both,shape=3", "unknown key 'shape'"),
         ("both,teachers=3", "there are 2 teachers"),
