@@ -112,6 +112,7 @@ def train_feature_tagger(
     *,
     seed: int,
     progress: Progress,
+    recipe: Distillation | None = None,
 ) -> FeatureTagger:
     """Train an LSTM-CNN over an encoder that stays as it is.
 
@@ -122,6 +123,7 @@ def train_feature_tagger(
         config: shape of the LSTM-CNN; `word_dim` is the width that the encoder's vectors are brought to.
         seed: of the weights, the order of sentences, and dropout.
         progress: counts steps.
+        recipe: how it learns; by default `RECIPE`.
     """
     torch.manual_seed(seed)
     encoder = Teacher.untrained(base, labels)
@@ -130,7 +132,7 @@ def train_feature_tagger(
     student = _student(replace(config, head="softmax"), Vocabulary((), tuple(characters)), list(labels), encoder.width)
     examples = labeled_examples(sentences, student.vocabulary, student.labels)
     split = [words for words, _ in (sentence.words() for sentence in sentences) if words]
-    trainer = Trainer(student, RECIPE, seed=seed, labeled=_with_vectors(examples, encoder.vectors(split)))
+    trainer = Trainer(student, recipe or RECIPE, seed=seed, labeled=_with_vectors(examples, encoder.vectors(split)))
     trainer.train(lambda _: None, progress)
     return FeatureTagger(encoder, student.eval())
 

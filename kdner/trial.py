@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kdner.device import best_device
 from kdner.distill import Trainer
 from kdner.initial import initial_student
 from kdner.labeled import LabeledSentence, check_labels, draw, read_labeled
@@ -176,6 +177,7 @@ class Trial:
             labeled=labeled,
             development=development,
             transfer=transfer,
+            device=best_device(),
         )
         trainer.train(lambda _: None, self.progress("distill", "step"))
         trainer.student.load_state_dict(trainer.best)

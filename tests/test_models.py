@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from kdner.errors import InputError
-from kdner.feature_tagger import FeatureTagger, train_feature_tagger
+from kdner.feature_tagger import RECIPE, FeatureTagger, train_feature_tagger
 from kdner.fingerprint import differences
 from kdner.models import OwnModel, labels_of, load_model, model_fingerprint
 from kdner.progress import Progress
@@ -57,7 +58,9 @@ def student_folder(make_student, tmp_path_factory):
 @pytest.fixture(scope="module")
 def feature_folder(bert_base, toy, labels, tmp_path_factory):
     shape = StudentConfig(word_dim=16, character_dim=4, character_filters=6, hidden=12, dropout=0.1)
-    tagger = train_feature_tagger(bert_base, toy, labels, shape, seed=1, progress=Progress("train", "step"))
+    tagger = train_feature_tagger(
+        bert_base, toy, labels, shape, seed=1, progress=Progress("train", "step"), recipe=replace(RECIPE, min_steps=250)
+    )
     folder = tmp_path_factory.mktemp("features")
     tagger.save(folder)
     return str(folder)
@@ -122,10 +125,11 @@ def test_a_feature_based_tagger_learns_from_frozen_vectors(feature_folder, bert_
 
 
 def test_a_feature_based_tagger_is_the_same_for_the_same_seed(bert_base, toy, labels):
+    short = replace(RECIPE, epochs=1, min_steps=1)
     shape = StudentConfig(word_dim=4, character_dim=2, character_filters=2, hidden=4)
     words = [sentence.words()[0] for sentence in toy[:6]]
     one, other, third = (
-        train_feature_tagger(bert_base, toy[:8], labels, shape, seed=seed, progress=Progress("train", "step"))
+        train_feature_tagger(bert_base, toy[:8], labels, shape, seed=seed, progress=Progress("t", "step"), recipe=short)
         for seed in (1, 1, 2)
     )
     assert (one.score_words(words) == other.score_words(words)).all()
