@@ -59,7 +59,13 @@ def student_folder(make_student, tmp_path_factory):
 def feature_folder(bert_base, toy, labels, tmp_path_factory):
     shape = StudentConfig(word_dim=16, character_dim=4, character_filters=6, hidden=12, dropout=0.1)
     tagger = train_feature_tagger(
-        bert_base, toy, labels, shape, seed=1, progress=Progress("train", "step"), recipe=replace(RECIPE, min_steps=250)
+        bert_base,
+        toy,
+        labels,
+        shape,
+        seed=1,
+        progress=Progress("train", "step"),
+        recipe=replace(RECIPE, epochs=5, min_steps=1),
     )
     folder = tmp_path_factory.mktemp("features")
     tagger.save(folder)

@@ -119,7 +119,7 @@ def test_students_that_learn_from_a_part_of_the_transfer_set(study, tmp_path):
 def test_teachers_of_other_kinds_and_of_another_labeled_set(
     study, tmp_path, bert_base, train_file, teacher_folder, monkeypatch
 ):
-    monkeypatch.setattr("kdner.feature_tagger.RECIPE", replace(feature_tagger.RECIPE, min_steps=100))
+    monkeypatch.setattr("kdner.feature_tagger.RECIPE", replace(feature_tagger.RECIPE, epochs=2, min_steps=1))
     teachers = (f"features:{bert_base}", f"{bert_base}@{train_file}", f"fixed:{teacher_folder}")
     found = make(replace(study, teachers=teachers, students=("both,teachers=3",)), tmp_path, size=12).run()
     features, generalist, fixed = (found["teachers"][name] for name in teachers)
