@@ -6,7 +6,7 @@ Teachers and students are named by short texts, which are also the rows of the t
                                                     SEED added to the trial's; or
               fixed:MODEL                           a finished one, named as `kdner.models` says
     student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is a field of
-                                                    `StudentConfig` or `Distillation`, or one of the last four of
+                                                    `StudentConfig` or `Distillation`, or one of the last five of
                                                     `StudentSpec`
 """
 
@@ -111,6 +111,9 @@ class StudentSpec:
     """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
     vectors: Literal["teacher", "random"] = "teacher"
     """Key `vectors`: the first word vectors; random also where no teacher has piece embeddings."""
+    development_share: float = 0.0
+    """Key `development_share`: share (0 to 1) of the drawn sentences that it chooses its best epoch by, and does not
+    learn from; by default the study's. 0 keeps the last epoch."""
 
     @classmethod
     def read(cls, name: str, study: Study) -> StudentSpec:
@@ -124,7 +127,7 @@ class StudentSpec:
             setting, *changes = [*RECIPES[setting].split(","), *changes]
         if setting not in SETTINGS:
             raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
-        own: dict[str, Any] = {}
+        own: dict[str, Any] = {"development_share": study.development_share}
         shape: dict[str, Any] = {}
         recipe: dict[str, Any] = dict(SETTINGS[setting])
         for change in changes:

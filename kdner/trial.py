@@ -156,7 +156,7 @@ class Trial:
 
     def _learn(self, spec: StudentSpec, folder: Path) -> dict[str, Any]:
         transfer = self._transfer(spec, folder.with_name(folder.name + "-logits"))
-        development, labeled = draw(self.drawn, round(self.study.development_share * len(self.drawn)), self.seed)
+        development, labeled = draw(self.drawn, round(spec.development_share * len(self.drawn)), self.seed)
         if not folder.is_dir():
             encoders = (name for name, t in zip(self.models, self.teachers, strict=True) if _is_encoder(t))
             first = next(encoders, None) if spec.vectors == "teacher" else None

@@ -155,6 +155,8 @@ def test_names_of_students(study):
     )
     assert spec.shape == replace(SHAPE, head="crf") and spec.teachers == (1,)
     assert StudentSpec.read("both", study).recipe == study.distillation
+    shares = [StudentSpec.read(f"both{change}", study).development_share for change in ("", ",development_share=0")]
+    assert shares == [study.development_share, 0]
     theirs = StudentSpec.read("nlp-architect,epochs=2", study)
     assert (theirs.recipe.epochs, theirs.recipe.schedule, theirs.transfer, theirs.vectors) == (
         2,
