@@ -178,6 +178,9 @@ def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
             raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")
     if not study.teachers:
         raise InputError("--teacher: at least one is needed")
+    for flag, names in (("--teacher", study.teachers), ("--students", study.students)):
+        if len(set(names)) < len(names):
+            raise InputError(f"{flag} {' '.join(names)}: one is named twice; another seed is named as in minilm#1")
     identities: dict[str, Any] = {}
     for name in study.teachers:
         spec = TeacherSpec.read(name)

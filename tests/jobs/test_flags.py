@@ -71,7 +71,7 @@ def test_more_sentences_than_there_are(refused, tmp_path, train_file, toy):
 def test_directories_that_are_no_models(refused, tmp_path, train_file, corpus_file):
     out = tmp_path / "out"
     flags = ("--corpus", corpus_file, "--out", out)
-    assert "not a teacher" in refused(PrecomputeLogits, precompute_logits, *flags, "--teacher", tmp_path)
+    assert "not a model directory" in refused(PrecomputeLogits, precompute_logits, *flags, "--teacher", tmp_path)
     assert "not a student" in refused(TagCorpus, tag_corpus, *flags, "--student", tmp_path)
     assert "not a model directory" in refused(
         Evaluate, evaluate, "--test", train_file, "--models", tmp_path, "--out", out

@@ -80,6 +80,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
     [
         (["--sizes", 100], "--sizes 100: .* has 48 sentences"),
         (["--students", "gold"], "'gold' is none of"),
+        (["--students", "both", "both"], "one is named twice"),
         (["--teacher", "fixed:/nowhere"], "not a model directory"),
         (["--teacher", "/nowhere"], "cannot be loaded"),
     ],
