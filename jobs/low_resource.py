@@ -32,6 +32,7 @@ from kdner.jsonl import read_lines
 from kdner.lock import hold
 from kdner.options import source_fingerprint
 from kdner.rundir import RunDirectory
+from kdner.storage import join
 from kdner.student import StudentConfig
 from kdner.study import Study, check
 from kdner.study_table import study_table
@@ -105,7 +106,8 @@ class LowResource:
 
 def low_resource(config: LowResource) -> dict[str, Any]:
     """Run the trials that are missing; returns the summary."""
-    corpus = plan(config.corpus, text_column=config.text_column) if config.corpus else None
+    staging = join(config.out, ".corpus")
+    corpus = plan(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
     study = config.study(corpus)
     teachers = check(study, config.sizes)
     fingerprint = {
@@ -122,6 +124,7 @@ def low_resource(config: LowResource) -> dict[str, Any]:
     }
     with hold(config.out):
         directory = RunDirectory.open(config.out, fingerprint, {"files": []})
+        directory.clean()
         folder = directory.local_path
         seeds = range(config.first_seed, config.first_seed + config.seeds)
         wanted = [(size, seed) for seed in seeds for size in config.sizes]

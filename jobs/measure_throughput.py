@@ -52,7 +52,7 @@ from kdner.text import count_words, split
 WARM_UP_DOCUMENTS = 500
 SPACY_TRAINING_DOCUMENTS = 100
 
-logger = logging.getLogger("kdner.student_speed")
+logger = logging.getLogger("kdner.measure_throughput")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,7 +121,9 @@ class Trainer:
     ) -> None:
         self.device = device or torch.device("cpu")
         self.student = student.to(self.device)
-        self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
+        self.average: AveragedModel | None = None
+        if config.averaging > 0:
+            self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
@@ -179,7 +181,8 @@ class Trainer:
         }
         save_file(_contiguous(self.student.state_dict()), folder / "model.safetensors")
         save_file(_contiguous(self.best), folder / "best.safetensors")
-        save_file(_contiguous(self.average.state_dict()), folder / "average.safetensors")
+        if self.average is not None:
+            save_file(_contiguous(self.average.state_dict()), folder / "average.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(vars(self.state)), encoding="utf-8")
 
@@ -188,7 +191,8 @@ class Trainer:
         device = str(self.device)
         self.student.load_state_dict(load_file(folder / "model.safetensors", device=device))
         self.best = load_file(folder / "best.safetensors", device=device)
-        self.average.load_state_dict(load_file(folder / "average.safetensors", device=device))
+        if self.average is not None:
+            self.average.load_state_dict(load_file(folder / "average.safetensors", device=device))
         moments: dict[int, dict[str, Tensor]] = {}
         rows = {name: i for i, (name, _) in enumerate(self.student.named_parameters())}
         for key, value in load_file(folder / "optimizer.safetensors", device=device).items():
@@ -227,7 +231,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.config.learning_rate
         self.optimizer.step()
-        if self.config.averaging > 0:
+        if self.average is not None:
             self.average.update_parameters(self.student)
         return loss.item(), words
 
@@ -277,7 +281,7 @@ class Trainer:
     def _finish_epoch(self, loss: float) -> None:
         self.state.epoch += 1
         metrics: dict[str, float] = {"epoch": self.state.epoch, "loss": loss}
-        student = cast("Student", self.average.module) if self.config.averaging > 0 else self.student
+        student = self.student if self.average is None else cast("Student", self.average.module)
         f1 = self.state.epoch / self.epochs
         if self.development:
             micro = score(Tagger(student).tags, self.development)["micro"]

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from kdner.distill import Distillation, Trainer
 from kdner.labeled import LabeledSentence
+from kdner.labels import most_likely_tags
 from kdner.progress import Progress
 from kdner.student import Student, StudentConfig
 from kdner.teacher import MODEL_FILES as ENCODER_FILES
@@ -74,19 +75,12 @@ class FeatureTagger:
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most likely label of each word."""
-        best = iter(self.score_words(sentences).argmax(axis=1).tolist())
-        return [[self.labels[next(best)] for _ in words] for words in sentences]
+        return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
     def save(self, folder: str | Path) -> None:
         """Write `MODEL_FILES` into an existing folder."""
         folder = Path(folder)
-        config = {"model_type": MODEL_TYPE, "labels": self.labels, **asdict(self.student.config)}
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file(
-            {name: tensor.contiguous() for name, tensor in self.student.state_dict().items()},
-            folder / "model.safetensors",
-        )
-        self.student.vocabulary.save(folder / "vocabulary.json")
+        self.student.save(folder, model_type=MODEL_TYPE)
         (folder / ENCODER).mkdir(exist_ok=True)
         self.encoder.save(folder / ENCODER)
 

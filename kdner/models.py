@@ -26,12 +26,13 @@ from kdner.errors import InputError
 from kdner.finetuning import FineTuning, fine_tune
 from kdner.fingerprint import hash_of_files
 from kdner.labeled import LabeledSentence
+from kdner.labels import most_likely_tags
 from kdner.progress import Progress
 from kdner.tagger import Tagger
 
 Kind = Literal["fine-tuned", "feature-based"]
 _OWN = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
-_MODEL_FILES = {"kdner-student": student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
+_MODEL_FILES = {student.MODEL_TYPE: student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
 
 
 class Model(Protocol):
@@ -84,8 +85,7 @@ class OwnModel:
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most likely label of each word."""
-        best = iter(self.score_words(sentences).argmax(axis=1).tolist())
-        return [[self.labels[next(best)] for _ in words] for words in sentences]
+        return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
 
 def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model:
@@ -102,7 +102,7 @@ def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model
         _, build = own
         return build()
     kind = _kind(source)
-    if kind == "kdner-student":
+    if kind == student.MODEL_TYPE:
         return Tagger(student.Student.from_pretrained(source), dtype=dtype)
     if kind == feature_tagger.MODEL_TYPE:
         return feature_tagger.FeatureTagger.load(source, dtype=dtype)

@@ -26,6 +26,7 @@ from kdner.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
 if TYPE_CHECKING:
     from kdner.tagger import Entity, Tagger
 
+MODEL_TYPE = "kdner-student"
 MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
 BERT_BASE_PARAMETERS = 108_310_272
 """BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
@@ -158,9 +159,9 @@ class Student(nn.Module):
         self._tagger = None
         return super().train(mode)
 
-    def save(self, folder: Path) -> None:
-        """Write `MODEL_FILES` into an existing folder."""
-        config = {"model_type": "kdner-student", "labels": self.labels, **asdict(self.config)}
+    def save(self, folder: Path, *, model_type: str = MODEL_TYPE) -> None:
+        """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
+        config = {"model_type": model_type, "labels": self.labels, **asdict(self.config)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(
             {name: tensor.contiguous() for name, tensor in self.state_dict().items()},
@@ -182,8 +183,8 @@ class Student(nn.Module):
                 f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes."
             )
         config = json.loads((folder / "config.json").read_text("utf-8"))
-        if config.pop("model_type", None) != "kdner-student":
-            raise InputError(f"{folder}/config.json: not a student's: model_type is not kdner-student")
+        if config.pop("model_type", None) != MODEL_TYPE:
+            raise InputError(f"{folder}/config.json: not a student's: model_type is not {MODEL_TYPE}")
         labels = config.pop("labels")
         student = cls(StudentConfig(**config), Vocabulary.load(folder / "vocabulary.json"), labels)
         student.load_state_dict(load_file(folder / "model.safetensors"))

@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokeni
 from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
 from kdner.fingerprint import hash_of_files
+from kdner.labels import most_likely_tags
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -217,7 +218,7 @@ class Teacher:
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the most likely label of each word."""
-        return [[self.labels[k] for k in logits.argmax(axis=1)] for logits in self.score(sentences)]
+        return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
     def word_vectors(self, words: Sequence[str]) -> np.ndarray:
         """Return float32 [words, hidden]: for each word the mean of its piece embeddings."""

@@ -22,7 +22,7 @@ from kdner.device import best_device
 from kdner.distill import Trainer
 from kdner.initial import initial_student
 from kdner.labeled import LabeledSentence, check_labels, draw, read_labeled
-from kdner.labels import check_same_labels
+from kdner.labels import check_same_labels, most_likely_tags
 from kdner.models import load_model, train_teacher
 from kdner.options import LabeledSet
 from kdner.progress import Progress
@@ -149,8 +149,8 @@ class Trial:
         models = [load_model(name) for name in self.models]
 
         def tags(sentences: Any) -> list[list[str]]:
-            best = iter(np.mean([model.score_words(sentences) for model in models], axis=0).argmax(axis=1).tolist())
-            return [[self.labels[next(best)] for _ in words] for words in sentences]
+            mean = np.mean([model.score_words(sentences) for model in models], axis=0)
+            return most_likely_tags(mean, sentences, self.labels)
 
         return self._scores(tags, sum(model.parameters for model in models))
 
