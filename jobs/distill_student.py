@@ -101,6 +101,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             )
         student, state = distill(
             checkpoints,
+            folder,
             initial,
             config.distillation,
             config.workers,
@@ -117,6 +118,8 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             "labeled_sentences": len(labeled),
             "development_sentences": len(development),
             "transfer_words": transfer.words if transfer else 0,
+            "training_seconds": round(state.seconds, 1),
+            "training_words_per_second": round(state.words / state.seconds),
             "best_epoch": state.best_epoch,
             "development_f1": round(state.best_f1, 4) if development else None,
             "history": state.history,
@@ -127,7 +130,14 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         shutil.rmtree(checkpoints)
         return summary
 
-    return once(config.out, fingerprint, work, files=[*MODEL_FILES, "README.md"], labels=labels)
+    return once(
+        config.out,
+        fingerprint,
+        work,
+        configuration=config,
+        files=[*MODEL_FILES, "README.md"],
+        labels=labels,
+    )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         directory.write_json("evaluation.json", found)
         return {"models": found}
 
-    return once(config.out, fingerprint, work)
+    return once(config.out, fingerprint, work, configuration=config)
 
 
 def main(config: Evaluate) -> None:

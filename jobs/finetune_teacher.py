@@ -53,7 +53,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     def work(directory: RunDirectory) -> dict[str, Any]:
         return on_one_node(_fine_tune, config, labeled, labels, directory.local_path, terminal=on_terminal())
 
-    return once(config.out, fingerprint, work, labels=labels)
+    return once(config.out, fingerprint, work, configuration=config, labels=labels)
 
 
 def _fine_tune(
@@ -64,7 +64,7 @@ def _fine_tune(
     *,
     terminal: bool,
 ) -> dict[str, Any]:
-    progress = worker_progress("fine-tune", "step", terminal=terminal)
+    progress = worker_progress("finetune_teacher", "step", terminal=terminal, tensorboard=folder)
     teacher = train_teacher(
         config.kind, config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress
     )

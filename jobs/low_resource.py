@@ -19,6 +19,7 @@ holds its configuration.
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from kdner.corpus import CorpusPlan, plan
 from kdner.distill import Distillation
 from kdner.figures import has_figures, study_figure
 from kdner.finetuning import FineTuning
-from kdner.job import run
+from kdner.job import provenance, run
 from kdner.jsonl import read_lines
 from kdner.lock import hold
 from kdner.options import source_fingerprint
@@ -106,6 +107,7 @@ class LowResource:
 
 def low_resource(config: LowResource) -> dict[str, Any]:
     """Run the trials that are missing; returns the summary."""
+    began = time.time()
     staging = join(config.out, ".corpus")
     corpus = plan(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
     study = config.study(corpus)
@@ -141,7 +143,11 @@ def low_resource(config: LowResource) -> dict[str, Any]:
         directory.write_bytes(TABLE, (study_table(trials) + "\n").encode())
         if has_figures():
             directory.write_bytes(FIGURE, study_figure(trials))
-        summary = {"trials": len(trials), "seconds": round(sum(trial["seconds"] for trial in trials), 1)}
+        summary = {
+            "trials": len(trials),
+            "seconds": round(sum(trial["seconds"] for trial in trials), 1),
+            "provenance": provenance(config, began=began),
+        }
         directory.write_json("summary.json", summary)
     return summary
 

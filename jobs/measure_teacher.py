@@ -85,7 +85,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             raise InputError(
                 "--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs"
             )
-        dtype = numeric_type(scratch, config.dtype, use_gpu=use_gpu)
+        dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=use_gpu)
         found = in_fresh_process(
             measure_scoring,
             teacher,

@@ -111,7 +111,7 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
         texts = [text for text in texts if text and not text.isspace()]
         connect()
         cores = largest_node("CPU")
-        dtype = numeric_type(scratch, config.dtype, use_gpu=False)
+        dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=False)
         found: dict[str, Any] = {
             "student": config.student,
             "dtype": dtype,

@@ -85,7 +85,11 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = config.corpus_plan(config.out) if config.corpus else None
     fingerprint = {"job": "pipeline", **settings, "corpus": [without_secrets(path) for path in settings["corpus"]]}
-    return once(config.out, fingerprint, lambda directory: _steps(config, rest, plan, directory.local_path))
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        return _steps(config, rest, plan, directory.local_path)
+
+    return once(config.out, fingerprint, work, configuration=config)
 
 
 def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, out: Path) -> dict[str, Any]:

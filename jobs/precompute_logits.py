@@ -43,7 +43,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     labels = labels_of(config.teacher[0])
     for other in config.teacher[1:]:
         check_same_labels(labels, labels_of(other), config.teacher[0], other)
-    dtype = numeric_type(config.out, config.dtype, use_gpu=True)
+    dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=True)
     models = {f"teacher {i}": model_fingerprint(teacher) for i, teacher in enumerate(config.teacher)}
     return map_corpus(
         "precompute_logits",

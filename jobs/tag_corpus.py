@@ -40,7 +40,7 @@ class TagCorpus(Planning, Corpus):
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --plan the estimate."""
     labels = Student.from_pretrained(config.student).labels
-    dtype = numeric_type(config.out, config.dtype, use_gpu=False)
+    dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
     return map_corpus(
         "tag_corpus",
         config,

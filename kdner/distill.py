@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,10 @@ class State:
     epoch: int = 0
     best_epoch: int = 0
     best_f1: float = -1.0
+    words: int = 0
+    """Words of all steps so far, of all workers."""
+    seconds: float = 0.0
+    """Time that these steps took, without what lies between epochs."""
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -152,7 +157,7 @@ class Trainer:
             progress: counts steps.
         """
         steps = self.epochs * self.steps_per_epoch
-        progress.begin(steps - self.state.epoch * self.steps_per_epoch)
+        progress.begin(steps, done=self.state.epoch * self.steps_per_epoch)
         while self.state.epoch < self.epochs:
             epoch = self.state.epoch
             seed = np.random.SeedSequence([self.seed, epoch, self.rank])
@@ -161,14 +166,20 @@ class Trainer:
             gold = self._gold_batches(rng)
             transfer = self._transfer_batches(rng)
             self.student.train()
-            total = 0.0
-            for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
+            total, started = 0.0, time.monotonic()
+            last = (epoch + 1) * self.steps_per_epoch - 1
+            for step in range(epoch * self.steps_per_epoch, last + 1):
                 gold_only = self.gold is not None and step >= (1 - self.config.gold_stage) * steps
                 other = None if gold_only else next(transfer, None)
-                loss, words = self._step(next(gold, None), other, self._rate(step, steps))
+                rate = self.config.learning_rate * self._rate(step, steps)
+                loss, words = self._step(next(gold, None), other, rate)
                 total += loss
-                progress.advance(1, words, loss=loss)
-            self._finish_epoch(total / self.steps_per_epoch)
+                self.state.words += words * self.workers
+                numbers = {"loss": loss, "learning_rate": rate}
+                if step == last:
+                    self.state.seconds += time.monotonic() - started
+                    numbers |= self._finish_epoch(total / self.steps_per_epoch)
+                progress.advance(1, words, **numbers)
             on_epoch(self.state.history[-1])
 
     def save(self, folder: Path) -> None:
@@ -229,7 +240,7 @@ class Trainer:
         self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * self.config.learning_rate
+            group["lr"] = rate
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.student)
@@ -278,7 +289,8 @@ class Trainer:
             for examples in self.transfer.examples(self.student.vocabulary, rng):
                 yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
 
-    def _finish_epoch(self, loss: float) -> None:
+    def _finish_epoch(self, loss: float) -> dict[str, float]:
+        """Measure, and keep the best; returns what was measured."""
         self.state.epoch += 1
         metrics: dict[str, float] = {"epoch": self.state.epoch, "loss": loss}
         student = self.student if self.average is None else cast("Student", self.average.module)
@@ -290,6 +302,7 @@ class Trainer:
             self.state.best_f1, self.state.best_epoch = f1, self.state.epoch
             self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
         self.state.history.append(metrics)
+        return {"development_f1": f1} if self.development else {}
 
 
 def task_loss(student: Student, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import ray
@@ -18,9 +20,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.errors import InputError
 from kdner.lock import hold
+from kdner.metrics import Metrics
 from kdner.progress import Progress
+from kdner.provenance import git_commit, settings, versions
 from kdner.rundir import RunDirectory
 from kdner.storage import without_secrets
+from kdner.tensorboard import TensorBoard
 
 SPIN_COUNT = "10000"
 """How often an idle OpenMP thread looks for work before it sleeps.
@@ -62,14 +67,23 @@ def run(config: type[C], job: Callable[[C], object]) -> None:
 
 
 def once(
-    out: str, fingerprint: dict[str, Any], work: Callable[[RunDirectory], dict[str, Any]], **describe: object
+    out: str,
+    fingerprint: dict[str, Any],
+    work: Callable[[RunDirectory], dict[str, Any]],
+    *,
+    configuration: object = None,
+    **describe: object,
 ) -> dict[str, Any]:
     """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
+
+    To what the work returns the summary adds `stage_seconds` and, as `provenance`, the configuration, versions, commit,
+    the cluster's resources, and when it began.
 
     Args:
         out: the run directory.
         fingerprint: all that changes the result; a directory with another one is refused.
         work: does what is still to be done there, and returns the summary.
+        configuration: of the job, for the summary.
         describe: what else the manifest should say, such as `files` and `labels`.
 
     Raises:
@@ -80,13 +94,32 @@ def once(
             directory = RunDirectory.open(out, fingerprint, describe)
             if not directory.finished:  # else another job came to its end before this one got the lock
                 directory.clean()
-                started = time.monotonic()
+                began, started = time.time(), time.monotonic()
                 summary = work(directory)
-                directory.finish({**summary, "stage_seconds": round(time.monotonic() - started, 4)})
+                seconds = round(time.monotonic() - started, 4)
+                directory.finish(
+                    {**summary, "stage_seconds": seconds, "provenance": provenance(configuration, began=began)}
+                )
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
     logger.info("%s: finished before, nothing to do", without_secrets(directory.path))
     return directory.summary()
+
+
+def provenance(configuration: object, *, began: float) -> dict[str, Any]:
+    """Return where a result came from, for its summary.
+
+    Args:
+        configuration: of the job, a dataclass; secrets in its URIs are left out.
+        began: when, in seconds since the epoch.
+    """
+    return {
+        "began": datetime.fromtimestamp(began, timezone.utc).isoformat(timespec="seconds"),
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "resources": _resources(),
+        "configuration": settings(configuration),
+    }
 
 
 def input_error(error: BaseException) -> InputError | None:
@@ -113,9 +146,19 @@ def on_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-def worker_progress(what: str, unit: str, *, terminal: bool) -> Progress:
-    """Return progress for a process of the cluster; `terminal` is the driver's `on_terminal`, where its bar appears."""
-    return Progress(what, unit, terminal=terminal, bar=tqdm_ray.tqdm)
+def worker_progress(what: str, unit: str, *, terminal: bool, tensorboard: Path | None = None) -> Progress:
+    """Return progress of a stage for a process of the cluster.
+
+    Args:
+        what: the stage.
+        unit: what it counts.
+        terminal: the driver's `on_terminal`, where its bar appears.
+        tensorboard: folder beneath which to write logs for TensorBoard.
+    """
+    watchers: list[Callable[[Progress], None]] = [Metrics(what)]
+    if tensorboard:
+        watchers.append(TensorBoard(tensorboard))
+    return Progress(what, unit, terminal=terminal, bar=tqdm_ray.tqdm, watchers=watchers)
 
 
 def connect() -> None:
@@ -139,7 +182,7 @@ def on_one_node(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
     """Run a function in another process on all cores of a node, and on a GPU where the cluster has one."""
     connect()
     task: Any = ray.remote(_with_logging)
-    return ray.get(task.options(**_whole_node()).remote(function, args, kwargs))
+    return ray.get(task.options(name=_stage(function), **_whole_node()).remote(function, args, kwargs))
 
 
 def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -148,7 +191,7 @@ def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     process: Any = ray.remote(_FreshProcess)
     actor = process.options(**_whole_node()).remote()
     try:
-        return ray.get(actor.run.remote(function, args, kwargs))
+        return ray.get(actor.run.options(name=_stage(function)).remote(function, args, kwargs))
     finally:
         ray.kill(actor)
 
@@ -188,6 +231,19 @@ class _Member:
         return getattr(self.object, method)(*args)
 
 
+def await_cores() -> None:
+    """Wait until a node with a CPU core has joined the cluster; one that grows on demand starts it for this."""
+    if largest_node("CPU"):
+        return
+    logger.info("waiting for a node with CPUs to join the cluster")
+    task: Any = ray.remote(_nothing)
+    ray.get(task.options(name="await_cores", num_cpus=1).remote())
+
+
+def _nothing() -> None:
+    pass
+
+
 def largest_node(resource: str) -> int:
     """Return how many of a resource the best equipped node has."""
     return int(max((node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"]), default=0))
@@ -198,8 +254,17 @@ def in_cluster(resource: str) -> int:
     return int(ray.cluster_resources().get(resource, 0))
 
 
+def _resources() -> dict[str, float]:
+    """Return what the cluster has in all: CPUs, GPUs, memory in bytes, kinds of accelerators, and live nodes."""
+    if not ray.is_initialized():
+        return {}
+    whole = {name: amount for name, amount in ray.cluster_resources().items() if not name.startswith("node:")}
+    return {**whole, "nodes": sum(node["Alive"] for node in ray.nodes())}
+
+
 def _whole_node() -> dict[str, float]:
     """Return what the best equipped node has: its cores, and one GPU if it has any."""
+    await_cores()
     best = _best_node()["Resources"]
     return {"num_cpus": best.get("CPU", 0), "num_gpus": min(1, best.get("GPU", 0))}
 
@@ -209,6 +274,11 @@ def _best_node() -> dict[str, Any]:
         return min(1, node["Resources"].get("GPU", 0)), node["Resources"].get("CPU", 0)
 
     return max((node for node in ray.nodes() if node["Alive"]), key=size)
+
+
+def _stage(function: Callable[..., Any]) -> str:
+    """Return a function's name for Ray's dashboard."""
+    return function.__name__.strip("_")
 
 
 class _FreshProcess:

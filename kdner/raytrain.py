@@ -14,10 +14,13 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig
 from ray.train.torch import TorchTrainer
 
 from kdner.distill import Distillation, State, Trainer
-from kdner.job import connect, in_cluster, largest_node, on_terminal, set_up_logging, worker_progress
+from kdner.job import await_cores, connect, in_cluster, largest_node, on_terminal, set_up_logging, worker_progress
 from kdner.labeled import LabeledSentence
 from kdner.student import Student
 from kdner.transfer import TransferSet
+
+STAGE = "distill_student"
+"""As dashboards, logs and metrics call it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class Workers:
 
 def distill(
     folder: Path,
+    logs: Path,
     initial: Path,
     config: Distillation,
     workers: Workers,
@@ -51,6 +55,7 @@ def distill(
 
     Args:
         folder: where the checkpoints lie; every node must see it.
+        logs: folder beneath which the logs for TensorBoard lie.
         initial: a student directory to start from.
         config: the recipe.
         workers: how many processes, and what each may use.
@@ -60,6 +65,7 @@ def distill(
         transfer: the transfer set, or None to train on the labeled set only.
     """
     connect()
+    await_cores()
     gpu = workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
     cpus = workers.cpus or max(1, min(largest_node("CPU"), in_cluster("CPU") // workers.count))
     trainer = TorchTrainer(
@@ -73,11 +79,12 @@ def distill(
             "development": development,
             "transfer": transfer,
             "terminal": on_terminal(),
+            "logs": str(logs),
         },
         scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": cpus}),
         run_config=RunConfig(  # type: ignore[call-arg]  # version 2 at run time, version 1 to the checker
-            name=folder.name,
-            storage_path=str(folder.parent),
+            name=STAGE,
+            storage_path=str(folder),
             failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             logging_config=LoggingConfig(log_level="WARNING"),
@@ -120,4 +127,5 @@ def _work(setting: dict[str, Any]) -> None:
             ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
 
     terminal = setting["terminal"] and rank == 0
-    trainer.train(on_epoch, worker_progress("distill", "step", terminal=terminal))
+    logs = Path(setting["logs"]) if rank == 0 else None
+    trainer.train(on_epoch, worker_progress(STAGE, "step", terminal=terminal, tensorboard=logs))

@@ -29,7 +29,8 @@ from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype, peak_memory_mb
 from kdner.errors import InputError
 from kdner.estimate import SAMPLED_ACTORS, Sampler, estimate_words, extrapolate
-from kdner.job import connect, in_cluster, on_terminal, once, set_up_logging
+from kdner.job import await_cores, connect, in_cluster, on_terminal, once, set_up_logging
+from kdner.metrics import Metrics
 from kdner.options import Actors, Corpus, Planning
 from kdner.progress import Progress
 from kdner.rows import SliceReader
@@ -88,21 +89,22 @@ def map_corpus(
         check_errors(summary, config.max_error_rate)
         return summary
 
-    return once(out, whole, work, files=[shard.name for shard in plan.shards], **describe)
+    files = [shard.name for shard in plan.shards]
+    return once(out, whole, work, configuration=config, files=files, **describe)
 
 
-def numeric_type(out: str, asked: str | None, *, use_gpu: bool) -> str:
+def numeric_type(out: str, asked: str | None, actors: Actors, *, use_gpu: bool) -> str:
     """Decide in which numeric type a model runs over a corpus; it is part of the fingerprint.
 
-    It is the one asked for, else what a run in `out` began with, else bfloat16 where the cluster has GPUs to use or
-    this machine's CPU multiplies it, else float32.
+    It is the one asked for, else what a run in `out` began with, else bfloat16 where actors have a GPU or the CPU of
+    this machine multiplies it, else float32.
     """
     run = RunDirectory(out)
     begun = run.manifest()["fingerprint"].get("dtype") if run.has(MANIFEST) else None
     if known := asked or begun:
         return str(known)
     connect()
-    fastest = torch.bfloat16 if use_gpu and in_cluster("GPU") else best_dtype(torch.device("cpu"))
+    fastest = torch.bfloat16 if _gpus(actors, use_gpu=use_gpu) else best_dtype(torch.device("cpu"))
     return str(fastest).removeprefix("torch.")
 
 
@@ -162,12 +164,16 @@ def shard_map(
                 "arguments": arguments,
                 "schema": schema,
             },
-            compute=ActorPoolStrategy(size=pool.count),
+            compute=ActorPoolStrategy(min_size=pool.least, initial_size=pool.count, max_size=pool.most),
             num_cpus=pool.cpus,
             num_gpus=pool.gpus,
         )
-        progress = Progress(what, "document", terminal=on_terminal())
-        progress.begin(sum(shard.documents for shard in shards))
+        mapped.set_name(what)
+        metrics = Metrics(what)
+        progress = Progress(what, "document", terminal=on_terminal(), watchers=[metrics])
+        metrics.show(shards_planned=len(plan.shards))
+        done = len(plan.shards) - len(shards)
+        progress.begin(plan.documents, done=plan.documents - sum(shard.documents for shard in shards))
         for row in mapped.iter_rows():
             if row["refused"]:
                 raise InputError(row["refused"])
@@ -175,7 +181,8 @@ def shard_map(
             errors += row["errors"]
             began, ended = min(began, row["began"]), max(ended, row["ended"])
             actor_memory_mb = max(actor_memory_mb, row["memory_mb"])
-            progress.advance(row["documents"], row["words"], errors=errors)
+            done += 1
+            progress.advance(row["documents"], row["words"], errors=errors, shards=done)
     seconds = max(0.0, ended - began)
     return {
         **_reconcile(plan, run),
@@ -192,7 +199,11 @@ class Pool:
     """The processes that share a corpus on this cluster."""
 
     count: int
-    """Processes asked for, or as many as there is room for; never more than shards."""
+    """Processes to begin with: those asked for, or as many as there is room for; never more than shards."""
+    least: int
+    """Processes below which the pool does not shrink."""
+    most: int
+    """Processes up to which it grows with the cluster."""
     room: int
     """How many the nodes of the cluster hold now."""
     cpus: int
@@ -203,11 +214,19 @@ class Pool:
 
 def size_pool(actors: Actors, shards: int, *, use_gpu: bool) -> Pool:
     """Decide what the flags leave open, by what this cluster has."""
-    gpus = actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
+    await_cores()
+    gpus = _gpus(actors, use_gpu=use_gpu)
     needs = {"CPU": actors.cpus, "GPU": gpus}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     room = sum(int(min(node.get(name, 0) / need for name, need in needs.items() if need)) for node in nodes)
-    return Pool(count=min(actors.count or max(1, room), shards), room=room, cpus=actors.cpus, gpus=gpus)
+    count = min(actors.count or max(1, room), shards)
+    least, most = (count, count) if actors.count else (1, shards)
+    return Pool(count=count, least=least, most=most, room=room, cpus=actors.cpus, gpus=gpus)
+
+
+def _gpus(actors: Actors, *, use_gpu: bool) -> float:
+    """Return the GPUs of an actor: as asked, else one where it can use it and the cluster has some now."""
+    return actors.gpus if actors.gpus is not None else min(1, in_cluster("GPU")) if use_gpu else 0
 
 
 def estimate_corpus(

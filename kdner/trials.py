@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import platform
 import shutil
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,13 @@ import torch
 from kdner.errors import InputError
 from kdner.job import connect, in_cluster, input_error, on_terminal, set_up_logging, worker_progress
 from kdner.jsonl import append_line, read_lines
+from kdner.provenance import git_commit, versions
 from kdner.study import Study
 from kdner.trial import Trial
 
 logger = logging.getLogger(__name__)
 
 TRIALS = "trials.jsonl"
-PACKAGES = ("kdner", "torch", "transformers")
-"""Whose versions are written beside each result."""
 
 
 def run_missing(
@@ -62,8 +59,8 @@ def run_missing(
     running = {}
     for size, seed in missing:
         work = folder / "work" / f"{size}-{seed}"
-        running[task.remote(study, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
-    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+        named = task.options(name=f"trial {size}-{seed}")
+        running[named.remote(study, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
     mistakes = []
     while running:
         (finished,), _ = ray.wait(list(running))
@@ -76,7 +73,8 @@ def run_missing(
                 raise
             mistakes.append(f"{size} sentences, seed {seed}: {mistake}")
             continue
-        append_line(folder / TRIALS, {**found, "config": describe(size, seed), "versions": versions})
+        origin = {"config": describe(size, seed), "git_commit": git_commit(), "versions": versions()}
+        append_line(folder / TRIALS, {**found, **origin})
         if not keep:
             shutil.rmtree(folder / "work" / f"{size}-{seed}")
         scores = {name: row["f1"] for name, row in [*found["teachers"].items(), *found["students"].items()]}

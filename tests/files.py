@@ -70,7 +70,7 @@ def entity_texts(sentences):
     ]
 
 
-MEASURED = re.compile("seconds?$|memory_mb$")
+MEASURED = re.compile("seconds?$|memory_mb$|provenance$")
 
 
 def contents(folder):

@@ -31,7 +31,7 @@ def test_a_line_tells_work_rate_and_remaining_time(clock):
     assert progress.line() == "fine-tune: 250 of 1,000 steps, loss 0.1235, 100 words/s, 3 min 0 s left"
     clock.now += 7200
     progress.advance(750, 0)
-    assert progress.line() == "fine-tune: 1,000 of 1,000 steps, 1 words/s, took 2 h 1 min"
+    assert progress.line() == "fine-tune: 1,000 of 1,000 steps, loss 0.1235, 1 words/s, took 2 h 1 min"
 
 
 def test_work_without_words_shows_no_rate(clock):
@@ -74,3 +74,25 @@ def test_begin_starts_the_clock(clock):
     clock.now += 1
     progress.advance(1, 30)
     assert "30 words/s" in progress.line()
+
+
+def test_work_that_was_done_before_counts_as_done_but_not_for_the_rate(clock):
+    progress = Progress("tag_corpus", "document")
+    progress.begin(100, done=40)
+    clock.now += 10
+    progress.advance(20, 500)
+    assert progress.line() == "tag_corpus: 60 of 100 documents, 50 words/s, 20 s left"
+
+
+def test_watchers_see_the_beginning_and_each_advance(clock):
+    seen = []
+    watch = lambda own: seen.append((own.done, own.total, own.words, dict(own.numbers), own.finished))  # noqa: E731
+    progress = Progress("distill", "step", watchers=[watch])
+    progress.begin(3, done=1)
+    progress.advance(1, 10, loss=0.5)
+    progress.advance(1, 10, loss=0.25, development_f1=0.8)
+    assert seen == [
+        (1, 3, 0, {}, False),
+        (2, 3, 10, {"loss": 0.5}, False),
+        (3, 3, 20, {"loss": 0.25, "development_f1": 0.8}, True),
+    ]

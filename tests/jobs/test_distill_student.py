@@ -55,7 +55,7 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(cluster, train_file
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    while not list(out.glob(".checkpoints/checkpoint_*/state.json")) and time.monotonic() < deadline:
+    while not list(out.glob(".checkpoints/*/checkpoint_*/state.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()

@@ -1,0 +1,34 @@
+"""The numbers of a training for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from kdner.progress import Progress
+
+FOLDER = "tensorboard"
+"""Of a run directory."""
+FLUSH_S = 10
+
+
+class TensorBoard:
+    """Watches the progress of a training and writes its numbers, and its words per second, as scalars by step.
+
+    A training that goes on writes another file into the same folder, which takes back steps that are done again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / FOLDER
+        self._writer: SummaryWriter | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Write what it shows."""
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self.folder), purge_step=progress.done + 1, flush_secs=FLUSH_S)
+        if progress.words:
+            for name, value in {**progress.numbers, "words_per_second": progress.words_per_second}.items():
+                self._writer.add_scalar(name, value, progress.done)
+        if progress.finished:
+            self._writer.close()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import struct
+
+from tensorboardX.proto.event_pb2 import Event
+
+from kdner.progress import Progress
+from kdner.tensorboard import TensorBoard
+
+
+def events(path):
+    """Read a file of TensorBoard: length, checksum, event, checksum."""
+    content, place = path.read_bytes(), 0
+    while place < len(content):
+        (length,) = struct.unpack_from("<Q", content, place)
+        yield Event.FromString(content[place + 12 : place + 12 + length])
+        place += length + 16
+
+
+def scalars(path):
+    return {
+        (value.tag, event.step): value.simple_value
+        for event in events(path)
+        for value in event.summary.value
+        if value.tag != "words_per_second"
+    }
+
+
+def train(folder, done, losses):
+    progress = Progress("distill_student", "step", watchers=[TensorBoard(folder)])
+    progress.begin(done + len(losses), done=done)
+    for loss in losses:
+        progress.advance(1, 100, loss=loss)
+
+
+def test_numbers_by_step(tmp_path):
+    train(tmp_path, 0, [0.5, 0.25])
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    assert scalars(path) == {("loss", 1): 0.5, ("loss", 2): 0.25}
+    assert {value.tag for event in events(path) for value in event.summary.value} == {"loss", "words_per_second"}
+
+
+def test_a_training_that_goes_on_takes_back_what_it_does_again(tmp_path):
+    train(tmp_path, 0, [0.5])
+    before = set((tmp_path / "tensorboard").iterdir())
+    train(tmp_path / "again", 10, [0.75])
+    assert len(before) == 1
+    (path,) = (tmp_path / "again" / "tensorboard").iterdir()
+    assert scalars(path) == {("loss", 11): 0.75}
+    starts = [event.step for event in events(path) if event.session_log.status == 1]  # SessionLog.START
+    assert starts == [11]
