@@ -31,6 +31,8 @@ BEAT_S = 10.0
 """Seconds between two signs of life of a holder."""
 DEAD_AFTER_S = 60.0
 """Seconds without a sign of life after which a holder whose process cannot be seen counts as dead."""
+WATCH_S = 0.5
+"""Seconds between two looks at the lock of a holder that cannot be seen."""
 SETTLE_S = 1.0
 """Seconds for jobs that start at once on an object store to have all written, before they look who was last."""
 
@@ -85,10 +87,11 @@ class Holder:
 def hold(path: str) -> Iterator[None]:
     """Keep other jobs out of a run directory, created if need be, until the block ends.
 
-    A holder on this machine is dead, and taken over from at once, when its process is gone. Any other is dead when its
-    last sign of life, by the clock of the storage, is more than `DEAD_AFTER_S` ago by the clock of this machine. Where
-    this clock is ahead by more than `DEAD_AFTER_S - BEAT_S`, a living job loses its lock: it logs a warning and goes
-    on, and both do the same work. Where this clock is behind, a takeover comes later by as much.
+    A holder on this machine is dead, and taken over from at once, when its process is gone. Any other is watched: it
+    lives if it gives a sign of life, for which it has `BEAT_S`, and is dead when its last one, by the clock of the
+    storage, is more than `DEAD_AFTER_S` ago by the clock of this machine. Where this clock is ahead by more than
+    `DEAD_AFTER_S - BEAT_S`, a living job loses its lock: it logs a warning and goes on, and both do the same work.
+    Where this clock is behind, a takeover comes later by as much.
 
     Of jobs that start at once, exactly one wins on a local file system. An object store cannot create a file only where
     there is none: there a job that stops for `SETTLE_S` between looking and writing may win beside another.
@@ -113,20 +116,40 @@ def hold(path: str) -> Iterator[None]:
 def _take(path: str, holder: Holder) -> None:
     while (there := _read(path)) != holder:
         if there:
-            _refuse_living(path, there)
+            _outlive(path, there)
             _bury(path, there)
         _put(path, holder)
 
 
-def _refuse_living(path: str, there: Holder) -> None:
-    silent_s = time.time() - (look(join(path, LOCK)).mtime_ns or 0) / 1e9
-    lives = there.lives()
-    if lives or (lives is None and silent_s <= DEAD_AFTER_S):
-        raise InputError(
-            f"{path}: another job works here: process {there.pid} on {there.host}, since {there.since}, last sign of "
-            f"life {max(0, silent_s):.0f} s ago. Wait until it ends, or stop it, then run the same command again. (A "
-            f"job that died on another machine holds the directory for {DEAD_AFTER_S:.0f} s.)"
-        )
+def _outlive(path: str, there: Holder) -> None:
+    """Return once a holder is dead or gone; one that cannot be seen from here is watched until it gives a sign of life.
+
+    Raises:
+        InputError: it lives.
+    """
+    seen: int | None = None
+    while (sign := look(join(path, LOCK)).mtime_ns) is not None:
+        silent_s = max(0, time.time() - sign / 1e9)
+        lives = there.lives()
+        if lives is False or (lives is None and silent_s > DEAD_AFTER_S):
+            return
+        if lives or seen not in (None, sign):
+            raise InputError(
+                f"{path}: another job works here: process {there.pid} on {there.host}, since {there.since}, last sign "
+                f"of life {silent_s:.0f} s ago. Wait until it ends, or stop it, then run the same command again."
+            )
+        if seen is None:
+            logger.info(
+                "%s: waiting whether process %d on %s still works here: it is taken over from %.0f s after its last "
+                "sign of life, which was %.0f s ago",
+                without_secrets(path),
+                there.pid,
+                there.host,
+                DEAD_AFTER_S,
+                silent_s,
+            )
+        seen = sign
+        time.sleep(WATCH_S)
 
 
 def _bury(path: str, dead: Holder) -> None:

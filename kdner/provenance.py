@@ -30,13 +30,11 @@ def versions() -> dict[str, str]:
 def git_commit() -> str | None:
     """Return the commit that the code was checked out at; it may have been edited since.
 
-    It is that of KDNER_COMMIT, which an image can set, else what `.git` beside the package says; None without both. No
-    git is needed, and of `.git` only the small files of a name and a number travel with a job.
+    It is what `.git` beside the package says (no git is needed, and only its few small files that name a commit travel
+    with a job), else KDNER_COMMIT, which an image sets; None without both.
     """
-    if commit := os.environ.get("KDNER_COMMIT"):
-        return commit
     folder = Path(__file__).parents[1] / ".git"
-    with suppress(OSError):
+    with suppress(OSError, StopIteration):
         head = (folder / "HEAD").read_text("utf-8").strip()
         if not head.startswith("ref: "):
             return head
@@ -44,8 +42,8 @@ def git_commit() -> str | None:
         with suppress(FileNotFoundError):
             return (folder / name).read_text("utf-8").strip()
         packed = (line.split() for line in (folder / "packed-refs").read_text("utf-8").splitlines())
-        return next((line[0] for line in packed if line[1:] == [name]), None)
-    return None
+        return next(line[0] for line in packed if line[1:] == [name])
+    return os.environ.get("KDNER_COMMIT")
 
 
 def settings(configuration: object) -> Any:

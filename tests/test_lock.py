@@ -70,15 +70,40 @@ def test_a_killed_job_is_taken_over_from_at_once(tmp_path, buried):
             assert names(tmp_path) == [".lock"]
 
 
-def test_a_job_on_another_machine_lives_as_long_as_it_gives_signs(tmp_path):
-    with job_in(tmp_path) as process:
-        for other in ({"host": "elsewhere"}, {"kernel": "another boot"}, {"host": "elsewhere", "pid": process.pid}):
-            lock_of(tmp_path, silent_s=DEAD_AFTER_S / 2, **other)
-            with pytest.raises(InputError, match=r"last sign of life 30 s ago.*holds the directory for 60 s"):
-                hold(str(tmp_path)).__enter__()
-            lock_of(tmp_path, silent_s=DEAD_AFTER_S + 1, **other)
-            with hold(str(tmp_path)):
-                assert names(tmp_path) == [".lock"]
+ELSEWHERE = [{"host": "elsewhere"}, {"kernel": "another boot"}, {"host": "elsewhere", "pid": os.getpid()}]
+
+
+@pytest.mark.parametrize("other", ELSEWHERE, ids=["host", "boot", "host with this process's number"])
+def test_a_job_on_another_machine_lives_if_it_gives_a_sign(tmp_path, monkeypatch, other):
+    monkeypatch.setattr(kdner.lock, "WATCH_S", 0.02)
+    lock_of(tmp_path, silent_s=DEAD_AFTER_S / 2, **other)
+    sign = threading.Timer(0.3, os.utime, [tmp_path / ".lock"])
+    sign.start()
+    with pytest.raises(InputError, match="another job works here"):
+        hold(str(tmp_path)).__enter__()
+    sign.join()
+    assert names(tmp_path) == [".lock"]
+
+
+@pytest.mark.parametrize("other", ELSEWHERE, ids=["host", "boot", "host with this process's number"])
+def test_a_job_on_another_machine_that_stays_silent_is_taken_over_from(tmp_path, monkeypatch, caplog, other):
+    monkeypatch.setattr(kdner.lock, "WATCH_S", 0.02)
+    lock_of(tmp_path, silent_s=DEAD_AFTER_S - 0.3, **other)
+    started = time.monotonic()
+    with caplog.at_level(logging.INFO, "kdner"), hold(str(tmp_path)):
+        assert time.monotonic() - started > 0.2
+        assert json.loads((tmp_path / ".lock").read_text())["kernel"] == Holder.this_process().kernel
+    assert "taken over from 60 s after its last sign of life" in caplog.text
+
+
+def test_a_job_on_another_machine_may_end_while_it_is_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr(kdner.lock, "WATCH_S", 0.02)
+    lock_of(tmp_path, host="elsewhere")
+    end = threading.Timer(0.3, (tmp_path / ".lock").unlink)
+    end.start()
+    with hold(str(tmp_path)):
+        assert names(tmp_path) == [".lock"]
+    end.join()
 
 
 def test_a_living_process_of_this_machine_may_be_silent(tmp_path):

@@ -38,10 +38,18 @@ def test_a_detached_commit_and_none(checkout):
     assert git_commit() == "4567def"
 
 
-def test_an_image_says_its_commit(checkout, monkeypatch):
-    (checkout / "HEAD").write_text("4567def\n")
+def test_an_image_says_its_commit_but_code_that_travels_has_its_own(checkout, monkeypatch):
     monkeypatch.setenv("KDNER_COMMIT", "fromimage")
     assert git_commit() == "fromimage"
+    git_commit.cache_clear()
+    (checkout / "HEAD").write_text("4567def\n")
+    assert git_commit() == "4567def"
+
+
+def test_a_branch_without_a_commit(checkout):
+    (checkout / "HEAD").write_text("ref: refs/heads/new\n")
+    (checkout / "packed-refs").write_text("77 refs/heads/main\n")
+    assert git_commit() is None
 
 
 def test_versions_of_what_decides_a_result():
