@@ -55,11 +55,12 @@ def run_missing(
         return
     connect()
     function: Any = _run_trial
-    task = ray.remote(function).options(num_cpus=cpus, num_gpus=min(1, in_cluster("GPU")) if gpus is None else gpus)
+    task = ray.remote(function)
+    needs = {"num_cpus": cpus, "num_gpus": min(1, in_cluster("GPU")) if gpus is None else gpus}
     running = {}
     for size, seed in missing:
         work = folder / "work" / f"{size}-{seed}"
-        named = task.options(name=f"trial {size}-{seed}")
+        named = task.options(name=f"trial {size}-{seed}", **needs)
         running[named.remote(study, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
     mistakes = []
     while running:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ray.cluster_utils import Cluster
 
@@ -20,20 +21,26 @@ QUICK_TO_NOTICE = {"health_check_period_ms": 1000, "health_check_failure_thresho
 class TwoNodes:
     """A head, where drivers run as processes of their own, and another node."""
 
+    def __init__(self, *, head_cpus: int = 1, other: bool = True) -> None:
+        """Say how many cores the head has, and whether the other node is there at first."""
+        self._head = {**NODE, "num_cpus": head_cpus, "_system_config": QUICK_TO_NOTICE}
+        self._other = other
+
     def __enter__(self) -> TwoNodes:
         here = Path(__file__).parent  # Ray's workers import actors from the test modules
         os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])
-        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "_system_config": QUICK_TO_NOTICE})
-        self.other = self.cluster.add_node(**NODE)
+        self.cluster = Cluster(initialize_head=True, head_node_args=self._head)
+        if self._other:
+            self.add_node()
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.cluster.shutdown()
 
-    def start(self, script: str, *flags: object) -> subprocess.Popen:
-        """Start a job's script; what it prints goes where this process prints."""
+    def start(self, script: str, *flags: object, **options: Any) -> subprocess.Popen:
+        """Start a job's script, with options of a process; by default it prints where this process prints."""
         command = [sys.executable, str(Path(__file__).parents[1] / script), *map(str, flags)]
-        return subprocess.Popen(command, env={**os.environ, "RAY_ADDRESS": self.cluster.address})
+        return subprocess.Popen(command, env={**os.environ, "RAY_ADDRESS": self.cluster.address}, **options)
 
     def run(self, script: str, *flags: object) -> int:
         """Run a job's script to its end; return its exit code."""
@@ -43,9 +50,9 @@ class TwoNodes:
             finally:
                 driver.kill()
 
-    def actors(self) -> list[int]:
-        """List the processes of the pool of the shard map, on both nodes."""
-        raylets = [node.all_processes["raylet"][0].process.pid for node in self.cluster.list_all_nodes()]
+    def actors(self, *nodes: Any) -> list[int]:
+        """List the processes of the pool of the shard map, on these nodes, by default on all."""
+        raylets = [node.all_processes["raylet"][0].process.pid for node in nodes or self.cluster.list_all_nodes()]
         workers = [pid for r in raylets for pid in Path(f"/proc/{r}/task/{r}/children").read_text().split()]
         return [int(pid) for pid in workers if "ShardActor" in _title(pid)]
 
@@ -59,7 +66,7 @@ class TwoNodes:
         self.cluster.remove_node(self.other, allow_graceful=False)
 
     def add_node(self) -> None:
-        """Replace the lost node."""
+        """Add the other node, or replace the lost one."""
         self.other = self.cluster.add_node(**NODE)
 
 
