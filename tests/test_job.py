@@ -115,6 +115,18 @@ def test_work_in_other_processes(cluster):
     assert str(input_error(failed.value)) == "wrong input, seen in another process"
 
 
+@pytest.mark.ray
+def test_the_dashboard_shows_a_stage_by_its_name(cluster):
+    from ray.util.state import list_tasks
+
+    on_one_node(process_and_mistake, False)
+    named = [("name", "=", "process_and_mistake"), ("state", "=", "FINISHED")]
+    deadline = time.monotonic() + 60
+    while not (shown := list_tasks(filters=named)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert shown
+
+
 class Counter:
     def __init__(self, first: int) -> None:
         self.value = first

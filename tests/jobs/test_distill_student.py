@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import ray
+from test_tensorboard import scalars
 
 from jobs.distill_student import DistillStudent, distill_student
 from kdner.distill import Distillation
 from kdner.raytrain import Workers
+from kdner.rundir import RunDirectory
 from kdner.student import Student, StudentConfig
 
 pytestmark = pytest.mark.ray
@@ -21,23 +23,45 @@ SMALL = StudentConfig(head="crf", word_dim=16, character_dim=8, character_filter
 SHORT = Distillation(epochs=4, min_steps=1, batch_words=100)
 
 
-def small(train_file, out, **options) -> DistillStudent:
+def small(train_file, out) -> DistillStudent:
     return DistillStudent(
-        labeled=train_file, vectors="random", student=SMALL, distillation=SHORT, out=str(out), **options
+        labeled=train_file,
+        vectors="random",
+        student=SMALL,
+        distillation=SHORT,
+        workers=Workers(count=2, cpus=1),
+        out=str(out),
     )
 
 
-def test_two_workers_train_one_student(cluster, train_file, tmp_path):
-    summary = distill_student(small(train_file, tmp_path / "student", workers=Workers(count=2, cpus=1)))
+@pytest.fixture(scope="module")
+def undisturbed(cluster, train_file, tmp_path_factory):
+    """Folder of a student that two workers have trained."""
+    out = tmp_path_factory.mktemp("undisturbed") / "student"
+    distill_student(small(train_file, out))
+    return out
+
+
+def test_two_workers_train_one_student(undisturbed):
+    summary = RunDirectory.finished_at(str(undisturbed)).summary()
     losses = [epoch["loss"] for epoch in summary["history"]]
     assert len(losses) == 4 and losses[-1] < losses[0]
     assert summary["labeled_sentences"] + summary["development_sentences"] == 48
-    student = Student.from_pretrained(tmp_path / "student")
+    student = Student.from_pretrained(undisturbed)
     assert student.crf is not None and student.parameters_count == summary["parameters"]
 
 
-def test_a_driver_killed_midway_goes_on_after_the_last_epoch(cluster, train_file, tmp_path):
-    undisturbed = distill_student(small(train_file, tmp_path / "undisturbed"))
+def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
+    summary = RunDirectory.finished_at(str(undisturbed)).summary()
+    assert summary["training_words_per_second"] > 0 and summary["training_seconds"] > 0
+    (log,) = (undisturbed / "tensorboard").iterdir()
+    f1 = [value for (name, _), value in scalars(log).items() if name == "development_f1"]
+    assert f1 == pytest.approx([epoch["development_f1"] for epoch in summary["history"]])
+    steps = [step for name, step in scalars(log) if name == "loss"]
+    assert steps == list(range(1, len(steps) + 1)) and len(steps) % 4 == 0
+
+
+def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path):
     script = (
         "import sys; from jobs.distill_student import distill_student; "
         "from tests.jobs.test_distill_student import small; distill_student(small(*sys.argv[1:]))"
@@ -62,5 +86,5 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(cluster, train_file
     assert not (out / "_SUCCESS").exists()
 
     summary = distill_student(small(train_file, out))
-    assert summary["history"] == undisturbed["history"]
-    assert (out / "model.safetensors").read_bytes() == (tmp_path / "undisturbed" / "model.safetensors").read_bytes()
+    assert summary["history"] == RunDirectory.finished_at(str(undisturbed)).summary()["history"]
+    assert (out / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
