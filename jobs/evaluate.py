@@ -22,6 +22,7 @@ from kdner.models import labels_of, model_fingerprint
 from kdner.options import source_fingerprint
 from kdner.report import model_table
 from kdner.rundir import RunDirectory
+from kdner.storage import without_secrets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,10 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        found = {folder: in_fresh_process(evaluate_model, folder, sentences, config.test) for folder in config.models}
+        found = {
+            without_secrets(folder): in_fresh_process(evaluate_model, folder, sentences, config.test)
+            for folder in config.models
+        }
         directory.write_json("evaluation.json", found)
         return {"models": found}
 

@@ -22,6 +22,7 @@ from kdner.distill import Distillation, Trainer
 from kdner.labeled import LabeledSentence
 from kdner.labels import most_likely_tags
 from kdner.progress import Progress
+from kdner.storage import local_folder
 from kdner.student import Student, StudentConfig
 from kdner.teacher import MODEL_FILES as ENCODER_FILES
 from kdner.teacher import Teacher
@@ -87,7 +88,7 @@ class FeatureTagger:
     @classmethod
     def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None) -> FeatureTagger:
         """Read what `save` wrote; `dtype` is the encoder's."""
-        folder = Path(folder)
+        folder = local_folder(folder)
         config = json.loads((folder / "config.json").read_text("utf-8"))
         del config["model_type"]
         labels = config.pop("labels")

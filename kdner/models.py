@@ -2,7 +2,7 @@
 
 A model is named by
 
-- a directory: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
+- a directory, or its URI: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
   (distill_student);
 - `module:Class`, or `module:Class=ARGUMENT`: a class of your own, which is called without an argument or with this
   text. Its instances have `labels`, a list of IOB2 labels, and `score_words`; see `Model`.
@@ -28,6 +28,7 @@ from kdner.fingerprint import hash_of_files
 from kdner.labeled import LabeledSentence
 from kdner.labels import most_likely_tags
 from kdner.progress import Progress
+from kdner.storage import local_folder
 from kdner.tagger import Tagger
 
 Kind = Literal["fine-tuned", "feature-based"]
@@ -169,7 +170,7 @@ def _kind(source: str | Path) -> str:
 
 
 def _config(source: str | Path) -> dict[str, Any]:
-    path = Path(source) / "config.json"
+    path = local_folder(source) / "config.json"
     if not path.is_file():
         raise InputError(
             f"{source}: not a model directory: it has no config.json. Expected a teacher's or a student's, or "

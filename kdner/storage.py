@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import mmap
 import os
 import posixpath
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
@@ -50,6 +52,29 @@ def without_secrets(path: str) -> str:
         return path
     host, slash, inner = rest.partition("?")[0].partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{unquote(inner)}"
+
+
+def local_folder(path: str | Path) -> Path:
+    """Give a folder as a local one: of a URI's, a copy that this process makes once and deletes at its end.
+
+    Raises:
+        InputError: a URI's folder is not there, or cannot be read.
+    """
+    return _local_copy(str(path)) if "://" in str(path) else Path(path)
+
+
+@cache
+def _local_copy(uri: str) -> Path:
+    filesystem, inner = locate(uri)
+    if look(uri).type != pafs.FileType.Directory:
+        raise InputError(f"{uri}: no such folder")
+    copy = tempfile.mkdtemp(prefix="kdner-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    try:
+        pafs.copy_files(inner, copy, source_filesystem=filesystem)
+    except OSError as error:
+        raise InputError(f"{uri}: cannot be read ({error}); check the permissions and the connection") from error
+    return Path(copy)
 
 
 def look(path: str) -> pafs.FileInfo:

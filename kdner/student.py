@@ -21,6 +21,7 @@ from torchcrf import CRF
 
 from kdner import crf
 from kdner.errors import InputError
+from kdner.storage import local_folder
 from kdner.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
 
 if TYPE_CHECKING:
@@ -174,9 +175,9 @@ class Student(nn.Module):
         """Read what `save` wrote, ready for inference.
 
         Raises:
-            InputError: the folder is not a student's.
+            InputError: the folder, or that of a URI, is not a student's.
         """
-        folder = Path(folder)
+        folder = local_folder(folder)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if missing:
             raise InputError(

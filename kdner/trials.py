@@ -14,7 +14,7 @@ import torch
 from kdner.errors import InputError
 from kdner.job import connect, in_cluster, input_error, on_terminal, set_up_logging, worker_progress
 from kdner.jsonl import append_line, read_lines
-from kdner.provenance import git_commit, versions
+from kdner.provenance import git_commit, settings, versions
 from kdner.study import Study
 from kdner.trial import Trial
 
@@ -74,7 +74,7 @@ def run_missing(
                 raise
             mistakes.append(f"{size} sentences, seed {seed}: {mistake}")
             continue
-        origin = {"config": describe(size, seed), "git_commit": git_commit(), "versions": versions()}
+        origin = {"config": settings(describe(size, seed)), "git_commit": git_commit(), "versions": versions()}
         append_line(folder / TRIALS, {**found, **origin})
         if not keep:
             shutil.rmtree(folder / "work" / f"{size}-{seed}")

@@ -307,6 +307,8 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
         ".git/config": "[remote]",
         ".git/objects/pack/all.pack": "heavy",
         "tests/test_it.py": "",
+        "venv/bin/python": "",
+        "kdner/__pycache__/text.pyc": "",
         "cluster/aws.yaml": "",
         "runs/out/summary.json": "{}",
         "news.parquet": "",

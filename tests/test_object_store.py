@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -25,11 +26,12 @@ from kdner.corpus import plan
 from kdner.errors import InputError
 from kdner.job import once
 from kdner.lock import Holder, hold
+from kdner.models import labels_of, load_model, model_fingerprint
 from kdner.options import Actors
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
 from kdner.shardmap import shard_map
-from kdner.storage import commit, create_folder, join, locate, look
+from kdner.storage import commit, create_folder, join, local_folder, locate, look
 
 SECRET = "do-not-tell"
 
@@ -253,3 +255,23 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
     with pytest.raises(InputError, match=r"(?s)holds a run that differs.*s3://.*/news/c\.jsonl") as refusal:
         run(source, out)
     assert SECRET not in str(refusal.value) and contents(out) == whole
+
+
+@pytest.mark.parametrize("kind", ["student", "teacher"])
+def test_a_model_is_read_from_a_bucket(bucket, make_student, teacher_folder, tmp_path, kind):
+    folder = tmp_path if kind == "student" else Path(teacher_folder)
+    if kind == "student":
+        make_student().save(folder)
+    uri = join(bucket, "models/mine")
+    for path in folder.iterdir():
+        put(join(uri, path.name), path.read_bytes())
+    assert labels_of(uri) == labels_of(folder) and model_fingerprint(uri) == model_fingerprint(folder)
+    sentence = ["Anna", "flew", "to", "Paris", "."]
+    assert (load_model(uri).score_words([sentence]) == load_model(folder).score_words([sentence])).all()
+    assert local_folder(uri) == local_folder(uri) and local_folder(folder) == folder
+
+
+def test_a_model_that_is_not_in_the_bucket(bucket):
+    with pytest.raises(InputError, match=r"models/none: no such folder") as refusal:
+        load_model(join(bucket, "models/none"))
+    assert SECRET not in str(refusal.value)
