@@ -19,7 +19,6 @@ holds its configuration.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,6 @@ class LowResource:
 
 def low_resource(config: LowResource) -> dict[str, Any]:
     """Run the trials that are missing; returns the summary."""
-    began = time.time()
     staging = join(config.out, ".corpus")
     corpus = plan(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
     study = config.study(corpus)
@@ -146,7 +144,7 @@ def low_resource(config: LowResource) -> dict[str, Any]:
         summary = {
             "trials": len(trials),
             "seconds": round(sum(trial["seconds"] for trial in trials), 1),
-            "provenance": provenance(config, began=began),
+            "provenance": provenance(config),
         }
         directory.write_json("summary.json", summary)
     return summary

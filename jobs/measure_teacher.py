@@ -24,7 +24,7 @@ import torch
 
 from kdner.corpus import CorpusPlan
 from kdner.errors import InputError
-from kdner.job import connect, in_cluster, in_fresh_process, largest_node, run
+from kdner.job import connect, in_cluster, in_fresh_process, largest_node, provenance, run
 from kdner.options import Actors
 from kdner.report import speed_report
 from kdner.rundir import RunDirectory
@@ -111,7 +111,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
                     {"actors": count, "words_per_second": rate, "times_loop": rate * loop / found["words"]}
                 )
     create_folder(config.out)
-    RunDirectory(config.out).write_json("measurement.json", found)
+    RunDirectory(config.out).write_json("measurement.json", {**found, "provenance": provenance(config)})
     return found
 
 

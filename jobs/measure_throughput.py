@@ -32,7 +32,7 @@ from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype
 from kdner.evaluation import evaluate
 from kdner.figures import check_figures, throughput_figure
-from kdner.job import Crew, connect, in_fresh_process, largest_node, run
+from kdner.job import Crew, connect, in_fresh_process, largest_node, provenance, run
 from kdner.labeled import read_labeled
 from kdner.options import Actors
 from kdner.peers import SpacyPeer, TransformersPeer, check_peers
@@ -128,7 +128,7 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
         found["models"] = {folder: in_fresh_process(evaluate, folder, test, config.test) for folder in models}
     create_folder(config.out)
     directory = RunDirectory(config.out)
-    directory.write_json("measurement.json", found)
+    directory.write_json("measurement.json", {**found, "provenance": provenance(config)})
     directory.write_bytes("throughput.png", throughput_figure(found))
     return found
 

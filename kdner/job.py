@@ -77,7 +77,7 @@ def once(
     """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
 
     To what the work returns the summary adds `stage_seconds` and, as `provenance`, the configuration, versions, commit,
-    the cluster's resources, and when it began.
+    the cluster's resources, and when it ended.
 
     Args:
         out: the run directory.
@@ -94,27 +94,24 @@ def once(
             directory = RunDirectory.open(out, fingerprint, describe)
             if not directory.finished:  # else another job came to its end before this one got the lock
                 directory.clean()
-                began, started = time.time(), time.monotonic()
+                started = time.monotonic()
                 summary = work(directory)
                 seconds = round(time.monotonic() - started, 4)
-                directory.finish(
-                    {**summary, "stage_seconds": seconds, "provenance": provenance(configuration, began=began)}
-                )
+                directory.finish({**summary, "stage_seconds": seconds, "provenance": provenance(configuration)})
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
     logger.info("%s: finished before, nothing to do", without_secrets(directory.path))
     return directory.summary()
 
 
-def provenance(configuration: object, *, began: float) -> dict[str, Any]:
-    """Return where a result came from, for its summary.
+def provenance(configuration: object) -> dict[str, Any]:
+    """Return where a result comes from, for its summary.
 
     Args:
         configuration: of the job, a dataclass; secrets in its URIs are left out.
-        began: when, in seconds since the epoch.
     """
     return {
-        "began": datetime.fromtimestamp(began, timezone.utc).isoformat(timespec="seconds"),
+        "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "git_commit": git_commit(),
         "versions": versions(),
         "resources": _resources(),

@@ -23,7 +23,7 @@ def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
         first = once(out, {"a": 1}, work, configuration={"corpus": "s3://id:hush@bucket/news?secret=hush"})
         assert first["answer"] == 42 and first["stage_seconds"] >= 0
         assert first["provenance"]["configuration"] == {"corpus": "s3://bucket/news"}
-        assert first["provenance"]["versions"]["kdner"] and first["provenance"]["began"].endswith("+00:00")
+        assert first["provenance"]["versions"]["kdner"] and first["provenance"]["ended"].endswith("+00:00")
         assert once(out, {"a": 1}, work) == first
     assert calls == [out]
     assert not [path.name for path in (tmp_path / "run").iterdir() if b"hush" in path.read_bytes()]
