@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from kdner.card import model_card
+from kdner.cluster import on_one_node
 from kdner.distill import Distillation
 from kdner.fingerprint import hash_of_files
 from kdner.initial import initial_student
-from kdner.job import on_one_node, once, run
+from kdner.job import once, run
 from kdner.labeled import check_labels, draw, read_labeled
 from kdner.options import LabeledSet, source_fingerprint
 from kdner.raytrain import Workers, distill

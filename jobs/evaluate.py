@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdner.cluster import in_fresh_process
 from kdner.evaluation import evaluate as evaluate_model
-from kdner.job import in_fresh_process, once, run
+from kdner.job import once, run
 from kdner.labeled import check_labels, read_labeled
 from kdner.models import labels_of, model_fingerprint
 from kdner.options import source_fingerprint

@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdner.cluster import on_one_node
 from kdner.finetuning import FineTuning
-from kdner.job import on_one_node, on_terminal, once, run, worker_progress
+from kdner.job import once, run
 from kdner.labeled import LabeledSentence
+from kdner.logs import on_terminal, worker_progress
 from kdner.models import Kind, train_teacher
 from kdner.options import LabeledSet
 from kdner.rundir import RunDirectory

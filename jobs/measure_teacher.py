@@ -22,9 +22,10 @@ from typing import Any, Literal
 
 import torch
 
+from kdner.cluster import connect, in_cluster, in_fresh_process, largest_node
 from kdner.corpus import CorpusPlan
 from kdner.errors import InputError
-from kdner.job import connect, in_cluster, in_fresh_process, largest_node, provenance, run
+from kdner.job import provenance, run
 from kdner.options import Actors
 from kdner.report import speed_report
 from kdner.rundir import RunDirectory

@@ -28,11 +28,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from kdner.cluster import Crew, connect, in_fresh_process, largest_node
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype
 from kdner.evaluation import evaluate
 from kdner.figures import check_figures, throughput_figure
-from kdner.job import Crew, connect, in_fresh_process, largest_node, provenance, run
+from kdner.job import provenance, run
 from kdner.labeled import read_labeled
 from kdner.options import Actors
 from kdner.peers import SpacyPeer, TransformersPeer, check_peers

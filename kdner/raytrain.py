@@ -13,9 +13,10 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from kdner.cluster import await_cores, connect, in_cluster, largest_node
 from kdner.distill import Distillation, State, Trainer
-from kdner.job import await_cores, connect, in_cluster, largest_node, on_terminal, set_up_logging, worker_progress
 from kdner.labeled import LabeledSentence
+from kdner.logs import on_terminal, set_up_logging, worker_progress
 from kdner.student import Student
 from kdner.transfer import TransferSet
 

@@ -25,11 +25,13 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.attempts import Attempts
+from kdner.cluster import await_cores, connect, in_cluster
 from kdner.corpus import CorpusPlan, read_shard
 from kdner.device import best_dtype, peak_memory_mb
 from kdner.errors import InputError
 from kdner.estimate import SAMPLED_ACTORS, Sampler, estimate_words, extrapolate
-from kdner.job import await_cores, connect, in_cluster, on_terminal, once, set_up_logging
+from kdner.job import once
+from kdner.logs import on_terminal, set_up_logging
 from kdner.metrics import Metrics
 from kdner.options import Actors, Corpus, Planning
 from kdner.progress import Progress

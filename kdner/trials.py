@@ -11,9 +11,11 @@ from typing import Any
 import ray
 import torch
 
+from kdner.cluster import connect, in_cluster
 from kdner.errors import InputError
-from kdner.job import connect, in_cluster, input_error, on_terminal, set_up_logging, worker_progress
+from kdner.job import input_error
 from kdner.jsonl import append_line, read_lines
+from kdner.logs import on_terminal, set_up_logging, worker_progress
 from kdner.provenance import git_commit, settings, versions
 from kdner.study import Study
 from kdner.trial import Trial

@@ -264,7 +264,7 @@ def cluster():
     """A real Ray cluster on this machine, shared by all tests that need one."""
     import ray
 
-    from kdner.job import connect
+    from kdner.cluster import connect
 
     here = Path(__file__).parent  # Ray's workers import actors and functions from the test modules
     os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])

@@ -4,10 +4,9 @@ import threading
 import time
 
 import pytest
-from ray.exceptions import RayTaskError
 
 from kdner.errors import InputError
-from kdner.job import Crew, in_fresh_process, input_error, on_one_node, once
+from kdner.job import input_error, once
 from kdner.lock import hold
 
 
@@ -94,55 +93,3 @@ def test_the_users_mistake_is_found_behind_other_errors():
     except RuntimeError as error:
         assert input_error(error) is mistake
     assert input_error(RuntimeError("other")) is None
-
-
-def process_and_mistake(raises: bool) -> int:
-    import os
-
-    if raises:
-        raise InputError("wrong input, seen in another process")
-    return os.getpid()
-
-
-@pytest.mark.ray
-def test_work_in_other_processes(cluster):
-    import os
-
-    first, second = in_fresh_process(process_and_mistake, False), in_fresh_process(process_and_mistake, False)
-    assert len({os.getpid(), first, second}) == 3
-    with pytest.raises(RayTaskError) as failed:
-        on_one_node(process_and_mistake, True)
-    assert str(input_error(failed.value)) == "wrong input, seen in another process"
-
-
-@pytest.mark.ray
-def test_the_dashboard_shows_a_stage_by_its_name(cluster):
-    from ray.util.state import list_tasks
-
-    on_one_node(process_and_mistake, False)
-    named = [("name", "=", "process_and_mistake"), ("state", "=", "FINISHED")]
-    deadline = time.monotonic() + 60
-    while not (shown := list_tasks(filters=named)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert shown
-
-
-class Counter:
-    def __init__(self, first: int) -> None:
-        self.value = first
-
-    def add(self, number: int) -> int:
-        if number < 0:
-            raise InputError("wrong input, seen by a crew")
-        self.value += number
-        return self.value
-
-
-@pytest.mark.ray
-def test_a_crew_keeps_its_objects_and_several_wait_at_once(cluster):
-    with Crew(3, Counter, first=10) as first, Crew(2, Counter, 0) as second:
-        assert first.ask("add", 1) == [11] * 3 and second.ask("add", 5) == [5] * 2
-        assert first.ask("add", 1) == [12] * 3
-        with pytest.raises(RayTaskError) as failed:
-            second.ask("add", -1)
-    assert str(input_error(failed.value)) == "wrong input, seen by a crew"

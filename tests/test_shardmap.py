@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from ray.exceptions import RayTaskError
 
+from kdner.cluster import in_cluster
 from kdner.corpus import plan
 from kdner.errors import InputError
-from kdner.job import in_cluster
 from kdner.options import Actors
 from kdner.rundir import RunDirectory
 from kdner.schema import ENTITIES
