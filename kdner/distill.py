@@ -98,7 +98,7 @@ class State:
     best_f1: float = -1.0
     words: int = 0
     """Words of all steps so far, of all workers."""
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
     """Time that these steps took, without what lies between epochs."""
     history: list[dict[str, float]] = field(default_factory=list)
 

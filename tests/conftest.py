@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from files import put_columns
+from hypothesis import settings
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     BertConfig,
@@ -36,6 +37,9 @@ from kdner.student import Student, StudentConfig
 from kdner.teacher import Teacher
 from kdner.text import split
 from kdner.vocabulary import Vocabulary
+
+settings.register_profile("kdner", deadline=None)  # nothing is timed in tests
+settings.load_profile("kdner")
 
 PEOPLE = ["Anna", "Tom", "Mary", "Omar", "Anna Schmidt", "Tom Brown"]
 PLACES = ["Paris", "Berlin", "Rome", "New York"]

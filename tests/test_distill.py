@@ -163,7 +163,7 @@ def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, 
     assert resumed.state.epoch == 1
     progress = Progress("distill", "step")
     resumed.train(lambda _: None, progress)
-    assert progress.done == progress.total == resumed.steps_per_epoch
+    assert progress.before == resumed.steps_per_epoch and progress.done == progress.total == 2 * progress.before
     for mine, theirs in (
         (resumed.student.state_dict(), undisturbed.student.state_dict()),
         (resumed.best, undisturbed.best),

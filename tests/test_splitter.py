@@ -45,7 +45,7 @@ def length(request, monkeypatch):
     monkeypatch.setattr(kdner.splitter, "SHORT_TEXT", 0 if request.param == "long" else 1 << 40)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TEXT, max_size=5))
 def test_it_splits_as_the_plain_one(length, texts):
     splitter = Splitter()

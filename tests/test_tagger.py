@@ -47,7 +47,7 @@ def assert_alike(found, expected):
         assert [e.score for e in entities] == pytest.approx([e.score for e in others], abs=1e-5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(TEXT, max_size=4))
 def test_offsets_are_those_of_the_text(tagger, texts):
     found = tagger.tag(texts)

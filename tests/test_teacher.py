@@ -94,7 +94,7 @@ def test_a_word_that_the_tokenizer_drops_is_scored(teacher):
     assert np.isfinite(teacher.word_vectors(words)).all()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=30), max_size=4))
 def test_every_word_of_any_text_has_one_row_of_logits(teacher, texts):
     sentences = [split_words(text).words for text in texts]

@@ -26,7 +26,7 @@ def skipped(text):
     return all(c.isspace() or unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_words_are_slices_in_order_and_nothing_visible_is_lost(text):
     end = 0
@@ -40,7 +40,7 @@ def test_words_are_slices_in_order_and_nothing_visible_is_lost(text):
     assert skipped(text[end:])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXT)
 def test_sentences_never_change_the_words(text):
     whole = split_words(text)
