@@ -23,7 +23,8 @@ class Progress:
         unit: name of one unit of work.
         terminal: show a bar rather than log lines.
         bar: makes the bar; takes `total`, `initial`, `desc` and `unit` as tqdm does.
-        watchers: called with this object when it begins and whenever it advances.
+        watchers: called with this object when it begins and whenever it advances; `latest` are the numbers of this
+            advance, `numbers` those that are shown.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Progress:
         self.what, self.unit, self.watchers = what, unit, watchers
         self.total = self.done = self.before = self.words = 0
         self.numbers: dict[str, float] = {}
+        self.latest: dict[str, float] = {}
         self._terminal, self._make_bar = terminal, bar
         self._bar: Any = None
         self._drawn = 0
@@ -66,6 +68,7 @@ class Progress:
         """Count finished work; `numbers`, such as a loss, are shown until they change. The last unit ends it."""
         self.done += units
         self.words += words
+        self.latest = numbers
         self.numbers.update(numbers)
         now = time.monotonic()
         if self.finished or now - self._shown >= (LINE_EVERY_S if self._bar is None else BAR_EVERY_S):

@@ -28,7 +28,7 @@ class TensorBoard:
         if self._writer is None:
             self._writer = SummaryWriter(str(self.folder), purge_step=progress.done + 1, flush_secs=FLUSH_S)
         if progress.words:
-            for name, value in {**progress.numbers, "words_per_second": progress.words_per_second}.items():
+            for name, value in {**progress.latest, "words_per_second": progress.words_per_second}.items():
                 self._writer.add_scalar(name, value, progress.done)
         if progress.finished:
             self._writer.close()

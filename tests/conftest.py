@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, Path(__file__).parents[:2]))  # for Ray's workers
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -270,8 +271,6 @@ def cluster():
 
     from kdner.cluster import connect
 
-    here = Path(__file__).parent  # Ray's workers import actors and functions from the test modules
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])
     connect()
     yield
     ray.shutdown()

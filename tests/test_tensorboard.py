@@ -34,10 +34,18 @@ def train(folder, done, losses):
 
 
 def test_numbers_by_step(tmp_path):
-    train(tmp_path, 0, [0.5, 0.25])
+    progress = Progress("distill_student", "step", watchers=[TensorBoard(tmp_path)])
+    progress.begin(3)
+    progress.advance(1, 100, loss=0.5)
+    progress.advance(1, 100, loss=0.25, development_f1=0.75)
+    progress.advance(1, 100, loss=0.125)
     (path,) = (tmp_path / "tensorboard").iterdir()
-    assert scalars(path) == {("loss", 1): 0.5, ("loss", 2): 0.25}
-    assert {value.tag for event in events(path) for value in event.summary.value} == {"loss", "words_per_second"}
+    assert scalars(path) == {("loss", 1): 0.5, ("loss", 2): 0.25, ("development_f1", 2): 0.75, ("loss", 3): 0.125}
+    assert {value.tag for event in events(path) for value in event.summary.value} == {
+        "loss",
+        "development_f1",
+        "words_per_second",
+    }
 
 
 def test_a_training_that_goes_on_takes_back_what_it_does_again(tmp_path):

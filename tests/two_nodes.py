@@ -27,8 +27,6 @@ class TwoNodes:
         self._other = other
 
     def __enter__(self) -> TwoNodes:
-        here = Path(__file__).parent  # Ray's workers import actors from the test modules
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])
         self.cluster = Cluster(initialize_head=True, head_node_args=self._head)
         if self._other:
             self.add_node()

@@ -61,6 +61,7 @@ def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
     assert steps == list(range(1, len(steps) + 1)) and len(steps) % 4 == 0
 
 
+@pytest.mark.cluster
 def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path):
     script = (
         "import sys; from jobs.distill_student import distill_student; "
