@@ -56,7 +56,10 @@ def head():
     cluster = subprocess.Popen(command.split(), env=known, start_new_session=True)
     try:
         wait_until(lambda: cluster.poll() is not None or not closed(dashboard))
-        yield f"http://{HERE}:{dashboard}", known
+        address = f"http://{HERE}:{dashboard}"
+        nothing = ["ray", "job", "submit", "--address", address, "--", "true"]
+        wait_until(lambda: subprocess.run(nothing, env=known, capture_output=True).returncode == 0)  # its agent is up
+        yield address, known
     finally:
         os.killpg(cluster.pid, signal.SIGKILL)
         cluster.wait()
