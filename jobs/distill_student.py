@@ -120,7 +120,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             "development_sentences": len(development),
             "transfer_words": transfer.words if transfer else 0,
             "training_seconds": round(state.seconds, 1),
-            "training_words_per_second": round(state.words / state.seconds),
+            "training_words_per_second": round(state.words / state.seconds) if state.seconds else 0,
             "best_epoch": state.best_epoch,
             "development_f1": round(state.best_f1, 4) if development else None,
             "history": state.history,

@@ -33,7 +33,7 @@ from kdner.sample import sample_corpus
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
 from kdner.shardmap import ShardActor, numeric_type, shard_map
-from kdner.storage import create_folder
+from kdner.storage import create_folder, without_secrets
 from kdner.teacher import Teacher
 from kdner.teacher_speed import SHAPES, measure_scoring, random_teacher
 
@@ -96,7 +96,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             rounds=config.rounds,
             peer_documents=config.peer_documents,
         )
-        found = {"teacher": config.teacher, **found, "shard_map": []}
+        found = {"teacher": without_secrets(config.teacher), **found, "shard_map": []}
         for index in range(config.rounds if config.actors else 0):
             folder = f"{scratch}/round-{index}"
             arguments = {"teachers": (teacher,), "dtype": dtype}

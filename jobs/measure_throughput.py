@@ -42,7 +42,7 @@ from kdner.rundir import RunDirectory
 from kdner.sample import sample_corpus
 from kdner.schema import ENTITIES
 from kdner.shardmap import numeric_type, shard_map
-from kdner.storage import create_folder
+from kdner.storage import create_folder, without_secrets
 from kdner.student import Student
 from kdner.student_speed import StudentTimer, TeacherTimer, time_growth, time_steps
 from kdner.tag_documents import TagDocuments
@@ -114,7 +114,7 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
         cores = largest_node("CPU")
         dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=False)
         found: dict[str, Any] = {
-            "student": config.student,
+            "student": without_secrets(config.student),
             "dtype": dtype,
             "cores": cores,
             "documents": len(texts),
@@ -126,7 +126,9 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
             "growth": in_fresh_process(time_growth, config.student, dtype, texts, config.growth),
         }
         models = (config.student, *config.models) if test else ()
-        found["models"] = {folder: in_fresh_process(evaluate, folder, test, config.test) for folder in models}
+        found["models"] = {
+            without_secrets(folder): in_fresh_process(evaluate, folder, test, config.test) for folder in models
+        }
     create_folder(config.out)
     directory = RunDirectory(config.out)
     directory.write_json("measurement.json", {**found, "provenance": provenance(config)})

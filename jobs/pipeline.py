@@ -14,7 +14,7 @@ simulation). The baseline is the same student, trained on the labeled set only.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,12 @@ from kdner.finetuning import FineTuning
 from kdner.job import once, run
 from kdner.labeled import LabeledSentence, check_labels, read_labeled
 from kdner.options import Corpus, LabeledSet
+from kdner.provenance import settings
 from kdner.quickstart import write_quickstart
 from kdner.raytrain import Workers
 from kdner.report import pipeline_report
 from kdner.rundir import RunDirectory
 from kdner.schema import CORPUS
-from kdner.storage import without_secrets
 from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
 from kdner.teacher import check_encoder
 from kdner.transfer_corpus import transfer_corpus
@@ -72,7 +72,7 @@ class Pipeline(LabeledSet, Corpus):
 
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    settings = {key: value for key, value in asdict(config).items() if key not in ("out", "actors", "workers")}
+    fixed = {key: value for key, value in settings(config).items() if key not in ("out", "actors", "workers")}
     if config.labeled == QUICKSTART:
         files = write_quickstart(Path(config.out) / ".quickstart")
         config = replace(config, labeled=str(files.labeled), test=str(files.test), corpus=(str(files.corpus),))
@@ -84,7 +84,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     if not rest and not config.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = config.corpus_plan(config.out) if config.corpus else None
-    fingerprint = {"job": "pipeline", **settings, "corpus": [without_secrets(path) for path in settings["corpus"]]}
+    fingerprint = {"job": "pipeline", **fixed}
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         return _steps(config, rest, plan, directory.local_path)
