@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+import ray
 from ray.exceptions import RayTaskError
 
 from kdner.cluster import Crew, in_fresh_process, on_one_node
@@ -32,8 +33,9 @@ def test_the_dashboard_shows_a_stage_by_its_name(cluster):
 
     on_one_node(process_and_mistake, False)
     named = [("name", "=", "process_and_mistake"), ("state", "=", "FINISHED")]
+    own = ray.get_runtime_context().gcs_address  # without it, the cluster that was started last, which may be gone
     deadline = time.monotonic() + 60
-    while not (shown := list_tasks(filters=named)) and time.monotonic() < deadline:
+    while not (shown := list_tasks(own, filters=named)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert shown
 
