@@ -157,11 +157,12 @@ class Trial:
     def _learn(self, spec: StudentSpec, folder: Path) -> dict[str, Any]:
         transfer = self._transfer(spec, folder.with_name(folder.name + "-logits"))
         development, labeled = draw(self.drawn, round(spec.development_share * len(self.drawn)), self.seed)
-        if not folder.is_dir():
+        initial = folder.with_name(folder.name + "-initial")
+        if not initial.is_dir():
             encoders = (name for name, t in zip(self.models, self.teachers, strict=True) if _is_encoder(t))
             first = next(encoders, None) if spec.vectors == "teacher" else None
             initial_student(
-                folder,
+                initial,
                 spec.shape,
                 labels=self.labels,
                 labeled=labeled,
@@ -171,7 +172,7 @@ class Trial:
                 seed=self.seed,
             )
         trainer = Trainer(
-            Student.from_pretrained(folder),
+            Student.from_pretrained(initial),
             spec.recipe,
             seed=self.seed,
             labeled=labeled,
@@ -182,6 +183,8 @@ class Trial:
         trainer.train(lambda _: None, self.progress("distill", "step"))
         trainer.student.load_state_dict(trainer.best)
         student = trainer.student.eval()
+        folder.mkdir(exist_ok=True)
+        student.save(folder)
         history: dict[str, float] = {"best_epoch": trainer.state.best_epoch, "epochs": trainer.epochs}
         if development:
             history["development_f1"] = round(trainer.state.best_f1, 4)

@@ -54,6 +54,9 @@ def test_a_trial_scores_all_its_teachers_and_students(study, tmp_path, test_file
     for number, row in enumerate([first, second], start=1):
         model = load_model(tmp_path / f"teacher-{number}")
         assert row["f1"] == pytest.approx(score(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
+    for number, row in enumerate(found["students"].values(), start=1):
+        model = load_model(tmp_path / f"student-{number}")
+        assert row["f1"] == pytest.approx(score(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
     whole, small = found["students"]["both"], found["students"]["distillation,teachers=2,hidden=8"]
     assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
     assert found["transfer"]["documents"] == 16 + 61

@@ -69,7 +69,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
     broken = tmp_path / "study" / "work" / "12-1"
     broken.mkdir()
     (broken / "teacher-1.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
-    (broken / "student-1").mkdir()  # not a student's folder
+    (broken / "student-1-initial").mkdir()  # not a student's folder
     with pytest.raises(InputError, match=r"1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
         low_resource(replace(quick, sizes=(12, 24, 30)))
     assert {trial["size"] for trial in read_lines(tmp_path / "study" / "trials.jsonl")} == {24, 30}
