@@ -25,6 +25,7 @@ from kdner.finetuning import FineTuning
 from kdner.labeled import check_labels, labels_of, read_labeled
 from kdner.models import Kind, model_fingerprint
 from kdner.options import source_fingerprint
+from kdner.storage import without_secrets
 from kdner.student import StudentConfig
 from kdner.teacher import check_encoder, encoder_fingerprint
 
@@ -166,7 +167,7 @@ def _value(owner: type, key: str, text: str, name: str) -> Any:
 
 
 def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
-    """Check labeled sets, sizes and names before any work; returns the identity of each teacher.
+    """Check labeled sets, sizes and names before any work; returns the identity of each teacher by its shown name.
 
     Raises:
         InputError: something is wrong with them.
@@ -185,11 +186,11 @@ def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
     for name in study.teachers:
         spec = TeacherSpec.read(name)
         if spec.fixed:
-            identities[name] = model_fingerprint(spec.fixed)
+            identities[without_secrets(name)] = model_fingerprint(spec.fixed)
             continue
         check_encoder(spec.encoder)
         labeled = source_fingerprint(spec.labeled) if spec.labeled else None
-        identities[name] = {"encoder": encoder_fingerprint(spec.encoder), "labeled": labeled}
+        identities[without_secrets(name)] = {"encoder": encoder_fingerprint(spec.encoder), "labeled": labeled}
     for name in study.students:
         StudentSpec.read(name, study)
     return identities

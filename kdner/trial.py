@@ -30,6 +30,7 @@ from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
 from kdner.score_documents import ScoreDocuments
 from kdner.scoring import Tag, score
+from kdner.storage import without_secrets
 from kdner.student import Student
 from kdner.study import REST, StudentSpec, Study, TeacherSpec
 from kdner.tagger import Tagger
@@ -76,7 +77,7 @@ class Trial:
         found: dict[str, Any] = {"size": self.size, "seed": self.seed}
         if any(spec.setting != "labeled" for spec in self.students):
             found["transfer"] = self._kept("logits", self._precompute)
-        found["teachers"] = dict(zip(self.study.teachers, teachers, strict=True))
+        found["teachers"] = dict(zip(map(without_secrets, self.study.teachers), teachers, strict=True))
         if len(self.models) > 1:
             found["mean"] = self._kept("mean", self._score_mean)
         found["students"] = {

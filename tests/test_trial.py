@@ -17,7 +17,7 @@ from kdner.progress import Progress
 from kdner.rundir import RunDirectory
 from kdner.scoring import score
 from kdner.student import StudentConfig
-from kdner.study import StudentSpec, Study, TeacherSpec
+from kdner.study import StudentSpec, Study, TeacherSpec, check
 from kdner.trial import Trial
 
 SHAPE = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16, dropout=0.1)
@@ -187,6 +187,12 @@ def test_names_of_students(study):
 def test_names_that_mean_nothing(study, name, message):
     with pytest.raises(InputError, match=message):
         StudentSpec.read(name, study)
+
+
+def test_a_password_in_a_teachers_name_is_not_kept(study, monkeypatch):
+    monkeypatch.setattr("kdner.study.model_fingerprint", lambda _: {})
+    found = check(replace(study, teachers=("fixed:s3://key:secret@bucket/teacher",), students=("both",)), sizes=[12])
+    assert list(found) == ["fixed:s3://bucket/teacher"]
 
 
 def test_a_step_that_is_done_is_not_done_again(study, tmp_path):
