@@ -20,10 +20,12 @@ from typing import Any
 from kdner.card import model_card
 from kdner.cluster import on_one_node
 from kdner.distill import Distillation
+from kdner.errors import InputError
 from kdner.fingerprint import hash_of_files
 from kdner.initial import initial_student
 from kdner.job import once, run
 from kdner.labeled import check_labels, draw, read_labeled
+from kdner.models import encoder_folder
 from kdner.options import LabeledSet, source_fingerprint
 from kdner.raytrain import Workers, distill
 from kdner.rundir import RunDirectory
@@ -43,14 +45,14 @@ class DistillStudent(LabeledSet):
     logits_weights: tuple[float, ...] = ()
     """Weight of each teacher in the mean, in the order of --logits; by default all weigh the same."""
     teacher: str | None = None
-    """Teacher directory, for `--vectors teacher`."""
+    """Teacher directory that finetune_teacher wrote, for `--vectors teacher`."""
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
     development: str | None = None
-    """Labeled set to choose the best epoch by; by default drawn from --labeled."""
-    development_share: float = 0.15
-    """Share (0 to 1) of the labeled sentences drawn for development where no --development is given; 0 keeps the last
-    epoch."""
+    """Labeled set to choose the best epoch by; without one, and with a --development-share of 0, the last is kept."""
+    development_share: float = 0.0
+    """Share (0 to 1) of the labeled sentences to draw for development, and not to learn from, where no --development is
+    given."""
     out: str
     """Folder for the student, which every node sees."""
     student: StudentConfig = field(default_factory=StudentConfig)
@@ -70,6 +72,9 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         check_labels(development, labels, config.development)
     else:
         development, labeled = draw(labeled, round(config.development_share * len(labeled)), config.seed)
+    encoder = encoder_folder(config.teacher) if config.teacher else None
+    if config.teacher and not encoder:
+        raise InputError(f"--teacher {config.teacher}: has no encoder to take word vectors from")
     fingerprint = {
         "job": "distill_student",
         "labeled": config.labeled_fingerprint(),
@@ -79,7 +84,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         else None,
         "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
-        "teacher": hash_of_files(config.teacher, TEACHER_FILES) if config.teacher else None,
+        "teacher": hash_of_files(encoder, TEACHER_FILES) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),
         "splitter": SPLITTER_VERSION,
@@ -97,7 +102,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
                 labeled=labeled,
                 transfer=transfer,
                 vectors=config.vectors,
-                teacher=config.teacher,
+                teacher=encoder,
                 seed=config.seed,
             )
         student, state = distill(

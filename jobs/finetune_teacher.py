@@ -18,7 +18,7 @@ from kdner.finetuning import FineTuning
 from kdner.job import once, run
 from kdner.labeled import LabeledSentence
 from kdner.logs import on_terminal, worker_progress
-from kdner.models import Kind, train_teacher
+from kdner.models import encoder_of, train_teacher
 from kdner.options import LabeledSet
 from kdner.rundir import RunDirectory
 from kdner.teacher import check_encoder, encoder_fingerprint
@@ -30,10 +30,9 @@ class FinetuneTeacher(LabeledSet):
     """Fine-tune a teacher on a labeled set."""
 
     teacher: str = "minilm"
-    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only."""
-    kind: Kind = "fine-tuned"
-    """fine-tuned: all of the encoder learns, under a token-classification head; feature-based: the encoder is frozen,
-    and its vectors take the place of the student's word vectors in an LSTM-CNN."""
+    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only. Or
+    features:ENCODER for a feature-based tagger: the encoder is frozen, and its vectors take the place of the student's
+    word vectors in an LSTM-CNN."""
     out: str
     """Folder for the teacher, which every node sees."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
@@ -41,13 +40,14 @@ class FinetuneTeacher(LabeledSet):
 
 def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    check_encoder(config.teacher)
+    encoder = encoder_of(config.teacher)
+    check_encoder(encoder)
     labeled, _, labels = config.read()
     fingerprint = {
         "job": "finetune_teacher",
         "labeled": config.labeled_fingerprint(),
-        "encoder": encoder_fingerprint(config.teacher),
-        "kind": config.kind,
+        "encoder": encoder_fingerprint(encoder),
+        "feature_based": encoder != config.teacher,
         "fine_tuning": asdict(config.fine_tuning),
         "splitter": SPLITTER_VERSION,
     }
@@ -67,9 +67,7 @@ def _fine_tune(
     terminal: bool,
 ) -> dict[str, Any]:
     progress = worker_progress("finetune_teacher", "step", terminal=terminal, tensorboard=folder)
-    teacher = train_teacher(
-        config.kind, config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress
-    )
+    teacher = train_teacher(config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress)
     teacher.save(folder)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 

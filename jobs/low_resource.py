@@ -62,15 +62,15 @@ class LowResource:
     """Trials of each size, with seeds counted from --first-seed."""
     first_seed: int = 1
     """Seed of the first trial of each size."""
-    teacher: tuple[str, ...] = ("minilm",)
+    teacher: tuple[str, ...] = ("minilm", "features:minilm")
     """Teachers: [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL. Students learn from the mean of all, unless they
     name theirs; the first is what they are compared with."""
     students: tuple[str, ...] = ("labeled", "pseudo-labels", "distillation", "both")
     """Students: SETTING[,key=value ...], where SETTING is labeled, pseudo-labels, distillation or both."""
     pseudo_sizes: tuple[int, ...] = ()
     """Each student with a transfer set also learns from so many of its sentences."""
-    development_share: float = 0.15
-    """Share (0 to 1) of the drawn sentences that students choose their best epoch by."""
+    development_share: float = 0.0
+    """Share (0 to 1) of the drawn sentences that students choose their best epoch by, and do not learn from."""
     cpus: int = 1
     """CPU cores, and threads, of a trial."""
     gpus: float | None = None

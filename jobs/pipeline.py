@@ -2,7 +2,8 @@
 
 Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example
         (`kdner.quickstart`)
-Writes  OUT/teacher, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation, OUT/entities, and OUT/summary.json
+Writes  OUT/teacher, OUT/teacher-2 and so on, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation, OUT/entities, and
+        OUT/summary.json
 Needs   what its steps need; each is a job of its own here. Started again it goes on where it stopped
 
     python jobs/pipeline.py
@@ -29,6 +30,7 @@ from kdner.errors import InputError
 from kdner.finetuning import FineTuning
 from kdner.job import once, run
 from kdner.labeled import LabeledSentence, check_labels, read_labeled
+from kdner.models import encoder_of
 from kdner.options import Corpus, LabeledSet
 from kdner.provenance import settings
 from kdner.quickstart import write_quickstart
@@ -58,8 +60,10 @@ class Pipeline(LabeledSet, Corpus):
     or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]. All of it is tagged."""
     transfer_words: int = 1_200_000
     """White-space separated words of --corpus drawn at random for the transfer set; 0 takes all of it."""
-    teacher: str = "minilm"
-    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only."""
+    teacher: tuple[str, ...] = ("minilm", "features:minilm")
+    """Teachers to train, each an encoder to fine-tune or features:ENCODER for a feature-based tagger over it, where
+    ENCODER is minilm, a model directory, or a name on the Hugging Face hub (safetensors only). The student learns from
+    the mean of their logits."""
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
     out: str = "runs/pipeline"
@@ -76,9 +80,12 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     if config.labeled == QUICKSTART:
         files = write_quickstart(Path(config.out) / ".quickstart")
         config = replace(config, labeled=str(files.labeled), test=str(files.test), corpus=(str(files.corpus),))
+    if not config.teacher:
+        raise InputError("--teacher: at least one is needed")
     if not config.test:
         raise InputError("--test: a labeled set for the final scores is needed")
-    check_encoder(config.teacher)
+    for name in config.teacher:
+        check_encoder(encoder_of(name))
     _, rest, labels = config.read()
     check_labels(read_labeled(config.test), labels, config.test)
     if not rest and not config.corpus:
@@ -94,37 +101,47 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
 
 def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, out: Path) -> dict[str, Any]:
     transferred = str(out / "transfer" / TRANSFER_FILE)
-    teacher, logits, student, baseline = (str(out / name) for name in ("teacher", "logits", "student", "baseline"))
+    teachers = [str(out / name) for name in teacher_folders(len(config.teacher))]
+    logits, student, baseline = (str(out / name) for name in ("logits", "student", "baseline"))
     learn = _flags(config, LabeledSet)
-    tuning = FinetuneTeacher(**learn, teacher=config.teacher, out=teacher, fine_tuning=config.fine_tuning)
+    tuning = {
+        f"finetune_{Path(folder).name}": FinetuneTeacher(
+            **learn, teacher=name, out=folder, fine_tuning=config.fine_tuning
+        )
+        for name, folder in zip(config.teacher, teachers, strict=True)
+    }
     shared = {name: getattr(config, name) for name in ("max_error_rate", "actors")}
-    scoring = PrecomputeLogits(**shared, corpus=(transferred,), teacher=(teacher,), out=logits)
+    scoring = PrecomputeLogits(**shared, corpus=(transferred,), teacher=tuple(teachers), out=logits)
     shared = {name: getattr(config, name) for name in ("vectors", "student", "distillation", "workers")}
-    distilling = DistillStudent(**learn, **shared, teacher=teacher, logits=(logits,), out=student)
-    evaluating = Evaluate(test=config.test, models=(teacher, student, baseline), out=str(out / "evaluation"))
+    distilling = DistillStudent(**learn, **shared, teacher=teachers[0], logits=(logits,), out=student)
+    evaluating = Evaluate(test=config.test, models=(*teachers, student, baseline), out=str(out / "evaluation"))
     tagging = TagCorpus(**_flags(config, Corpus), student=student, out=str(out / "entities"))
     if not config.corpus:
         tagging = replace(tagging, corpus=(transferred,), text_column="text", id_column="id")
     done = {
         "draw_transfer_corpus": _draw_transfer_corpus(config, rest, plan, out / "transfer"),
-        "finetune_teacher": finetune_teacher(tuning),
+        **{stage: finetune_teacher(one) for stage, one in tuning.items()},
         "precompute_logits": precompute_logits(scoring),
         "distill_student": distill_student(distilling),
         "distill_baseline": distill_student(replace(distilling, logits=(), out=baseline)),
         "evaluate": evaluate(evaluating),
         "tag_corpus": tag_corpus(tagging),
     }
-    models = done["evaluate"]["models"]
+    models = {Path(folder).name: scores for folder, scores in done["evaluate"]["models"].items()}
     tagged = done["tag_corpus"]
+    own = models["student"]["parameters"]
     return {
-        "teacher": models[teacher],
-        "student": models[student],
-        "baseline": models[baseline],
-        "compression": round(models[teacher]["parameters"] / models[student]["parameters"], 1),
-        "compression_of_bert_base": round(BERT_BASE_PARAMETERS / models[student]["parameters"], 1),
+        "models": models,
+        "compression": round(models["teacher"]["parameters"] / own, 1),
+        "compression_of_bert_base": round(BERT_BASE_PARAMETERS / own, 1),
         "tagged": {key: tagged[key] for key in ("documents", "words", "entities", "errors", "words_per_second")},
         "stages": {name: summary["stage_seconds"] for name, summary in done.items()},
     }
+
+
+def teacher_folders(count: int) -> list[str]:
+    """Return the names of the folders that so many teachers are written to."""
+    return ["teacher", *(f"teacher-{k}" for k in range(2, 1 + count))]
 
 
 def _flags(config: Pipeline, shared: type) -> dict[str, Any]:

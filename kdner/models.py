@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,10 +28,11 @@ from kdner.fingerprint import hash_of_files
 from kdner.labeled import LabeledSentence
 from kdner.labels import most_likely_tags
 from kdner.progress import Progress
-from kdner.storage import local_folder
+from kdner.storage import join, local_folder
 from kdner.tagger import Tagger
 
-Kind = Literal["fine-tuned", "feature-based"]
+FEATURES = "features:"
+"""Begins the name of a feature-based tagger that is to be trained."""
 _OWN = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
 _MODEL_FILES = {student.MODEL_TYPE: student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
 
@@ -137,9 +138,24 @@ def model_fingerprint(source: str | Path) -> dict[str, str]:
     return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
 
 
+def encoder_folder(source: str) -> str | None:
+    """Return the folder of a model's own encoder, whose piece embeddings can become word vectors; None without one.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if _own(source) or _kind(source) == student.MODEL_TYPE:
+        return None
+    return join(source, feature_tagger.ENCODER) if _kind(source) == feature_tagger.MODEL_TYPE else source
+
+
+def encoder_of(name: str) -> str:
+    """Return the encoder that the name of a teacher to be trained, `[features:]ENCODER`, holds."""
+    return name.removeprefix(FEATURES)
+
+
 def train_teacher(
-    kind: Kind,
-    base: str,
+    name: str,
     sentences: Sequence[LabeledSentence],
     labels: Sequence[str],
     recipe: FineTuning,
@@ -150,19 +166,20 @@ def train_teacher(
     """Train a teacher of either kind on a labeled set.
 
     Args:
-        kind: which.
-        base: `minilm`, a model directory, or a name on the Hugging Face hub.
+        name: an encoder to fine-tune: `minilm`, a model directory, or a name on the Hugging Face hub; or
+            `features:ENCODER` for a feature-based tagger over it.
         sentences: the labeled set.
         labels: the label list.
         recipe: of fine-tuning.
         seed: of all that is random.
         progress: counts steps.
     """
-    if kind == "feature-based":
+    encoder = encoder_of(name)
+    if encoder != name:
         shape = student.StudentConfig()
-        return feature_tagger.train_feature_tagger(base, sentences, labels, shape, seed=seed, progress=progress)
+        return feature_tagger.train_feature_tagger(encoder, sentences, labels, shape, seed=seed, progress=progress)
     words = [sentence.words() for sentence in sentences]
-    return fine_tune(base, words, labels, recipe, seed=seed, progress=progress)
+    return fine_tune(encoder, words, labels, recipe, seed=seed, progress=progress)
 
 
 def _kind(source: str | Path) -> str:

@@ -23,9 +23,9 @@ def model_table(evaluations: dict[str, dict[str, Any]]) -> str:
 def pipeline_report(summary: dict[str, Any], out: Path) -> str:
     """Lay out the summary of the pipeline: models, sizes, the tagged corpus, seconds of each stage, and paths."""
     tagged = summary["tagged"]
-    models = {name: summary[name] for name in ("teacher", "student", "baseline")}
+    models = summary["models"]
     stages = [f"{stage:<21}{seconds:>8.1f} s" for stage, seconds in summary["stages"].items()]
-    places = ("teacher", "logits", "student", "baseline", "evaluation", "entities", "summary.json")
+    places = [*models, "logits", "evaluation", "entities", "summary.json"]
     return "\n".join(
         [
             model_table(models),

@@ -23,7 +23,7 @@ from kdner.distill import Distillation
 from kdner.errors import InputError
 from kdner.finetuning import FineTuning
 from kdner.labeled import check_labels, labels_of, read_labeled
-from kdner.models import Kind, model_fingerprint
+from kdner.models import encoder_of, model_fingerprint
 from kdner.options import source_fingerprint
 from kdner.storage import without_secrets
 from kdner.student import StudentConfig
@@ -45,7 +45,7 @@ RECIPES = {
 batches of 10 labeled and 10 unlabeled sentences, of some 14.5 words."""
 REST: Literal["rest"] = "rest"
 """Files of logits that begin so are of the sentences that were not drawn."""
-_TEACHER = re.compile(r"(?P<features>features:)?(?P<encoder>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
+_TEACHER = re.compile(r"(?P<source>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +68,18 @@ class Study:
     student: StudentConfig
     distillation: Distillation
     development_share: float
-    """Share of the drawn sentences that students choose their best epoch by."""
+    """Share of the drawn sentences that students choose their best epoch by, and do not learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherSpec:
     """A teacher's name, read."""
 
-    kind: Kind
-    encoder: str
-    labeled: str | None
-    seed: int
-    fixed: str | None = None
+    source: str
+    """A finished model, or one to train: `[features:]ENCODER`."""
+    fixed: bool = False
+    labeled: str | None = None
+    seed: int = 0
 
     @classmethod
     def read(cls, name: str) -> TeacherSpec:
@@ -89,12 +89,11 @@ class TeacherSpec:
             InputError: it is none.
         """
         if name.startswith("fixed:"):
-            return cls(kind="fine-tuned", encoder="", labeled=None, seed=0, fixed=name.removeprefix("fixed:"))
+            return cls(source=name.removeprefix("fixed:"), fixed=True)
         found = _TEACHER.fullmatch(name)
         if not found:
             raise InputError(f"--teacher {name!r}: expected [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL")
-        kind: Kind = "feature-based" if found["features"] else "fine-tuned"
-        return cls(kind=kind, encoder=found["encoder"], labeled=found["labeled"], seed=int(found["seed"] or 0))
+        return cls(source=found["source"], labeled=found["labeled"], seed=int(found["seed"] or 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +185,12 @@ def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
     for name in study.teachers:
         spec = TeacherSpec.read(name)
         if spec.fixed:
-            identities[without_secrets(name)] = model_fingerprint(spec.fixed)
+            identities[without_secrets(name)] = model_fingerprint(spec.source)
             continue
-        check_encoder(spec.encoder)
+        encoder = encoder_of(spec.source)
+        check_encoder(encoder)
         labeled = source_fingerprint(spec.labeled) if spec.labeled else None
-        identities[without_secrets(name)] = {"encoder": encoder_fingerprint(spec.encoder), "labeled": labeled}
+        identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
     for name in study.students:
         StudentSpec.read(name, study)
     return identities

@@ -23,7 +23,7 @@ from kdner.distill import Trainer
 from kdner.initial import initial_student
 from kdner.labeled import LabeledSentence, check_labels, draw, read_labeled
 from kdner.labels import check_same_labels, most_likely_tags
-from kdner.models import load_model, train_teacher
+from kdner.models import encoder_folder, load_model, train_teacher
 from kdner.options import LabeledSet
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
@@ -62,7 +62,9 @@ class Trial:
         self.test = read_labeled(study.test)
         check_labels(self.test, self.labels, study.test)
         self.teachers = [TeacherSpec.read(name) for name in study.teachers]
-        self.models = [spec.fixed or str(folder / f"teacher-{k}") for k, spec in enumerate(self.teachers, start=1)]
+        self.models = [
+            spec.source if spec.fixed else str(folder / f"teacher-{k}") for k, spec in enumerate(self.teachers, start=1)
+        ]
         self.students = [StudentSpec.read(name, study) for name in study.students]
 
     def run(self) -> dict[str, Any]:
@@ -103,8 +105,7 @@ class Trial:
         if not spec.fixed:
             sentences = self._labeled(spec.labeled) if spec.labeled else self.drawn
             teacher = train_teacher(
-                spec.kind,
-                spec.encoder,
+                spec.source,
                 sentences,
                 self.labels,
                 self.study.fine_tuning,
@@ -160,7 +161,7 @@ class Trial:
         development, labeled = draw(self.drawn, round(spec.development_share * len(self.drawn)), self.seed)
         initial = folder.with_name(folder.name + "-initial")
         if not initial.is_dir():
-            encoders = (name for name, t in zip(self.models, self.teachers, strict=True) if _is_encoder(t))
+            encoders = filter(None, map(encoder_folder, self.models))
             first = next(encoders, None) if spec.vectors == "teacher" else None
             initial_student(
                 initial,
@@ -232,8 +233,3 @@ def _sample(table: pa.Table, sentences: int, seed: int) -> pa.Table:
     order = random.Random(seed).sample(range(len(lengths)), len(lengths))
     last = int(np.searchsorted(np.cumsum([lengths[row] for row in order]), sentences)) + 1
     return table.take(sorted(order[:last])).combine_chunks()
-
-
-def _is_encoder(spec: TeacherSpec) -> bool:
-    """Whether a teacher has piece embeddings that word vectors are made from."""
-    return spec.fixed is None and spec.kind == "fine-tuned"

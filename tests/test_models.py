@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from kdner.errors import InputError
 from kdner.feature_tagger import RECIPE, FeatureTagger, train_feature_tagger
 from kdner.fingerprint import differences
-from kdner.models import OwnModel, labels_of, load_model, model_fingerprint
+from kdner.models import OwnModel, encoder_folder, labels_of, load_model, model_fingerprint
 from kdner.progress import Progress
 from kdner.schema import LOGITS, check
 from kdner.score_documents import ScoreDocuments
@@ -140,6 +141,13 @@ def test_a_feature_based_tagger_is_the_same_for_the_same_seed(bert_base, toy, la
     )
     assert (one.score_words(words) == other.score_words(words)).all()
     assert (one.score_words(words) != third.score_words(words)).any()
+
+
+def test_the_encoder_of_a_model(teacher_folder, student_folder, feature_folder, own):
+    inside = str(Path(feature_folder) / "encoder")
+    found = [encoder_folder(str(source)) for source in (teacher_folder, feature_folder, student_folder, own)]
+    assert found == [str(teacher_folder), inside, None, None]
+    assert Teacher.load(inside).word_vectors(["Anna"]).any()
 
 
 def test_logits_of_teachers_of_several_kinds_lie_side_by_side(

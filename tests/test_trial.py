@@ -138,15 +138,15 @@ def test_teachers_of_other_kinds_and_of_another_labeled_set(
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("minilm", ("fine-tuned", "minilm", None, 0)),
-        ("features:minilm#2", ("feature-based", "minilm", None, 2)),
-        ("/models/bert@/sets/wiki gold.conll#3", ("fine-tuned", "/models/bert", "/sets/wiki gold.conll", 3)),
+        ("minilm", ("minilm", False, None, 0)),
+        ("features:minilm#2", ("features:minilm", False, None, 2)),
+        ("/models/bert@/sets/wiki gold.conll#3", ("/models/bert", False, "/sets/wiki gold.conll", 3)),
+        ("fixed:my_module:Class", ("my_module:Class", True, None, 0)),
     ],
 )
 def test_names_of_teachers(name, expected):
     spec = TeacherSpec.read(name)
-    assert (spec.kind, spec.encoder, spec.labeled, spec.seed) == expected
-    assert TeacherSpec.read("fixed:my_module:Class").fixed == "my_module:Class"
+    assert (spec.source, spec.fixed, spec.labeled, spec.seed) == expected
 
 
 def test_names_of_students(study):

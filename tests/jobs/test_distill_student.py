@@ -29,6 +29,7 @@ def small(train_file, out) -> DistillStudent:
         vectors="random",
         student=SMALL,
         distillation=SHORT,
+        development_share=0.15,
         workers=Workers(count=2, cpus=1),
         out=str(out),
     )

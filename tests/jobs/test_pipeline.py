@@ -20,7 +20,7 @@ from kdner.text import count_words
 
 pytestmark = pytest.mark.ray
 
-MODELS = ("teacher", "student", "baseline")
+MODELS = ("teacher", "teacher-2", "student", "baseline")
 MEASURED = ("f1", "precision", "recall", "parameters", "seconds_per_document", "peak_memory_mb")
 SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
 
@@ -34,7 +34,7 @@ def config(tmp_path_factory, cluster, bert_base, train_file, test_file, corpus_f
         corpus=(corpus_file,),
         shard_documents=20,
         max_error_rate=0.1,
-        teacher=bert_base,
+        teacher=(bert_base, f"features:{bert_base}"),
         out=str(tmp_path_factory.mktemp("pipeline") / "out"),
         fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
@@ -53,13 +53,16 @@ def out(config, summary) -> Path:
 
 
 def test_the_summary_says_what_a_user_asks(summary, out):
+    assert tuple(summary["models"]) == MODELS
     for model in MODELS:
-        assert all(summary[model][key] > 0 for key in MEASURED)
-    assert summary["student"]["f1"] > 0.8
-    assert summary["compression"] == round(summary["teacher"]["parameters"] / summary["student"]["parameters"], 1)
+        assert all(summary["models"][model][key] > 0 for key in MEASURED)
+    assert summary["models"]["student"]["f1"] > 0.8
+    assert summary["compression"] == round(
+        summary["models"]["teacher"]["parameters"] / summary["models"]["student"]["parameters"], 1
+    )
     assert {key: summary["tagged"][key] for key in ("documents", "errors")} == {"documents": 61, "errors": 2}
     assert summary["tagged"]["entities"] > 61 and summary["tagged"]["words_per_second"] > 0
-    assert all(seconds > 0 for seconds in summary["stages"].values()) and len(summary["stages"]) == 7
+    assert all(seconds > 0 for seconds in summary["stages"].values()) and len(summary["stages"]) == 8
     assert json.loads((out / "summary.json").read_text()) == summary
 
 
@@ -105,7 +108,7 @@ def test_logits_have_one_row_of_labels_for_each_word(out):
     for table in run.tables(schema=LOGITS):
         for row in table.to_pylist():
             if row["error"] is None:
-                assert len(row["logits"]) == len(row["words"]) * len(labels)
+                assert len(row["logits"]) == len(row["words"]) * 2 * len(labels)  # two teachers
                 assert sum(row["sentence_words"]) == len(row["words"])
 
 
@@ -114,7 +117,7 @@ def test_the_student_directory_is_whole(out, summary):
         p.name for p in (out / "student").iterdir()
     }
     assert not list((out / "student").glob(".*"))
-    assert Student.from_pretrained(out / "student").parameters_count == summary["student"]["parameters"]
+    assert Student.from_pretrained(out / "student").parameters_count == summary["models"]["student"]["parameters"]
     assert "LOC, PER" in (out / "student" / "README.md").read_text()
 
 

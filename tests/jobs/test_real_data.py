@@ -27,14 +27,15 @@ def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, w
         test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
         corpus=(str(corpus),),
         transfer_words=40_000,
+        teacher=("minilm",),
         out=str(tmp_path / "out"),
         fine_tuning=FineTuning(epochs=6, min_steps=1),
         distillation=Distillation(epochs=2, min_steps=600, batch_words=600),
     )
     summary = pipeline(config)
-    assert summary["teacher"]["f1"] > 0.5
-    assert summary["student"]["f1"] > summary["baseline"]["f1"]
-    assert summary["student"]["parameters"] <= 3_000_000
+    assert summary["models"]["teacher"]["f1"] > 0.5
+    assert summary["models"]["student"]["f1"] > summary["models"]["baseline"]["f1"]
+    assert summary["models"]["student"]["parameters"] <= 3_000_000
     texts = dict(zip(news["id"].to_pylist(), news["text"].to_pylist(), strict=True))
     rows = [row for table in RunDirectory.finished_at(f"{config.out}/entities").tables() for row in table.to_pylist()]
     assert [row["id"] for row in rows] == list(texts) and not any(row["error"] for row in rows)
