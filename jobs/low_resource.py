@@ -3,8 +3,9 @@
 Reads   a labeled set, a labeled test set, a corpus
 Writes  trials.jsonl, a line for each trial (a size and a seed); table.md; and, where matplotlib is installed,
         low_resource.png
-Needs   for each trial a GPU where the cluster has one, else --cpus cores. Started again, also with more sizes or seeds,
-        it runs only the trials that have no line yet
+Needs   for each trial a GPU where the cluster has one, else --cpus cores. Started again, also with more sizes, seeds
+        or students, it runs only what has no line yet; students that join later need the same teachers and logits,
+        which --keep saves
 
     python jobs/low_resource.py --labeled eng.train --test eng.testb --corpus news.parquet --out runs/low_resource
 
@@ -28,7 +29,6 @@ from kdner.distill import Distillation
 from kdner.figures import has_figures, study_figure
 from kdner.finetuning import FineTuning
 from kdner.job import provenance, run
-from kdner.jsonl import read_lines
 from kdner.lock import hold
 from kdner.options import source_fingerprint
 from kdner.rundir import RunDirectory
@@ -37,7 +37,7 @@ from kdner.student import StudentConfig
 from kdner.study import Study, check
 from kdner.study_table import study_table
 from kdner.text import SPLITTER_VERSION
-from kdner.trials import TRIALS, run_missing
+from kdner.trials import TRIALS, read_trials, run_missing
 
 TABLE, FIGURE = "table.md", "low_resource.png"
 
@@ -117,7 +117,6 @@ def low_resource(config: LowResource) -> dict[str, Any]:
         "corpus": corpus.fingerprint() if corpus else None,
         "transfer_words": config.transfer_words,
         "teachers": teachers,
-        "students": list(study.students),
         "development_share": config.development_share,
         **{name: asdict(getattr(config, name)) for name in ("fine_tuning", "student", "distillation")},
         "splitter": SPLITTER_VERSION,
@@ -135,9 +134,12 @@ def low_resource(config: LowResource) -> dict[str, Any]:
             cpus=config.cpus,
             gpus=config.gpus,
             keep=config.keep,
-            describe=lambda size, seed: {**asdict(config), "sizes": (size,), "first_seed": seed, "seeds": 1},
+            describe=lambda size, seed, students: {
+                **asdict(config),
+                **{"sizes": (size,), "first_seed": seed, "seeds": 1, "students": students, "pseudo_sizes": ()},
+            },
         )
-        trials = sorted(read_lines(folder / TRIALS), key=lambda trial: (trial["size"], trial["seed"]))
+        trials = read_trials(folder / TRIALS)
         directory.write_bytes(TABLE, (study_table(trials) + "\n").encode())
         if has_figures():
             directory.write_bytes(FIGURE, study_figure(trials))

@@ -83,8 +83,8 @@ class Trial:
         if len(self.models) > 1:
             found["mean"] = self._kept("mean", self._score_mean)
         found["students"] = {
-            name: self._kept(f"student-{k}", self._learn, spec, self.folder / f"student-{k}")
-            for k, (name, spec) in enumerate(zip(self.study.students, self.students, strict=True), start=1)
+            name: self._kept(f"student-{name}", self._learn, spec, self.folder / f"student-{name}")
+            for name, spec in zip(self.study.students, self.students, strict=True)
         }
         steps = [found.get("transfer"), found.get("mean"), *found["teachers"].values(), *found["students"].values()]
         return {**found, "seconds": round(sum(step["seconds"] for step in steps if step), 1)}

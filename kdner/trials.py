@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ logger = logging.getLogger(__name__)
 TRIALS = "trials.jsonl"
 
 
+def read_trials(path: Path) -> list[dict[str, Any]]:
+    """Read the trials of a study, by size and seed; the lines of one trial with several students become one."""
+    trials: dict[tuple[int, int], dict[str, Any]] = {}
+    for line in read_lines(path):
+        own = trials.setdefault((line["size"], line["seed"]), {"students": {}})
+        own.update({**line, "students": {**own["students"], **line["students"]}})
+    return [trials[key] for key in sorted(trials)]
+
+
 def run_missing(
     study: Study,
     wanted: Sequence[tuple[int, int]],
@@ -33,9 +43,12 @@ def run_missing(
     cpus: int,
     gpus: float | None,
     keep: bool,
-    describe: Callable[[int, int], dict[str, Any]],
+    describe: Callable[[int, int, Sequence[str]], dict[str, Any]],
 ) -> None:
-    """Run the trials that have no line in `TRIALS`, as many at once as the cluster holds, and append their lines.
+    """Run the trials that `TRIALS` does not hold, as many at once as the cluster holds, and append their lines.
+
+    A trial of which only some students are missing is run for these; what it did before is done again where it was not
+    kept.
 
     Args:
         study: what all trials share.
@@ -44,13 +57,17 @@ def run_missing(
         cpus: cores, and threads, of a trial.
         gpus: of a trial; None for 1 where the cluster has one.
         keep: whether to keep the models and logits of finished trials.
-        describe: returns the configuration that repeats a trial, for its line.
+        describe: returns the configuration that repeats a trial with these students, for its line.
 
     Raises:
         InputError: a trial met a user's mistake; the others are run first.
     """
-    done = {(trial["size"], trial["seed"]) for trial in read_lines(folder / TRIALS)}
-    missing = [trial for trial in wanted if trial not in done]
+    found_before = {(trial["size"], trial["seed"]): trial["students"] for trial in read_trials(folder / TRIALS)}
+    missing = {}
+    for trial in wanted:
+        students = tuple(name for name in study.students if name not in found_before.get(trial, ()))
+        if students or trial not in found_before:
+            missing[trial] = replace(study, students=students)
     if len(missing) < len(wanted):
         logger.info("low_resource: %d of %d trials are done already", len(wanted) - len(missing), len(wanted))
     if not missing:
@@ -60,10 +77,10 @@ def run_missing(
     task = ray.remote(function)
     needs = {"num_cpus": cpus, "num_gpus": min(1, in_cluster("GPU")) if gpus is None else gpus}
     running = {}
-    for size, seed in missing:
+    for (size, seed), own in missing.items():
         work = folder / "work" / f"{size}-{seed}"
         named = task.options(name=f"trial {size}-{seed}", **needs)
-        running[named.remote(study, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
+        running[named.remote(own, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
     mistakes = []
     while running:
         (finished,), _ = ray.wait(list(running))
@@ -76,7 +93,11 @@ def run_missing(
                 raise
             mistakes.append(f"{size} sentences, seed {seed}: {mistake}")
             continue
-        origin = {"config": settings(describe(size, seed)), "git_commit": git_commit(), "versions": versions()}
+        origin = {
+            "config": settings(describe(size, seed, missing[size, seed].students)),
+            "git_commit": git_commit(),
+            "versions": versions(),
+        }
         append_line(folder / TRIALS, {**found, **origin})
         if not keep:
             shutil.rmtree(folder / "work" / f"{size}-{seed}")

@@ -54,8 +54,8 @@ def test_a_trial_scores_all_its_teachers_and_students(study, tmp_path, test_file
     for number, row in enumerate([first, second], start=1):
         model = load_model(tmp_path / f"teacher-{number}")
         assert row["f1"] == pytest.approx(score(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
-    for number, row in enumerate(found["students"].values(), start=1):
-        model = load_model(tmp_path / f"student-{number}")
+    for name, row in found["students"].items():
+        model = load_model(tmp_path / f"student-{name}")
         assert row["f1"] == pytest.approx(score(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
     whole, small = found["students"]["both"], found["students"]["distillation,teachers=2,hidden=8"]
     assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
@@ -109,7 +109,8 @@ def test_students_that_learn_from_a_part_of_the_transfer_set(study, tmp_path):
     trial = make(replace(study, students=students), tmp_path)
     trial.run()
     rest, nine, all_of_it = (
-        trial._transfer(spec, tmp_path / f"student-{k}-logits") for k, spec in enumerate(trial.students, start=1)
+        trial._transfer(spec, tmp_path / f"student-{name}-logits")
+        for name, spec in zip(students, trial.students, strict=True)
     )
     assert sum(len(table) for table in rest.runs[0].tables(["id"])) == 16
     sentences = [
@@ -198,5 +199,5 @@ def test_a_password_in_a_teachers_name_is_not_kept(study, monkeypatch):
 def test_a_step_that_is_done_is_not_done_again(study, tmp_path):
     (tmp_path / "teacher-1.json").write_text(json.dumps({"f1": 0.5, "seconds": 1.0, "parameters": 1}))
     found = make(replace(study, students=("labeled,word_dim=4",), teachers=study.teachers[:1]), tmp_path)
-    with pytest.raises(InputError, match="not a teacher"):  # its folder is not there
+    with pytest.raises(InputError, match="not a model directory"):  # its folder is not there
         found.run()

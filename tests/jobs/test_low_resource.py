@@ -59,7 +59,19 @@ def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path
         assert {k: row["f1"] for k, row in repeated[kind].items()} == {
             k: row["f1"] for k, row in trials[2][kind].items()
         }
-    assert (tmp_path / "again" / "work" / f"{repeated['size']}-2" / "teacher-1" / "model.safetensors").is_file()
+    work = tmp_path / "again" / "work" / f"{repeated['size']}-2"
+    teacher = work / "teacher-1" / "model.safetensors"
+    before = teacher.stat().st_mtime_ns
+
+    low_resource(
+        replace(again, out=str(tmp_path / "again"), keep=True, students=("pseudo-labels", "both"), pseudo_sizes=())
+    )
+    first, second = read_lines(tmp_path / "again" / "trials.jsonl")
+    assert first == repeated and list(second["students"]) == second["config"]["students"] == ["pseudo-labels"]
+    assert teacher.stat().st_mtime_ns == before
+    assert {"both", "pseudo-labels"} <= set(
+        re.findall(r"^\| ([\w-]+) \|", (work.parents[1] / "table.md").read_text(), re.M)
+    )
 
 
 @pytest.mark.ray
@@ -69,7 +81,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
     broken = tmp_path / "study" / "work" / "12-1"
     broken.mkdir()
     (broken / "teacher-1.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
-    (broken / "student-1-initial").mkdir()  # not a student's folder
+    (broken / "student-labeled-initial").mkdir()  # not a student's folder
     with pytest.raises(InputError, match=r"1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
         low_resource(replace(quick, sizes=(12, 24, 30)))
     assert {trial["size"] for trial in read_lines(tmp_path / "study" / "trials.jsonl")} == {24, 30}
