@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from kdner.figures import study_figure
 from kdner.study_table import difference_rows, f1_rows, study_table
+from kdner.trials import read_trials
 
 
 def trial(size, seed, teacher, student, other=None):
@@ -50,6 +52,12 @@ def test_the_mean_of_several_teachers_is_a_row():
     several = [{**one, "mean": {"f1": one["teachers"]["minilm"]["f1"] + 0.01}} for one in TRIALS]
     assert [row.name for row in f1_rows(several)][:2] == ["minilm", "mean of the teachers"]
     assert f1_rows(several)[1].means[300] == pytest.approx(0.81)
+
+
+def test_the_table_in_the_readme_is_that_of_the_trials_beside_the_job():
+    root = Path(__file__).parents[1]
+    trials = read_trials(root / "jobs" / "low_resource.jsonl")
+    assert len(trials) > 1 and study_table(trials) in (root / "README.md").read_text("utf-8")
 
 
 def test_the_figure_is_a_picture():
