@@ -23,6 +23,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 
 from jobs.pipeline import Pipeline
+from kdner.models import encoder_of
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "cluster"
@@ -228,7 +229,7 @@ def test_the_rayjob_runs_the_main_job_of_the_image(rayjob):
     folder = re.findall(r"^WORKDIR (\S+)", text("Dockerfile"), re.M)[-1]
     assert (python, script) == ("python", f"{folder}/jobs/pipeline.py")
     config = tyro.cli(Pipeline, args=flags)
-    paths = (config.labeled, config.test, *config.corpus, config.teacher, config.out)
+    paths = (config.labeled, config.test, *config.corpus, *map(encoder_of, config.teacher), config.out)
     assert all(path.startswith("/shared/") for path in paths)
     assert config.actors.count  # else none asks for the workers that are not there yet
 
