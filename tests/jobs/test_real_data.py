@@ -6,8 +6,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.pipeline import Pipeline, pipeline
-from kdner.distill import Distillation
-from kdner.finetuning import FineTuning
 from kdner.rundir import RunDirectory
 
 pytestmark = [pytest.mark.ray, pytest.mark.data]
@@ -27,10 +25,8 @@ def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, w
         test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
         corpus=(str(corpus),),
         transfer_words=40_000,
-        teacher=("minilm",),
+        teacher=("features:minilm",),
         out=str(tmp_path / "out"),
-        fine_tuning=FineTuning(epochs=6, min_steps=1),
-        distillation=Distillation(epochs=2, min_steps=600, batch_words=600),
     )
     summary = pipeline(config)
     assert summary["models"]["teacher"]["f1"] > 0.5
