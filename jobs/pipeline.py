@@ -101,7 +101,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
 
 def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, out: Path) -> dict[str, Any]:
     transferred = str(out / "transfer" / TRANSFER_FILE)
-    teachers = [str(out / name) for name in teacher_folders(len(config.teacher))]
+    teachers = [str(out / name) for name in _teacher_folders(len(config.teacher))]
     logits, student, baseline = (str(out / name) for name in ("logits", "student", "baseline"))
     learn = _flags(config, LabeledSet)
     tuning = {
@@ -139,7 +139,7 @@ def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | Non
     }
 
 
-def teacher_folders(count: int) -> list[str]:
+def _teacher_folders(count: int) -> list[str]:
     """Return the names of the folders that so many teachers are written to."""
     return ["teacher", *(f"teacher-{k}" for k in range(2, 1 + count))]
 

@@ -54,7 +54,7 @@ def test_the_mean_of_several_teachers_is_a_row():
     assert f1_rows(several)[1].means[300] == pytest.approx(0.81)
 
 
-def test_the_table_in_the_readme_is_that_of_the_trials_beside_the_job():
+def test_the_table_in_the_readme_is_that_of_the_trials_that_are_kept():
     root = Path(__file__).parents[1]
     trials = read_trials(root / "tests" / "low_resource.jsonl")
     assert len(trials) > 1 and study_table(trials) in (root / "README.md").read_text("utf-8")
