@@ -56,7 +56,7 @@ class Distillation:
     epochs: int = 5
     """Passes over the transfer set, or over the labeled set where there is no transfer set; more where `min_steps`
     asks for it."""
-    min_steps: int = 2000
+    min_steps: int = 1500
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
     """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 3200."""

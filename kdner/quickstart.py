@@ -30,7 +30,7 @@ from kdner.text import split_words
 
 LABELED_SENTENCES = 300
 TEST_SENTENCES = 600
-CORPUS_DOCUMENTS = 3000
+CORPUS_DOCUMENTS = 2000
 MAX_DOCUMENT_SENTENCES = 5
 
 HELD_OUT_PATTERNS = 3
@@ -508,7 +508,7 @@ class QuickstartFiles:
     test: Path
     """As `labeled`, 600 sentences."""
     corpus: Path
-    """Parquet with the string columns ``id`` and ``text``, 3,000 documents."""
+    """Parquet with the string columns ``id`` and ``text``, 2,000 documents."""
 
 
 @dataclass(frozen=True, slots=True)

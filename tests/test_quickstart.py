@@ -73,7 +73,7 @@ def test_counts_and_columns(files):
     assert len(read_conll(files.test)) == 600
     table = pq.read_table(files.corpus)
     assert [(field.name, str(field.type)) for field in table.schema] == [("id", "string"), ("text", "string")]
-    assert len(set(table["id"].to_pylist())) == table.num_rows == 3000
+    assert len(set(table["id"].to_pylist())) == table.num_rows == 2000
 
 
 def test_tags_are_legal_iob2_with_four_labels(files):
