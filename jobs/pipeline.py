@@ -82,6 +82,8 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         config = replace(config, labeled=str(files.labeled), test=str(files.test), corpus=(str(files.corpus),))
     if not config.teacher:
         raise InputError("--teacher: at least one is needed")
+    if len(set(config.teacher)) < len(config.teacher):
+        raise InputError(f"--teacher {' '.join(config.teacher)}: one is named twice, and would learn the same twice")
     if not config.test:
         raise InputError("--test: a labeled set for the final scores is needed")
     for name in config.teacher:

@@ -90,6 +90,11 @@ def test_a_test_label_that_training_never_saw(refused, tmp_path, train_file, wri
     assert "CLUB" in message and "test.conll:1" in message
 
 
+def test_a_teacher_named_twice(refused, tmp_path, train_file):
+    flags = ("--labeled", train_file, "--test", train_file, "--teacher", "minilm", "minilm")
+    assert "one is named twice" in refused(Pipeline, pipeline, *flags, "--out", tmp_path / "out")
+
+
 def test_logits_that_are_unfinished_or_none(refused, tmp_path, train_file):
     (tmp_path / "logits").mkdir()
     flags = ("--labeled", train_file, "--vectors", "random", "--out", tmp_path / "student")
