@@ -133,7 +133,7 @@ def _steps(config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | Non
     tagged = done["tag_corpus"]
     own = models["student"]["parameters"]
     return {
-        "models": models,
+        **models,
         "compression": round(models["teacher"]["parameters"] / own, 1),
         "compression_of_bert_base": round(BERT_BASE_PARAMETERS / own, 1),
         "tagged": {key: tagged[key] for key in ("documents", "words", "entities", "errors", "words_per_second")},

@@ -23,7 +23,7 @@ def model_table(evaluations: dict[str, dict[str, Any]]) -> str:
 def pipeline_report(summary: dict[str, Any], out: Path) -> str:
     """Lay out the summary of the pipeline: models, sizes, the tagged corpus, seconds of each stage, and paths."""
     tagged = summary["tagged"]
-    models = summary["models"]
+    models = {name: row for name, row in summary.items() if isinstance(row, dict) and "f1" in row}
     stages = [f"{stage:<21}{seconds:>8.1f} s" for stage, seconds in summary["stages"].items()]
     places = [*models, "logits", "evaluation", "entities", "summary.json"]
     return "\n".join(

@@ -25,7 +25,7 @@ def test_the_table_has_a_line_for_each_model():
 def test_the_report_says_all_of_the_summary():
     tagged = {"documents": 61, "words": 1200, "entities": 77, "errors": 2, "words_per_second": 54_321}
     summary = {
-        "models": dict.fromkeys(("teacher", "teacher-2", "student", "baseline"), ROW),
+        **dict.fromkeys(("teacher", "teacher-2", "student", "baseline"), ROW),
         "compression": 7.5,
         "compression_of_bert_base": 36.1,
         "tagged": tagged,

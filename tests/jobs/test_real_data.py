@@ -31,9 +31,9 @@ def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, w
         out=str(tmp_path / "out"),
     )
     summary = pipeline(config)
-    assert summary["models"]["teacher"]["f1"] > 0.5
-    assert summary["models"]["student"]["f1"] > summary["models"]["baseline"]["f1"]
-    assert summary["models"]["student"]["parameters"] <= 3_000_000
+    assert summary["teacher"]["f1"] > 0.5
+    assert summary["student"]["f1"] > summary["baseline"]["f1"]
+    assert summary["student"]["parameters"] <= 3_000_000
     texts = dict(zip(news["id"].to_pylist(), news["text"].to_pylist(), strict=True))
     rows = [row for table in RunDirectory.finished_at(f"{config.out}/entities").tables() for row in table.to_pylist()]
     assert [row["id"] for row in rows] == list(texts) and not any(row["error"] for row in rows)
