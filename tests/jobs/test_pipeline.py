@@ -26,7 +26,7 @@ SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory, cluster, bert_base, train_file, test_file, corpus_file) -> Pipeline:
+def config(tmp_path_factory, cluster, bert_base, roberta_base, train_file, test_file, corpus_file) -> Pipeline:
     return Pipeline(
         labeled=train_file,
         labeled_size=32,
@@ -34,7 +34,7 @@ def config(tmp_path_factory, cluster, bert_base, train_file, test_file, corpus_f
         corpus=(corpus_file,),
         shard_documents=20,
         max_error_rate=0.1,
-        teacher=(bert_base, f"features:{bert_base}"),
+        teacher=(bert_base, roberta_base),
         out=str(tmp_path_factory.mktemp("pipeline") / "out"),
         fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
