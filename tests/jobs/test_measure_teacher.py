@@ -9,6 +9,7 @@ from jobs.measure_teacher import MeasureTeacher, main
 pytestmark = pytest.mark.ray
 
 
+@pytest.mark.benchmarks
 def test_it_reports_every_figure(cluster, run_job, capsys, teacher_folder, corpus_file, tmp_path):
     out = tmp_path / "out"
     run_job(

@@ -9,6 +9,7 @@ from jobs.measure_throughput import MeasureThroughput, main
 pytestmark = pytest.mark.ray
 
 
+@pytest.mark.benchmarks
 def test_it_reports_every_figure(
     cluster, run_job, capsys, make_student, teacher_folder, corpus_file, train_file, tmp_path
 ):
