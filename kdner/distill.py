@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,6 +25,7 @@ import torch.distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
+from torch.nn.utils.rnn import pad_sequence
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdner.errors import InputError
@@ -37,6 +39,8 @@ from kdner.vocabulary import UNKNOWN, WordFeatures
 
 MIN_EPOCH_STEPS = 50
 """A shorter epoch would spend its time on measuring and saving."""
+MAX_NORM = 5.0
+"""Gradients are clipped to this norm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +149,12 @@ class Trainer:
         self.batch_words = max(1, batch_words // workers)
         self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(whole / batch_words))
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
-        self.optimizer = torch.optim.AdamW(
-            student.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        words = [parameter for parameter in student.words.parameters() if student.words.sparse]
+        others = [parameter for parameter in student.parameters() if all(parameter is not one for one in words)]
+        options = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, fused=True, **options)]
+        if words:
+            self.optimizers.append(torch.optim.SparseAdam(words, lr=config.learning_rate))
 
     def train(self, on_epoch: Callable[[dict[str, float]], None], progress: Progress) -> None:
         """Train from the current epoch to the last.
@@ -184,10 +191,11 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint: weights, best and mean weights, the optimizer's moments, and the state; no pickle."""
-        names = [name for name, _ in self.student.named_parameters()]
+        names = {parameter: name for name, parameter in self.student.named_parameters()}
         moments = {
-            f"{names[i]}/{key}": value.contiguous()
-            for i, entry in self.optimizer.state_dict()["state"].items()
+            f"{names[parameter]}/{key}": torch.as_tensor(value).contiguous()
+            for optimizer in self.optimizers
+            for parameter, entry in optimizer.state.items()
             for key, value in entry.items()
         }
         save_file(_contiguous(self.student.state_dict()), folder / "model.safetensors")
@@ -204,12 +212,13 @@ class Trainer:
         self.best = load_file(folder / "best.safetensors", device=device)
         if self.average is not None:
             self.average.load_state_dict(load_file(folder / "average.safetensors", device=device))
-        moments: dict[int, dict[str, Tensor]] = {}
-        rows = {name: i for i, (name, _) in enumerate(self.student.named_parameters())}
+        parameters = dict(self.student.named_parameters())
+        owners = {one: optimizer for optimizer in self.optimizers for one in optimizer.param_groups[0]["params"]}
         for key, value in load_file(folder / "optimizer.safetensors", device=device).items():
             name, moment = key.rsplit("/", 1)
-            moments.setdefault(rows[name], {})[moment] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+            optimizer = owners[parameters[name]]
+            counted = moment == "step" and isinstance(optimizer, torch.optim.SparseAdam)
+            optimizer.state[parameters[name]][moment] = int(value) if counted else value
         self.state = State(**json.loads((folder / "state.json").read_text("utf-8")))
 
     @staticmethod
@@ -226,48 +235,68 @@ class Trainer:
 
     def _step(self, gold: Batch | None, transfer: Batch | None, rate: float) -> tuple[float, int]:
         share = 0.0 if gold is None else 1.0 if transfer is None else self.config.gold_share
-        losses = []
-        words = 0
-        for batch, weight in ((gold, share), (transfer, 1 - share)):
-            if batch is not None and weight > 0:
-                losses.append(weight * self._loss(batch.to(self.device)))
-                words += int(batch.lengths.sum())
-        loss = torch.stack(losses).sum()
+        weighted = [(batch, weight) for batch, weight in ((gold, share), (transfer, 1 - share)) if batch and weight > 0]
+        batches = [batch.to(self.device) for batch, _ in weighted]
+        losses = map(self._loss, batches, self._emissions(batches))
+        loss = torch.stack([weight * own for (_, weight), own in zip(weighted, losses, strict=True)]).sum()
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {loss.item()}: training diverged. Lower --distillation.learning-rate")
-        self.optimizer.zero_grad(set_to_none=True)
+        self.student.zero_grad(set_to_none=True)
         loss.backward()
         self._average_gradients()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self._clip_gradients()
+        for optimizer in self.optimizers:
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.student)
-        return loss.item(), words
+        return loss.item(), sum(len(batch.index) for batch in batches)
 
-    def _loss(self, batch: Batch) -> Tensor:
-        features = _drop_words(batch.features, self.config.word_dropout)
-        emissions = self.student(self.student.encode(features), batch.index, batch.lengths)
+    def _emissions(self, batches: Sequence[Batch]) -> tuple[Tensor, ...]:
+        """Return the emissions of each batch; the student reads all sentences at once."""
+        features = WordFeatures.join([batch.features for batch in batches])
+        table = self.student.encode(_drop_words(features, self.config.word_dropout))
+        firsts = accumulate((len(batch.features) for batch in batches), initial=0)
+        index = torch.cat([batch.index + first for batch, first in zip(batches, firsts, strict=False)])
+        lengths = np.concatenate([batch.lengths for batch in batches])
+        emissions: Tensor = self.student(table, index, lengths)
+        return emissions.split([len(batch.index) for batch in batches])
+
+    def _loss(self, batch: Batch, emissions: Tensor) -> Tensor:
         if batch.logits is None:
-            return task_loss(self.student, emissions, batch.tags, batch.mask)
+            return task_loss(self.student, emissions, batch.tags, batch.lengths)
         alpha, loss = self.config.alpha, emissions.new_zeros(())
         if alpha > 0:
-            loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.mask)
+            loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.lengths)
         if self.config.beta > 0:
-            loss = loss + self.config.beta * distillation_loss(
-                emissions[batch.mask], batch.logits[batch.mask], self.config
-            )
+            loss = loss + self.config.beta * distillation_loss(emissions, batch.logits, self.config)
         return loss
 
     def _average_gradients(self) -> None:
         if self.workers == 1:
             return
         parameters = list(self.student.parameters())
-        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+        sparse = [p.grad is not None and p.grad.is_sparse for p in parameters]
+        dense = (torch.zeros_like(p) if p.grad is None else p.grad.to_dense() for p in parameters)
+        flat = torch.cat([gradient.flatten() for gradient in dense])
         torch.distributed.all_reduce(flat)
-        for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = gradient.view_as(parameter) / self.workers
+        for parameter, gradient, rows in zip(
+            parameters, flat.split([p.numel() for p in parameters]), sparse, strict=True
+        ):
+            mean = gradient.view_as(parameter) / self.workers
+            parameter.grad = mean.to_sparse(1) if rows else mean
+
+    def _clip_gradients(self) -> None:
+        """Scale all gradients so that their common norm is at most `MAX_NORM`."""
+        gradients = []
+        for parameter in self.student.parameters():
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+                gradients.append(parameter.grad.values())
+            elif parameter.grad is not None:
+                gradients.append(parameter.grad)
+        scale = MAX_NORM / (torch.nn.utils.get_total_norm(gradients) + 1e-6)
+        torch._foreach_mul_(gradients, scale.clamp(max=1.0))
 
     def _rate(self, step: int, steps: int) -> float:
         """Return the share of the peak learning rate: a linear rise over 5 % of the steps, then a cosine to 1 %."""
@@ -305,22 +334,26 @@ class Trainer:
         return {"development_f1": f1} if self.development else {}
 
 
-def task_loss(student: Student, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+def task_loss(student: Student, emissions: Tensor, tags: Tensor, lengths: np.ndarray) -> Tensor:
     """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
 
     Args:
         student: its head decides.
-        emissions: [B, W, L].
-        tags: int64 [B, W].
-        mask: bool [B, W], True on words.
+        emissions: [N, L].
+        tags: int64 [N].
+        lengths: int64 [B], words of each sentence; sums to N.
     """
     if student.crf is None:
-        return cross_entropy(emissions[mask], tags[mask])
-    return -student.crf(emissions, tags, mask=mask, reduction="token_mean")
+        return cross_entropy(emissions, tags)
+    cuts = lengths.tolist()
+    padded_bwl, tags_bw = (pad_sequence(flat.split(cuts), batch_first=True) for flat in (emissions, tags))
+    inside_bw = np.arange(lengths.max()) < lengths[:, None]
+    mask = torch.from_numpy(inside_bw).to(emissions.device)
+    return -student.crf(padded_bwl, tags_bw, mask=mask, reduction="token_mean")
 
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, config: Distillation) -> Tensor:
-    """Return the mean loss per word against the teacher's logits; both are [words, L]."""
+    """Return the mean loss per word against the teacher's logits; both are [N, L]."""
     if config.loss == "mse":
         return mse_loss(_centred(student_logits), _centred(teacher_logits))
     t = config.temperature

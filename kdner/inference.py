@@ -24,10 +24,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
 
+from kdner.characters import answers_by_place
 from kdner.vocabulary import PADDING
 
 if TYPE_CHECKING:
-    from kdner.student import BidirectionalLSTM, Student
+    from kdner.lstm import BidirectionalLSTM
+    from kdner.student import Student
     from kdner.vocabulary import WordFeatures
 
 BATCH_SENTENCES = 384
@@ -57,9 +59,7 @@ class Inference:
         self.dtype = dtype
         self.student = student
         layers = cast("list[BidirectionalLSTM]", list(student.encoder))
-        weights_fck = student.filters.weight.detach()
-        by_place = torch.einsum("vc,fck->kvf", student.characters.weight.detach(), weights_fck)
-        self.characters = by_place.flatten(0, 1).contiguous()
+        self.characters = answers_by_place(student.characters.weight.detach(), student.filters.weight.detach())
         self.layers = [_Layer(layer, dtype, negated=number > 0) for number, layer in enumerate(layers)]
         hidden = student.config.hidden
         self.output = -student.output.weight.detach()  # what it multiplies is negated
@@ -183,17 +183,12 @@ def _rounded(count: int) -> int:
 
 
 class _Layer:
-    """A bidirectional LSTM; its gates are in PyTorch's order: input, forget, cell, output."""
+    """A bidirectional LSTM, arranged."""
 
     def __init__(self, lstm: BidirectionalLSTM, dtype: torch.dtype, *, negated: bool) -> None:
-        inputs, recurrent, biases = [], [], []
-        for one in (lstm.ahead, lstm.back):
-            weights = one.state_dict()
-            inputs.append(_arranged(weights["weight_ih_l0"]).t() * (-1 if negated else 1))
-            recurrent.append(-_arranged(weights["weight_hh_l0"]).t())
-            biases.append(_arranged(weights["bias_ih_l0"] + weights["bias_hh_l0"]))
-        self.inputs, self.biases = torch.stack(inputs), torch.stack(biases)[:, None]
-        self.recurrent_exact = torch.stack(recurrent)
+        self.inputs = lstm.doubled(lstm.inputs.detach()) * (-1 if negated else 1)
+        self.biases = lstm.doubled(lstm.bias.detach())[:, None]
+        self.recurrent_exact = -lstm.doubled(lstm.recurrent.detach())
         self.recurrent = self.recurrent_exact.to(dtype)
 
     def gates(self, x_nd: Tensor) -> Tensor:
@@ -245,8 +240,3 @@ def _runs(steps: list[int]) -> Iterator[tuple[int, int]]:
         while left:
             yield count, min(left, most)
             left -= min(left, most)
-
-
-def _arranged(weight: Tensor) -> Tensor:
-    i, f, g, o = weight.detach().float().chunk(4)
-    return torch.cat([i, f, 2 * g, o])

@@ -2,8 +2,7 @@
 
 After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with word vectors from the teacher (XtremeDistil).
 
-Shapes: B sentences, W words of a sentence, T distinct words, C characters of a word, D features of a word, H hidden,
-L labels.
+Shapes: B sentences, N words of all, T distinct words, C characters of a word, D features of a word, H hidden, L labels.
 """
 
 from __future__ import annotations
@@ -14,13 +13,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torchcrf import CRF
 
 from kdner import crf
+from kdner.characters import answers_by_place, highest_answers
+from kdner.dropout import Dropout
 from kdner.errors import InputError
+from kdner.lstm import BidirectionalLSTM, Packing
 from kdner.storage import local_folder
 from kdner.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
 
@@ -72,7 +75,7 @@ class Student(nn.Module):
         super().__init__()
         self.config, self.vocabulary, self.labels = config, vocabulary, labels
         self._tagger: Tagger | None = None
-        self.words = nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING)
+        self.words = nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING, sparse=True)
         self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
         self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
         self.filters = nn.Conv1d(
@@ -87,7 +90,7 @@ class Student(nn.Module):
         )
         self.output = nn.Linear(2 * config.hidden, len(labels))
         self.crf = CRF(len(labels), batch_first=True) if config.head == "crf" else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     @property
     def word_features(self) -> int:
@@ -101,24 +104,24 @@ class Student(nn.Module):
 
     def encode(self, features: WordFeatures) -> torch.Tensor:
         """Return [T, D]: all that the student knows of a word by itself."""
-        characters_tcd = self.characters(features.characters)
-        filtered_tfc = self.filters(characters_tcd.transpose(1, 2))
-        outside_tc = features.characters == PADDING
-        filtered_tf = filtered_tfc.masked_fill(outside_tc[:, None], float("-inf")).amax(dim=2).relu()
+        answers = answers_by_place(self.characters.weight, self.filters.weight)
+        highest_tf = highest_answers(answers, features.characters, self.config.character_width)
+        filtered_tf = (highest_tf + self.filters.bias).relu()
         return torch.cat([self.words(features.words), self.shapes(features.shapes), filtered_tf], dim=1)
 
-    def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return emissions [B, W, L], which are logits for a softmax head.
+    def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
+        """Return emissions [N, L], which are logits for a softmax head.
 
         Args:
             table: [T, D] from `encode`.
-            index: int64 [B, W], the row of each word; padding at the end, any row.
-            lengths: int64 [B], the words of each sentence.
+            index: int64 [N], the row of each word, sentence by sentence.
+            lengths: int64 [B], the words of each sentence, at least 1; sums to N.
         """
-        x = self.dropout(table)[index]
+        packing = Packing(lengths, table.device)
+        x, rows = table, index
         for layer in self.encoder:
-            x = self.dropout(layer(x, lengths))
-        return self.output(x)
+            x, rows = layer(self.dropout(x), rows, packing), None
+        return self.output(self.dropout(x))
 
     def decode(self, emissions: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return labels, int64 [N], and their probabilities [N]; a CRF head decodes with its CRF.
@@ -202,24 +205,3 @@ def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int)
             f"takes {bare.parameters_count}. Lower --student.hidden or raise the limit."
         )
     return budget
-
-
-class BidirectionalLSTM(nn.Module):
-    """Two LSTMs, one over each sentence reversed within its own length, so that padding at the end touches neither."""
-
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        self.ahead = nn.LSTM(inputs, hidden, batch_first=True)
-        self.back = nn.LSTM(inputs, hidden, batch_first=True)
-
-    def forward(self, x_bwd: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the hidden states of both directions, [B, W, 2 H]."""
-        place = torch.arange(x_bwd.shape[1], device=x_bwd.device)[None, :]
-        mirrored = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
-        ahead_bwh, _ = self.ahead(x_bwd)
-        back_bwh, _ = self.back(_reorder(x_bwd, mirrored))
-        return torch.cat([ahead_bwh, _reorder(back_bwh, mirrored)], dim=2)
-
-
-def _reorder(x_bwd: torch.Tensor, index_bw: torch.Tensor) -> torch.Tensor:
-    return x_bwd.gather(1, index_bw[:, :, None].expand(-1, -1, x_bwd.shape[2]))

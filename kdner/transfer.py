@@ -1,6 +1,7 @@
 """Training examples for the student: the labeled set and the transfer set as flat arrays, cut into batches.
 
-Shapes: S sentences, N words in all, T distinct words, B sentences of a batch, W words of a sentence, L labels.
+Shapes: S sentences of a set, B of a batch, N words in all, T distinct words, L labels. Words of a sentence follow one
+another.
 """
 
 from __future__ import annotations
@@ -30,25 +31,18 @@ BUFFER_WORDS = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sentences padded to the longest; words are rows of `features`, which holds each distinct word once."""
+    """Some sentences; their words are rows of `features`, which holds each distinct word once."""
 
     features: WordFeatures  # [T]
-    index: torch.Tensor  # int64 [B, W]
-    lengths: torch.Tensor  # int64 [B]
-    tags: torch.Tensor  # int64 [B, W], label ids: gold, or the teacher's most likely
-    logits: torch.Tensor | None  # float32 [B, W, L] of the teacher; None on gold sentences
-
-    @property
-    def mask(self) -> torch.Tensor:
-        """Return bool [B, W]: True on words, False on padding."""
-        return torch.arange(self.index.shape[1], device=self.lengths.device)[None, :] < self.lengths[:, None]
+    index: torch.Tensor  # int64 [N]
+    lengths: np.ndarray  # int64 [B]
+    tags: torch.Tensor  # int64 [N], label ids: gold, or the teacher's most likely
+    logits: torch.Tensor | None  # float32 [N, L] of the teacher; None on gold sentences
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device."""
         logits = None if self.logits is None else self.logits.to(device)
-        return Batch(
-            self.features.to(device), self.index.to(device), self.lengths.to(device), self.tags.to(device), logits
-        )
+        return Batch(self.features.to(device), self.index.to(device), self.lengths, self.tags.to(device), logits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +78,14 @@ class Examples:
     def _batch(self, sentences: np.ndarray) -> Batch:
         first = self.starts[sentences]
         lengths = self.starts[sentences + 1] - first
-        place = np.minimum(np.arange(lengths.max())[None, :], lengths[:, None] - 1) + first[:, None]
-        types, index = np.unique(self.index[place], return_inverse=True)
-        logits = None if self.logits is None else torch.from_numpy(self.logits[place].astype(np.float32))
+        words = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        types, index = np.unique(self.index[words], return_inverse=True)
+        logits = None if self.logits is None else torch.from_numpy(self.logits[words].astype(np.float32))
         return Batch(
             self.features.take(torch.from_numpy(types)),
-            torch.from_numpy(index.reshape(place.shape)),
-            torch.from_numpy(lengths),
-            torch.from_numpy(self.tags[place]),
+            torch.from_numpy(index),
+            lengths,
+            torch.from_numpy(self.tags[words]),
             logits,
         )
 

@@ -51,6 +51,12 @@ class WordFeatures:
         """Select rows, with repetition."""
         return WordFeatures(self.words[index], self.shapes[index], self.characters[index])
 
+    @classmethod
+    def join(cls, parts: Sequence[WordFeatures]) -> WordFeatures:
+        """Put several after one another."""
+        columns = ((part.words, part.shapes, part.characters) for part in parts)
+        return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
+
     def to(self, device: torch.device) -> WordFeatures:
         """Copy to a device."""
         return WordFeatures(self.words.to(device), self.shapes.to(device), self.characters.to(device))

@@ -37,18 +37,11 @@ def log_softmax(x):
 
 
 def batch_of(student, rng, *, with_logits):
-    """Two sentences of 3 and 2 words; padding holds numbers that would be noticed."""
-    tags = torch.tensor([[0, 1, 2], [3, 4, 1]])
-    logits = torch.from_numpy(rng.normal(0, 2, (2, 3, 5)).astype(np.float32))
-    logits[1, 2] = 1e4
+    """Two sentences of 2 and 3 words."""
+    logits = torch.from_numpy(rng.normal(0, 2, (5, 5)).astype(np.float32))
     features = student.vocabulary.features(["Anna", "flew", "Paris", "said"])
-    return Batch(
-        features,
-        torch.tensor([[0, 1, 2], [3, 2, 2]]),
-        torch.tensor([3, 2]),
-        tags,
-        logits if with_logits else None,
-    )
+    tags = torch.tensor([3, 4, 0, 1, 2])
+    return Batch(features, torch.tensor([3, 2, 0, 1, 2]), np.array([2, 3]), tags, logits if with_logits else None)
 
 
 @heads
@@ -71,20 +64,20 @@ def test_the_loss_is_the_formula(make_student, head, with_logits, config, toy):
     batch = batch_of(student, np.random.default_rng(1), with_logits=with_logits)
     with torch.no_grad():
         emissions = student(student.encode(batch.features), batch.index, batch.lengths)
-        loss = trainer._loss(batch).item()
+        loss = trainer._loss(batch, emissions).item()
 
-    own = np.concatenate([emissions[0].numpy(), emissions[1, :2].numpy()]).astype(np.float64)
-    tags = [0, 1, 2, 3, 4]
+    own = emissions.numpy().astype(np.float64)
+    tags = [3, 4, 0, 1, 2]
     if head == "softmax":
         task = -log_softmax(own)[np.arange(5), tags].mean()
     else:
         with torch.no_grad():
-            sentences = [(emissions[:1], [[0, 1, 2]]), (emissions[1:, :2], [[3, 4]])]
+            sentences = [(emissions[None, :2], [[3, 4]]), (emissions[None, 2:], [[0, 1, 2]])]
             task = -sum(student.crf(e, torch.tensor(t)).item() for e, t in sentences) / 5
     if not with_logits:
         assert loss == pytest.approx(task, rel=1e-4)
         return
-    theirs = np.concatenate([batch.logits[0].numpy(), batch.logits[1, :2].numpy()]).astype(np.float64)
+    theirs = batch.logits.numpy().astype(np.float64)
     if config.loss == "mse":
         difference = (own - own.mean(axis=1, keepdims=True)) - (theirs - theirs.mean(axis=1, keepdims=True))
         distillation = (difference**2).mean()
@@ -94,11 +87,45 @@ def test_the_loss_is_the_formula(make_student, head, with_logits, config, toy):
     assert loss == pytest.approx(config.alpha * task + (1 - config.alpha) * distillation, rel=1e-4)
 
 
+def test_batches_that_are_read_at_once_are_read_as_if_alone(make_student, toy, transfer):
+    student = make_student(dropout=0.0)
+    trainer = Trainer(student, replace(SMALL, word_dropout=0.0), seed=1, labeled=toy, transfer=transfer)
+    rng = np.random.default_rng(1)
+    batches = [next(trainer._gold_batches(rng)), next(trainer._transfer_batches(rng))]
+    with torch.no_grad():
+        for batch, together in zip(batches, trainer._emissions(batches), strict=True):
+            (alone,) = trainer._emissions([batch])
+            torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_clipped_by_their_common_norm(make_student, toy):
+    trainer = Trainer(make_student(), SMALL, seed=1, labeled=toy)
+    batch = next(trainer._gold_batches(np.random.default_rng(1)))
+    torch.manual_seed(0)
+    (1000 * trainer._loss(batch, *trainer._emissions([batch]))).backward()
+    dense = {name: p.grad.to_dense().clone() for name, p in trainer.student.named_parameters()}
+    norm = torch.cat([gradient.flatten() for gradient in dense.values()]).norm()
+    trainer._clip_gradients()
+    assert norm > 10
+    for name, parameter in trainer.student.named_parameters():
+        torch.testing.assert_close(parameter.grad.to_dense(), dense[name] * 5 / norm)
+
+
+def test_words_that_a_batch_lacks_keep_their_vectors(make_student, toy):
+    student = make_student()
+    before = student.words.weight.detach().clone()
+    trainer = Trainer(student, replace(SMALL, word_dropout=0.0), seed=1, labeled=toy[:2])
+    batch = next(trainer._gold_batches(np.random.default_rng(1)))
+    trainer._step(batch, None, 1e-2)
+    changed = (student.words.weight.detach() != before).any(dim=1).nonzero()[:, 0].tolist()
+    assert changed == batch.features.words.unique().tolist()
+
+
 def test_losses_against_numbers_worked_out_by_hand(make_student):
     student = make_student()
-    emissions = torch.tensor([[[0.0, 0.0], [np.log(3.0), 0.0]]])
-    tags, mask = torch.tensor([[0, 0]]), torch.tensor([[True, True]])
-    assert task_loss(student, emissions, tags, mask).item() == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
+    emissions = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
+    task = task_loss(student, emissions, torch.tensor([0, 0]), np.array([2]))
+    assert task.item() == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
     own, theirs = torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * np.log(3.0), 0.0]])
     divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
     kl = Distillation(temperature=2.0)

@@ -32,8 +32,7 @@ def forward(student, sentence):
     """Labels and probabilities of one sentence by the model that is trained."""
     with torch.inference_mode():
         table = student.encode(student.vocabulary.features(WORDS))
-        length = torch.tensor([len(sentence)])
-        (emissions,) = student(table, torch.tensor([sentence]), length)
+        emissions = student(table, torch.tensor(sentence), np.array([len(sentence)]))
         labels, probabilities = student.decode(emissions, [1] * len(sentence))
     return labels.numpy(), probabilities.numpy()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,25 +15,23 @@ heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
 
 
-def emissions_of(student, sentences, width=None):
-    """Return emissions [B, W, L] of sentences given as rows of WORDS, padded with a row that is not 0."""
-    lengths = torch.tensor([len(rows) for rows in sentences])
-    index = torch.full((len(sentences), width or int(lengths.max())), 5)
-    for b, rows in enumerate(sentences):
-        index[b, : len(rows)] = torch.tensor(rows)
+def emissions_of(student, sentences):
+    """Return emissions, [words, L] of each of the sentences, which are given as rows of WORDS."""
+    lengths = [len(rows) for rows in sentences]
+    index = torch.tensor([row for rows in sentences for row in rows])
     with torch.no_grad():
-        return student(student.encode(student.vocabulary.features(WORDS)), index, lengths), lengths
+        table = student.encode(student.vocabulary.features(WORDS))
+        return student(table, index, np.array(lengths)).split(lengths)
 
 
 @heads
 @pytest.mark.parametrize("layers", [1, 2])
-def test_neither_padding_nor_other_sentences_change_a_sentence(make_student, head, layers):
+def test_other_sentences_do_not_change_a_sentence(make_student, head, layers):
     student = make_student(head, layers=layers)
     sentences = [[0, 1, 2, 3], [4], [5, 6, 7, 8, 9, 0, 1], [3, 3]]
-    together, _ = emissions_of(student, sentences, width=11)
-    for b, rows in enumerate(sentences):
-        (alone,), _ = emissions_of(student, [rows])
-        torch.testing.assert_close(together[b, : len(rows)], alone, rtol=1e-5, atol=1e-6)
+    for together, rows in zip(emissions_of(student, sentences), sentences, strict=True):
+        (alone,) = emissions_of(student, [rows])
+        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
 def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
@@ -46,17 +45,17 @@ def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
 
 def test_it_reads_both_directions(make_student):
     student = make_student()
-    base, _ = emissions_of(student, [[0, 1, 2, 3, 4]])
-    last, _ = emissions_of(student, [[0, 1, 2, 3, 9]])
-    first, _ = emissions_of(student, [[9, 1, 2, 3, 4]])
-    assert not torch.allclose(base[0, 0], last[0, 0], atol=1e-7)
-    assert not torch.allclose(base[0, 4], first[0, 4], atol=1e-7)
+    (base,) = emissions_of(student, [[0, 1, 2, 3, 4]])
+    (last,) = emissions_of(student, [[0, 1, 2, 3, 9]])
+    (first,) = emissions_of(student, [[9, 1, 2, 3, 4]])
+    assert not torch.allclose(base[0], last[0], atol=1e-7)
+    assert not torch.allclose(base[4], first[4], atol=1e-7)
 
 
 @heads
 def test_probabilities_are_those_of_the_labels(make_student, head):
     student = make_student(head)
-    (emissions,), _ = emissions_of(student, [[0, 1, 2]])
+    (emissions,) = emissions_of(student, [[0, 1, 2]])
     with torch.no_grad():
         labels, probabilities = student.decode(emissions, [1, 1, 1])
     assert labels.shape == probabilities.shape == (3,)
@@ -78,7 +77,7 @@ def test_a_saved_student_comes_back(make_student, head, tmp_path):
     )
     assert not loaded.training
     rows = [[0, 1, 2, 3], [9]]
-    assert torch.equal(emissions_of(student, rows)[0], emissions_of(loaded, rows)[0])
+    assert all(map(torch.equal, emissions_of(student, rows), emissions_of(loaded, rows)))
     state = loaded.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in student.state_dict().items())
 

@@ -11,7 +11,7 @@ from kdner.gold import LabeledSentence
 from kdner.rundir import RunDirectory
 from kdner.schema import LOGITS
 from kdner.transfer import Examples, TransferSet, labeled_examples
-from kdner.vocabulary import PADDING, Vocabulary
+from kdner.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(tuple(f"w{chr(97 + i)}" for i in range(20)), tuple("wabcdefghijklmnopqrst"))
 """Word i is row i + 2, so that a batch can be read back."""
@@ -30,13 +30,13 @@ def sentences_in(batches):
     """Read batches back: (rows of the word table, tags, logits) of each sentence."""
     found = []
     for batch in batches:
-        assert batch.index.shape == batch.mask.shape == batch.tags.shape
-        assert torch.equal(batch.mask.sum(dim=1), batch.lengths) and batch.index.shape[1] == batch.lengths.max()
+        assert batch.lengths.sum() == len(batch.index) == len(batch.tags)
         assert batch.index.unique().tolist() == list(range(len(batch.features)))
-        for b, n in enumerate(batch.lengths.tolist()):
-            words = batch.features.words[batch.index[b, :n]]
-            logits = None if batch.logits is None else batch.logits[b, :n]
-            found.append((words.tolist(), batch.tags[b, :n].tolist(), logits))
+        words = batch.features.words[batch.index]
+        for last, n in zip(np.cumsum(batch.lengths), batch.lengths, strict=True):
+            own = slice(last - n, last)
+            logits = None if batch.logits is None else batch.logits[own]
+            found.append((words[own].tolist(), batch.tags[own].tolist(), logits))
     return found
 
 
@@ -63,7 +63,7 @@ def test_batches_are_of_about_the_words_asked_for_and_of_alike_lengths():
     batches = list(examples.batches(100, np.random.default_rng(1), examples.share(0, 1)))
     sizes = [int(batch.lengths.sum()) for batch in batches]
     assert np.mean(sizes) == pytest.approx(100, rel=0.1) and max(sizes) < 200
-    assert sum(sizes) / sum(batch.index.numel() for batch in batches) > 0.85
+    assert sum(sizes) / sum(batch.lengths.max() * len(batch.lengths) for batch in batches) > 0.85
 
 
 def test_batches_come_in_another_order_with_another_seed_only():
@@ -130,11 +130,9 @@ def test_parts_of_a_large_set_hold_every_word_once(logits_folder, monkeypatch):
     assert len(parts) == 2 and sum(part.words for part in parts) == transfer.words
 
 
-def test_padding_is_outside_the_mask_only():
+def test_a_batch_can_be_moved():
     examples = examples_of([2, 5])
     (batch,) = examples.batches(100, np.random.default_rng(1), examples.share(0, 1))
-    assert batch.mask.sum() == 7 and batch.mask.shape == (2, 5)
-    assert PADDING not in batch.features.words
     moved = batch.to(torch.device("cpu"))
     assert torch.equal(moved.index, batch.index) and torch.equal(moved.logits, batch.logits)
 
