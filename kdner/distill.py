@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import torch.distributed
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -149,7 +149,7 @@ class Trainer:
         self.batch_words = max(1, batch_words // workers)
         self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(whole / batch_words))
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
-        words = [parameter for parameter in student.words.parameters() if student.words.sparse]
+        words = list(student.words.parameters()) if isinstance(student.words, nn.Embedding) else []
         others = [parameter for parameter in student.parameters() if all(parameter is not one for one in words)]
         options = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
         self.optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, fused=True, **options)]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from kdner.distill import Distillation, Trainer
+from kdner.kept_vectors import Vectors
 from kdner.labeled import LabeledSentence
 from kdner.labels import most_likely_tags
 from kdner.progress import Progress
@@ -49,6 +50,7 @@ class FeatureTagger:
     def __init__(self, encoder: Teacher, student: Student) -> None:
         self.encoder, self.student = encoder, student
         self.labels = student.labels
+        self.vectors: Vectors = encoder.vectors
 
     @property
     def parameters(self) -> int:
@@ -57,7 +59,7 @@ class FeatureTagger:
 
     def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
         """Return logits, float32 [N, L], of all N words of all sentences."""
-        examples = _unlabeled(self.encoder, sentences, self.student.vocabulary)
+        examples = _unlabeled(self.vectors, sentences, self.student.vocabulary)
         logits = np.empty((examples.words, len(self.labels)), np.float32)
         lengths = np.diff(examples.starts)
         order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
@@ -133,13 +135,13 @@ def _student(config: StudentConfig, vocabulary: Vocabulary, labels: list[str], w
     return student
 
 
-def _unlabeled(encoder: Teacher, sentences: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Examples:
+def _unlabeled(vectors: Vectors, sentences: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Examples:
     types: dict[str, int] = {}
     index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
     starts = np.concatenate([[0], np.cumsum([len(words) for words in sentences], dtype=np.int64)])
     tags = np.zeros(len(index), np.int64)
     examples = Examples(vocabulary.features(list(types)), np.array(index, np.int64), starts, tags, None)
-    return _with_vectors(examples, encoder.vectors(sentences))
+    return _with_vectors(examples, vectors(sentences))
 
 
 def _with_vectors(examples: Examples, vectors_nh: np.ndarray) -> Examples:

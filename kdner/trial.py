@@ -20,10 +20,12 @@ import pyarrow.compute as pc
 
 from kdner.device import best_device
 from kdner.distill import Trainer
+from kdner.feature_tagger import FeatureTagger
 from kdner.initial import initial_student
+from kdner.kept_vectors import keep
 from kdner.labeled import LabeledSentence, check_labels, draw, read_labeled
 from kdner.labels import check_same_labels, most_likely_tags
-from kdner.models import encoder_folder, load_model, train_teacher
+from kdner.models import Model, encoder_folder, load_model, train_teacher
 from kdner.options import LabeledSet
 from kdner.progress import Progress
 from kdner.rundir import RunDirectory
@@ -45,7 +47,14 @@ class Trial:
     """A trial, or what is left of it."""
 
     def __init__(
-        self, study: Study, size: int, seed: int, folder: Path, progress: Callable[[str, str], Progress]
+        self,
+        study: Study,
+        size: int,
+        seed: int,
+        folder: Path,
+        progress: Callable[[str, str], Progress],
+        *,
+        vectors: Path | None = None,
     ) -> None:
         """Draw the labeled set.
 
@@ -55,8 +64,10 @@ class Trial:
             seed: of the draw and of all that is random.
             folder: the trial's own; it can be deleted once the result is kept.
             progress: makes the progress of a step from its name and its unit.
+            vectors: folder for the vectors of frozen encoders, which trials that read the same text share.
         """
         self.study, self.size, self.seed, self.folder, self.progress = study, size, seed, folder, progress
+        self.vectors = vectors or folder / "vectors"
         folder.mkdir(parents=True, exist_ok=True)
         self.drawn, self.rest, self.labels = LabeledSet(labeled=study.labeled, labeled_size=size, seed=seed).read()
         self.test = read_labeled(study.test)
@@ -114,9 +125,15 @@ class Trial:
             )
             Path(name).mkdir(exist_ok=True)
             teacher.save(name)
-        model = load_model(name)
+        model = self._sharing(load_model(name), spec.source)
         check_same_labels(self.labels, model.labels, self.study.labeled, name)
         return self._scores(model.tags, model.parameters)
+
+    def _sharing(self, model: Model, source: str) -> Model:
+        """Have a feature-based tagger share its encoder's vectors."""
+        if isinstance(model, FeatureTagger):
+            model.vectors = keep(model.encoder.vectors, self.vectors, source)
+        return model
 
     def _labeled(self, source: str) -> list[LabeledSentence]:
         sentences = read_labeled(source)
@@ -135,6 +152,8 @@ class Trial:
         )
         pending = set(run.pending())
         scorer = ScoreDocuments(self.models) if pending else None
+        for teacher, spec in zip(scorer.teachers if scorer else (), self.teachers, strict=False):
+            self._sharing(teacher, spec.source)
         progress = self.progress("score", "part")
         progress.begin(len(pending))
         for name, part in parts:
@@ -148,7 +167,10 @@ class Trial:
         return {"words": TransferSet([path]).words, "sentences": sentences, "documents": table.num_rows}
 
     def _score_mean(self) -> dict[str, Any]:
-        models = [load_model(name) for name in self.models]
+        models = [
+            self._sharing(load_model(name), spec.source)
+            for name, spec in zip(self.models, self.teachers, strict=True)
+        ]
 
         def tags(sentences: Any) -> list[list[str]]:
             mean = np.mean([model.score_words(sentences) for model in models], axis=0)

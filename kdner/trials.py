@@ -24,6 +24,8 @@ from kdner.trial import Trial
 logger = logging.getLogger(__name__)
 
 TRIALS = "trials.jsonl"
+WORK = "work"
+"""Folder of what trials have done so far."""
 
 
 def read_trials(path: Path) -> list[dict[str, Any]]:
@@ -53,7 +55,7 @@ def run_missing(
     Args:
         study: what all trials share.
         wanted: size and seed of each.
-        folder: of the results; every node sees it. What trials have done so far lies in its folder `work`.
+        folder: of the results; every node sees it. What trials have done so far lies in its folder `WORK`.
         cpus: cores, and threads, of a trial.
         gpus: of a trial; None for 1 where the cluster has one.
         keep: whether to keep the models and logits of finished trials.
@@ -78,9 +80,8 @@ def run_missing(
     needs = {"num_cpus": cpus, "num_gpus": min(1, in_cluster("GPU")) if gpus is None else gpus}
     running = {}
     for (size, seed), own in missing.items():
-        work = folder / "work" / f"{size}-{seed}"
         named = task.options(name=f"trial {size}-{seed}", **needs)
-        running[named.remote(own, size, seed, work, threads=cpus, terminal=on_terminal())] = (size, seed)
+        running[named.remote(own, size, seed, folder / WORK, threads=cpus, terminal=on_terminal())] = (size, seed)
     mistakes = []
     while running:
         (finished,), _ = ray.wait(list(running))
@@ -100,7 +101,9 @@ def run_missing(
         }
         append_line(folder / TRIALS, {**found, **origin})
         if not keep:
-            shutil.rmtree(folder / "work" / f"{size}-{seed}")
+            shutil.rmtree(folder / WORK / f"{size}-{seed}")
+        if all(seed != other for _, other in running.values()):
+            shutil.rmtree(_vectors(folder / WORK, seed), ignore_errors=True)
         scores = {name: row["f1"] for name, row in [*found["teachers"].items(), *found["students"].items()]}
         logger.info(
             "low_resource: %d sentences, seed %d: %s; %d of %d trials left",
@@ -114,10 +117,20 @@ def run_missing(
         raise InputError(f"{len(mistakes)} trials failed, the first: {mistakes[0]}")
 
 
-def _run_trial(study: Study, size: int, seed: int, folder: Path, *, threads: int, terminal: bool) -> dict[str, Any]:
+def _run_trial(study: Study, size: int, seed: int, work: Path, *, threads: int, terminal: bool) -> dict[str, Any]:
     set_up_logging()
     torch.set_num_threads(threads)
     trial = Trial(
-        study, size, seed, folder, lambda what, unit: worker_progress(f"{what} {size}-{seed}", unit, terminal=terminal)
+        study,
+        size,
+        seed,
+        work / f"{size}-{seed}",
+        lambda what, unit: worker_progress(f"{what} {size}-{seed}", unit, terminal=terminal),
+        vectors=_vectors(work, seed),
     )
     return trial.run()
+
+
+def _vectors(work: Path, seed: int) -> Path:
+    """Return the folder for vectors of frozen encoders; trials of one seed draw the same documents."""
+    return work / f"vectors-{seed}"

@@ -18,6 +18,7 @@ from kdner.rundir import RunDirectory
 from kdner.scoring import score
 from kdner.student import StudentConfig
 from kdner.study import StudentSpec, Study, TeacherSpec, check
+from kdner.teacher import Teacher
 from kdner.trial import Trial
 
 SHAPE = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16, dropout=0.1)
@@ -134,6 +135,19 @@ def test_teachers_of_other_kinds_and_of_another_labeled_set(
     expected = load_model(teacher_folder).score_words([row["words"]])
     stored = np.array(row["logits"]).reshape(len(row["words"]), 3, -1)[:, 2]
     np.testing.assert_allclose(stored, expected, atol=0.1)
+
+
+def test_trials_share_the_vectors_of_a_frozen_encoder(study, tmp_path, bert_base, monkeypatch):
+    monkeypatch.setattr("kdner.feature_tagger.RECIPE", replace(feature_tagger.RECIPE, epochs=2, min_steps=1))
+    study = replace(study, teachers=(f"features:{bert_base}",), students=("both",))
+    calls = []
+    vectors = Teacher.vectors
+    monkeypatch.setattr(Teacher, "vectors", lambda self, words: calls.append(words) or vectors(self, words))
+    for size in (12, 24):
+        Trial(study, size, 1, tmp_path / str(size), Progress, vectors=tmp_path / "vectors").run()
+    test = [sentence.words()[0] for sentence in read_labeled(study.test)]
+    assert [list(map(list, words)) for words in calls].count(test) == 1
+    assert len(calls) == 6  # the test set and the corpus once, what was drawn and what was not for each trial
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""Vectors of a frozen encoder, kept in files by what was read: trials that read the same text share them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+Vectors = Callable[[Sequence[Sequence[str]]], np.ndarray]
+"""From sentences, lists of N words in all, to float32 [N, H]."""
+
+
+def keep(vectors: Vectors, folder: Path, name: str) -> Vectors:
+    """Return a function that computes vectors once for each list of sentences, whoever asks.
+
+    They are kept as float16, and rounded to it also when they are new.
+
+    Args:
+        vectors: computes them.
+        folder: of the files, 2 bytes a number; several processes may use it at once.
+        name: tells encoders apart that share the folder.
+    """
+
+    def kept(sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        content = json.dumps([name, [list(words) for words in sentences]])
+        path = folder / f"{hashlib.sha256(content.encode()).hexdigest()}.npy"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            with unfinished.open("wb") as file:
+                np.save(file, vectors(sentences).astype(np.float16), allow_pickle=False)
+            unfinished.rename(path)
+        return np.load(path, allow_pickle=False).astype(np.float32)
+
+    return kept
