@@ -28,6 +28,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, so
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from kdner.augmentation import replace_mentions
 from kdner.errors import InputError
 from kdner.labeled import LabeledSentence
 from kdner.progress import Progress
@@ -77,11 +78,17 @@ class Distillation:
     averaging: float = 0.0
     """Decay (0 to 1) in each step of a running mean of the weights, which is then what is measured and kept; 0 for the
     weights themselves."""
+    mention_replacement: float = 0.0
+    """Share (0 to 1) of the mentions in gold sentences that are replaced by others of the same name, anew each time."""
+    runs: float = 0.0
+    """Share (0 to 1) of sentences of which only a random run of words is read, anew each time."""
     word_dropout: float = 0.02
     """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "gold_share", "gold_stage", "averaging", "word_dropout"):
+        for name in (
+            "alpha", "gold_share", "gold_stage", "averaging", "word_dropout", "mention_replacement", "runs"
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
         if self.temperature <= 0:
@@ -137,6 +144,7 @@ class Trainer:
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
         self.state = State()
+        self.labeled = labeled
         if labeled and not isinstance(labeled, Examples):
             labeled = labeled_examples(labeled, student.vocabulary, student.labels)
         self.gold = labeled if isinstance(labeled, Examples) else None
@@ -310,13 +318,17 @@ class Trainer:
     def _gold_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         words = round(self.batch_words * (self.config.gold_share if self.transfer else 1.0))
         while self.gold is not None and words > 0:
-            yield from self.gold.batches(words, rng, self.gold.share(self.rank, self.workers))
+            gold = self.gold
+            if self.config.mention_replacement > 0 and not isinstance(self.labeled, Examples):
+                replaced = replace_mentions(self.labeled, self.config.mention_replacement, rng)
+                gold = labeled_examples(replaced, self.student.vocabulary, self.student.labels)
+            yield from gold.batches(words, rng, gold.share(self.rank, self.workers), self.config.runs)
 
     def _transfer_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         words = round(self.batch_words * (1 - self.config.gold_share if self.gold else 1.0))
         while self.transfer is not None and words > 0:
             for examples in self.transfer.examples(self.student.vocabulary, rng):
-                yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
+                yield from examples.batches(words, rng, examples.share(self.rank, self.workers), self.config.runs)
 
     def _finish_epoch(self, loss: float) -> dict[str, float]:
         """Measure, and keep the best; returns what was measured."""
