@@ -68,11 +68,11 @@ class Distillation:
     gold_share: float = 0.3
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float = 3e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate of AdamW, and of SparseAdam for the word vectors of a step's words."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """cosine: the learning rate rises over the first 5 % of the steps, then falls along a cosine; constant: neither."""
     weight_decay: float = 1e-3
-    """AdamW's weight decay."""
+    """AdamW's weight decay; word vectors have none."""
     gold_stage: float = 0.0
     """Share (0 to 1) of the steps, the last ones, that learn from the labeled set alone."""
     averaging: float = 0.0
@@ -86,9 +86,7 @@ class Distillation:
     """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "alpha", "gold_share", "gold_stage", "averaging", "word_dropout", "mention_replacement", "runs"
-        ):
+        for name in ("alpha", "gold_share", "gold_stage", "averaging", "word_dropout", "mention_replacement", "runs"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
         if self.temperature <= 0:
@@ -159,10 +157,12 @@ class Trainer:
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
         words = list(student.words.parameters()) if isinstance(student.words, nn.Embedding) else []
         others = [parameter for parameter in student.parameters() if all(parameter is not one for one in words)]
-        options = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, fused=True, **options)]
+        rate, decay = config.learning_rate, config.weight_decay
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(others, lr=rate, weight_decay=decay, fused=True)
+        ]
         if words:
-            self.optimizers.append(torch.optim.SparseAdam(words, lr=config.learning_rate))
+            self.optimizers.append(torch.optim.SparseAdam(words, lr=rate))
 
     def train(self, on_epoch: Callable[[dict[str, float]], None], progress: Progress) -> None:
         """Train from the current epoch to the last.
@@ -199,7 +199,7 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint: weights, best and mean weights, the optimizer's moments, and the state; no pickle."""
-        names = {parameter: name for name, parameter in self.student.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.student.named_parameters()}
         moments = {
             f"{names[parameter]}/{key}": torch.as_tensor(value).contiguous()
             for optimizer in self.optimizers

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from kdner.distill import Distillation, Trainer
@@ -92,7 +91,7 @@ class FeatureTagger:
         encoder = Teacher.load(folder / ENCODER, dtype=dtype)
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
         student = _student(StudentConfig(**config), vocabulary, labels, encoder.width)
-        student.load_state_dict(load_file(folder / "model.safetensors"))
+        student.load_weights(folder)
         return cls(encoder, student.eval())
 
 

@@ -4,8 +4,8 @@ Sentences are sorted by falling length and advance word by word together, as in 
 ahead come first, then those back. All of a step stays in a core's own cache, forward and backward, which on a CPU makes
 it twice as fast as oneDNN's LSTM over padded sentences.
 
-tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: the weights of the cell gate count double, so that
-one call serves all four gates.
+tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: the weights of the cell gate count double, so
+that one call serves all four gates.
 
 Shapes: B sentences, W words of the longest, N words of all, D inputs, H hidden, G rows of a table of gates; gates are
 in PyTorch's order: input, forget, cell, output.

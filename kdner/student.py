@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ class Student(nn.Module):
         """Return [T, D]: all that the student knows of a word by itself."""
         answers = answers_by_place(self.characters.weight, self.filters.weight)
         highest_tf = highest_answers(answers, features.characters, self.config.character_width)
-        filtered_tf = (highest_tf + self.filters.bias).relu()
+        filtered_tf = (highest_tf + cast("torch.Tensor", self.filters.bias)).relu()
         return torch.cat([self.words(features.words), self.shapes(features.shapes), filtered_tf], dim=1)
 
     def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
@@ -118,7 +118,8 @@ class Student(nn.Module):
             lengths: int64 [B], the words of each sentence, at least 1; sums to N.
         """
         packing = Packing(lengths, table.device)
-        x, rows = table, index
+        rows: torch.Tensor | None = index
+        x = table
         for layer in self.encoder:
             x, rows = layer(self.dropout(x), rows, packing), None
         return self.output(self.dropout(x))
@@ -191,8 +192,22 @@ class Student(nn.Module):
             raise InputError(f"{folder}/config.json: not a student's: model_type is not {MODEL_TYPE}")
         labels = config.pop("labels")
         student = cls(StudentConfig(**config), Vocabulary.load(folder / "vocabulary.json"), labels)
-        student.load_state_dict(load_file(folder / "model.safetensors"))
+        student.load_weights(folder)
         return student.eval()
+
+    def load_weights(self, folder: Path) -> None:
+        """Take the weights that `save` wrote.
+
+        Raises:
+            InputError: they are not of this shape.
+        """
+        weights = load_file(folder / "model.safetensors")
+        if {name: own.shape for name, own in self.state_dict().items()} != {k: w.shape for k, w in weights.items()}:
+            raise InputError(
+                f"{folder}/model.safetensors: not the weights that config.json and vocabulary.json describe. Were they "
+                "written by another version of kdner? Then train it again"
+            )
+        self.load_state_dict(weights)
 
 
 def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int) -> int:

@@ -65,9 +65,7 @@ class Examples:
         sentences = len(self.starts) - 1
         return np.arange(rank % max(1, sentences), sentences, workers)
 
-    def batches(
-        self, words: int, rng: np.random.Generator, chosen: np.ndarray, runs: float = 0.0
-    ) -> Iterator[Batch]:
+    def batches(self, words: int, rng: np.random.Generator, chosen: np.ndarray, runs: float = 0.0) -> Iterator[Batch]:
         """Yield the chosen sentences once, in random batches of about `words` words and of alike lengths.
 
         Of a share `runs` of them only a random run of words.

@@ -168,8 +168,7 @@ class Trial:
 
     def _score_mean(self) -> dict[str, Any]:
         models = [
-            self._sharing(load_model(name), spec.source)
-            for name, spec in zip(self.models, self.teachers, strict=True)
+            self._sharing(load_model(name), spec.source) for name, spec in zip(self.models, self.teachers, strict=True)
         ]
 
         def tags(sentences: Any) -> list[list[str]]:

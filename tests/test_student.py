@@ -114,6 +114,9 @@ def test_folders_that_are_no_students(make_student, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     with pytest.raises(InputError, match="model_type is not kdner-student"):
         Student.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden": 7}))
+    with pytest.raises(InputError, match=r"not the weights that config\.json .* another version of kdner"):
+        Student.from_pretrained(tmp_path)
     (tmp_path / "vocabulary.json").unlink()
     with pytest.raises(InputError, match=r"it has no vocabulary\.json"):
         Student.from_pretrained(tmp_path)
