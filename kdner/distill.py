@@ -21,14 +21,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
-from torch.nn.utils.rnn import pad_sequence
 
 from kdner.errors import InputError
+from kdner.gradients import average_gradients, clip_gradients
 from kdner.labeled import LabeledSentence
+from kdner.losses import distillation_loss, task_loss
 from kdner.progress import Progress
 from kdner.scoring import score
 from kdner.student import Student
@@ -230,8 +229,8 @@ class Trainer:
             raise InputError(f"the loss is {loss.item()}: training diverged. Lower --distillation.learning-rate")
         self.student.zero_grad(set_to_none=True)
         loss.backward()
-        self._average_gradients()
-        self._clip_gradients()
+        average_gradients(self.student.parameters(), self.workers)
+        clip_gradients(self.student.parameters(), MAX_NORM)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
@@ -254,34 +253,9 @@ class Trainer:
         if alpha > 0:
             loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.lengths)
         if self.config.beta > 0:
-            loss = loss + self.config.beta * distillation_loss(emissions, batch.logits, self.config)
+            kind, temperature = self.config.loss, self.config.temperature
+            loss = loss + self.config.beta * distillation_loss(emissions, batch.logits, kind, temperature)
         return loss
-
-    def _average_gradients(self) -> None:
-        if self.workers == 1:
-            return
-        parameters = list(self.student.parameters())
-        sparse = [p.grad is not None and p.grad.is_sparse for p in parameters]
-        dense = (torch.zeros_like(p) if p.grad is None else p.grad.to_dense() for p in parameters)
-        flat = torch.cat([gradient.flatten() for gradient in dense])
-        torch.distributed.all_reduce(flat)
-        for parameter, gradient, rows in zip(
-            parameters, flat.split([p.numel() for p in parameters]), sparse, strict=True
-        ):
-            mean = gradient.view_as(parameter) / self.workers
-            parameter.grad = mean.to_sparse(1) if rows else mean
-
-    def _clip_gradients(self) -> None:
-        """Scale all gradients so that their common norm is at most `MAX_NORM`."""
-        gradients = []
-        for parameter in self.student.parameters():
-            if parameter.grad is not None and parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.coalesce()
-                gradients.append(parameter.grad.values())
-            elif parameter.grad is not None:
-                gradients.append(parameter.grad)
-        scale = MAX_NORM / (torch.nn.utils.get_total_norm(gradients) + 1e-6)
-        torch._foreach_mul_(gradients, scale.clamp(max=1.0))
 
     def _rate(self, step: int, steps: int) -> float:
         """Return the share of the peak learning rate: a linear rise over 5 % of the steps, then a cosine to 1 %."""
@@ -316,39 +290,6 @@ class Trainer:
             self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
         self.state.history.append(metrics)
         return {"development_f1": f1} if self.development else {}
-
-
-def task_loss(student: Student, emissions: Tensor, tags: Tensor, lengths: np.ndarray) -> Tensor:
-    """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
-
-    Args:
-        student: its head decides.
-        emissions: [N, L].
-        tags: int64 [N].
-        lengths: int64 [B], words of each sentence; sums to N.
-    """
-    if student.crf is None:
-        return cross_entropy(emissions, tags)
-    cuts = lengths.tolist()
-    padded_bwl, tags_bw = (pad_sequence(flat.split(cuts), batch_first=True) for flat in (emissions, tags))
-    inside_bw = np.arange(lengths.max()) < lengths[:, None]
-    mask = torch.from_numpy(inside_bw).to(emissions.device)
-    return -student.crf(padded_bwl, tags_bw, mask=mask, reduction="token_mean")
-
-
-def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, config: Distillation) -> Tensor:
-    """Return the mean loss per word against the teacher's logits; both are [N, L]."""
-    if config.loss == "mse":
-        return mse_loss(_centred(student_logits), _centred(teacher_logits))
-    t = config.temperature
-    divergence = kl_div(
-        log_softmax(student_logits / t, dim=-1), softmax(teacher_logits / t, dim=-1), reduction="batchmean"
-    )
-    return divergence * t * t
-
-
-def _centred(logits: Tensor) -> Tensor:
-    return logits - logits.mean(dim=-1, keepdim=True)
 
 
 def _drop_words(features: WordFeatures, share: float) -> WordFeatures:

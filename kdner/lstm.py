@@ -2,7 +2,7 @@
 
 Sentences are sorted by falling length and advance word by word together, as in `kdner.inference`; of each step the rows
 ahead come first, then those back. All of a step stays in a core's own cache, forward and backward, which on a CPU makes
-it twice as fast as oneDNN's LSTM over padded sentences.
+it 1.7 times as fast as oneDNN's LSTM over sentences of equal lengths, which need no padding there either.
 
 tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: the weights of the cell gate count double, so
 that one call serves all four gates.
@@ -107,7 +107,7 @@ class _Recurrence(torch.autograd.Function):
         for count in counts:
             last = first + 2 * count
             here = gates[first:last]
-            cell, tanh, state = (all_[first:last].view(2, count, hidden) for all_ in (cells, tanhs, states))
+            cell, tanh, state = (part[first:last].view(2, count, hidden) for part in (cells, tanhs, states))
             torch.index_select(table, 0, rows[first:last], out=here)
             if before is not None:
                 here.view(2, count, -1).baddbmm_(before[:, :count], recurrent)
