@@ -56,8 +56,8 @@ class Distillation:
     temperature: float = 2.0
     """Divides the logits of both in the KL divergence; the loss is multiplied by its square."""
     epochs: int = 5
-    """Passes over the transfer set, or over the labeled set where there is no transfer set; more where `min_steps`
-    asks for it."""
+    """An epoch reads as many words as the transfer set has, gold ones among them by `gold_share`, or as the labeled set
+    has where there is no transfer set. More epochs where `min_steps` asks for it."""
     min_steps: int = 1500
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
