@@ -39,9 +39,22 @@ def test_one_worker_keeps_its_own(parameters):
 
 
 def test_workers_get_the_mean_of_theirs_and_rows_stay_rows(parameters, monkeypatch):
+    """Of three workers one is this one, one has no rows, and one has a row more than this one, and more gradient."""
     before = dense(parameters)
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.mul_(3))  # three workers with the same
+    others = [torch.tensor([0]), torch.tensor([3])], [torch.zeros(3, dtype=torch.int64), torch.tensor([2, 5, 7])]
+
+    def all_gather(everyones, own):
+        theirs = {(1,): others[0], (3,): others[1], (3, 4): [torch.zeros(3, 4), torch.ones(3, 4)]}[tuple(own.shape)]
+        for out, one in zip(everyones, [own, *theirs], strict=True):
+            out.copy_(one)
+
+    monkeypatch.setattr("torch.distributed.all_gather", all_gather)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.add_(6))
     average_gradients(parameters, 3)
-    assert parameters[0].grad.is_sparse and parameters[0].grad.coalesce().indices().tolist() == [[2, 5]]
-    for after, gradient, one in zip(dense(parameters), before, parameters, strict=True):
-        torch.testing.assert_close(after, torch.zeros_like(one) if gradient is None else gradient)
+    table, *others = dense(parameters)
+    assert parameters[0].grad.is_sparse and parameters[0].grad.coalesce().indices().tolist() == [[2, 5, 7]]
+    theirs = torch.zeros(9, 4)
+    theirs[[2, 5, 7]] = 1
+    torch.testing.assert_close(table, (before[0] + theirs) / 3)
+    for after, gradient, one in zip(others, before[1:], parameters[1:], strict=True):
+        torch.testing.assert_close(after, ((torch.zeros_like(one) if gradient is None else gradient) + 6) / 3)
