@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def keep(vectors: Vectors, folder: Path, name: str) -> Vectors:
 
     Args:
         vectors: computes them.
-        folder: of the files, 2 bytes a number; several processes may use it at once.
+        folder: of the files, 2 bytes a number; several processes, on several nodes, may use it at once.
         name: tells encoders apart that share the folder.
     """
 
@@ -30,7 +30,7 @@ def keep(vectors: Vectors, folder: Path, name: str) -> Vectors:
         path = folder / f"{hashlib.sha256(content.encode()).hexdigest()}.npy"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(f".{os.getpid()}")
+            unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
             with unfinished.open("wb") as file:
                 np.save(file, vectors(sentences).astype(np.float16), allow_pickle=False)
             unfinished.rename(path)
