@@ -1,10 +1,15 @@
 """A bidirectional LSTM over sentences of any lengths, for training: no padding, both directions at once.
 
-Sentences are sorted by falling length and advance word by word together, as in `kdner.inference`; of each step the rows
-ahead come first, then those back. All of a step stays in a core's own cache, forward and backward.
+Sentences are sorted by falling length and advance word by word together, as in `kdner.inference`. The loop over steps
+does only what one step needs from another: with few sentences the calls themselves are the time.
 
 tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: the weights of the cell gate count double, so
-that one call serves all four gates.
+that one call serves all four gates. A cell c is kept as 2 c, and a state h as h / 2, so that of both tanhs a shift
+is left:
+
+    2 c = f (2 c before) + 4 i (g - 1/2)        h / 2 = o (sigmoid(2 c) - 1/2)
+
+where g is the sigmoid of the doubled gate.
 
 Shapes: B sentences, W words of the longest, N words of all, D inputs, H hidden, G rows of a table of gates; gates are
 in PyTorch's order: input, forget, cell, output.
@@ -13,15 +18,19 @@ in PyTorch's order: input, forget, cell, output.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+BLOCK = 256
+"""Words whose gradients are worked out together: few calls where sentences are few, all in a core's own cache where
+they are many."""
+
 _sigmoid_backward = torch.ops.aten.sigmoid_backward
-_tanh_backward = torch.ops.aten.tanh_backward
 
 
 class Packing:
@@ -43,16 +52,25 @@ class Packing:
         within = np.arange(words) - np.repeat(np.cumsum(counts) - counts, counts)
         sentence = order[within]
         first = (np.cumsum(lengths) - lengths)[sentence]
-        row = np.arange(words) + np.repeat(np.cumsum(counts) - counts, counts)
-        read = np.empty(2 * words, np.int64)
-        read[row] = first + step
-        read[row + counts[step]] = words + first + lengths[sentence] - 1 - step
+        read = np.concatenate([first + step, words + first + lengths[sentence] - 1 - step])
         states = np.empty(2 * words, np.int64)
         states[read] = np.arange(2 * words)
+        before = np.cumsum([0, counts[0], *counts[:-2]])[:longest]
         self.read = torch.from_numpy(read).to(device)
         """Word of each row, [2 N]; of the rows back, plus N."""
         self.states = torch.from_numpy(states).to(device)
         """Row of each word, [2 N]: ahead for all words, then back."""
+        self.before = torch.from_numpy(np.repeat(before, counts) + within).to(device)
+        """Row of the state before each word, [N]; the first B rows are those before any word."""
+        self.blocks = list(_blocks(self.counts))
+        """Steps that are worked out together: their words, and their counts."""
+
+
+def _blocks(counts: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
+    ends = np.cumsum(counts)
+    cuts = np.flatnonzero(np.diff((ends - 1) // BLOCK)) + 1
+    for first, last in pairwise([0, *cuts.tolist(), len(counts)]):
+        yield slice(int(ends[first]) - counts[first], int(ends[last - 1])), counts[first:last]
 
 
 class BidirectionalLSTM(nn.Module):
@@ -79,8 +97,8 @@ class BidirectionalLSTM(nn.Module):
         rows = packing.read
         if index is not None:
             rows = torch.cat([index, index + len(table)])[rows]
-        states = _Recurrence.apply(gates_2tg.flatten(0, 1), rows, self.doubled(self.recurrent), packing.counts)
-        ahead_nh, back_nh = states.index_select(0, packing.states).chunk(2)
+        states = _Recurrence.apply(gates_2tg.flatten(0, 1), rows, self.doubled(self.recurrent), packing)
+        ahead_nh, back_nh = states.flatten(0, 1).index_select(0, packing.states).chunk(2)
         return torch.cat([ahead_nh, back_nh], dim=1)
 
     def doubled(self, weight: Tensor) -> Tensor:
@@ -90,71 +108,65 @@ class BidirectionalLSTM(nn.Module):
 
 
 class _Recurrence(torch.autograd.Function):
-    """From gates that the inputs alone give to hidden states, [2 N, H].
+    """From gates that the inputs alone give to hidden states, [2, N, H].
 
-    Takes the gates as a table, [G, 4 H]; its row for each row, int64 [2 N]; the recurrent weights, [2, H, 4 H]; and
-    `Packing.counts`.
+    Takes the gates as a table, [G, 4 H]; its row for each word, int64 [2 N]; the recurrent weights, [2, H, 4 H]; and
+    the packing. Cells and states begin with B rows of zeros, those before the first words.
     """
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, rows: Tensor, recurrent: Tensor, counts: Sequence[int]) -> Tensor:
-        hidden = recurrent.shape[1]
-        gates = table.new_empty(len(rows), 4 * hidden)
-        cells, tanhs, states = (table.new_empty(len(rows), hidden) for _ in range(3))
-        before = cell_before = None
-        first = 0
-        for count in counts:
-            last = first + 2 * count
-            here = gates[first:last]
-            cell, tanh, state = (part[first:last].view(2, count, hidden) for part in (cells, tanhs, states))
-            torch.index_select(table, 0, rows[first:last], out=here)
-            if before is not None:
-                here.view(2, count, -1).baddbmm_(before[:, :count], recurrent)
-            i, f, g, o = here.sigmoid_().view(2, count, 4, hidden).unbind(2)
-            torch.mul(i, g.mul_(2).sub_(1), out=cell)
-            if cell_before is not None:
-                cell.addcmul_(cell_before[:, :count], f)
-            torch.mul(cell, 2, out=tanh).sigmoid_().mul_(2).sub_(1)
-            torch.mul(o, tanh, out=state)
-            before, cell_before, first = state, cell, last
-        ctx.save_for_backward(rows, recurrent, gates, cells, tanhs, states)
-        ctx.counts, ctx.table_rows = counts, len(table)
-        return states
+    def forward(ctx: Any, table: Tensor, rows: Tensor, recurrent: Tensor, packing: Packing) -> Tensor:
+        counts, sentences, hidden = packing.counts, packing.counts[0], recurrent.shape[1]
+        gates = table.index_select(0, rows).view(2, -1, 4 * hidden)
+        cells, states = (table.new_empty(2, sentences + gates.shape[1], hidden) for _ in range(2))
+        half_tanhs = torch.empty_like(states[:, sentences:])
+        weights = 2 * recurrent
+        cell, state = (own[:, :sentences].zero_() for own in (cells, states))
+        of_words = (gates, *gates.unflatten(2, (4, hidden)).unbind(2), cells[:, sentences:], half_tanhs)
+        steps = zip(*(own.split(counts, 1) for own in (*of_words, states[:, sentences:])), strict=True)
+        for here, i, f, g, o, cell_here, half_tanh, state_here in steps:
+            count = here.shape[1]
+            here.baddbmm_(state.narrow(1, 0, count), weights).sigmoid_()
+            torch.mul(cell.narrow(1, 0, count), f, out=cell_here).addcmul_(i, g, value=4).sub_(i, alpha=2)
+            torch.sigmoid(cell_here, out=half_tanh).sub_(0.5)
+            torch.mul(o, half_tanh, out=state_here)
+            cell, state = cell_here, state_here
+        ctx.save_for_backward(rows, recurrent, gates, cells, half_tanhs, states)
+        ctx.packing, ctx.table_rows = packing, len(table)
+        return 2 * states[:, sentences:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor, None]:
-        (d_states,) = gradients
-        rows, recurrent, gates, cells, tanhs, states = ctx.saved_tensors
-        counts, hidden = ctx.counts, recurrent.shape[1]
-        transposed = recurrent.transpose(1, 2)
+        rows, recurrent, gates, cells, half_tanhs, states = ctx.saved_tensors
+        packing, hidden = ctx.packing, recurrent.shape[1]
+        transposed = (2 * recurrent).transpose(1, 2).contiguous()
+        d_states = 2 * gradients[0]
+        d_cells = gates.new_zeros(2, packing.counts[0], hidden)
         d_table = gates.new_zeros(ctx.table_rows, 4 * hidden)
         d_recurrent = torch.zeros_like(recurrent)
-        d_states_after, d_cells = (gates.new_zeros(2, counts[0], hidden) for _ in range(2))
-        last = len(rows)
-        for t in reversed(range(len(counts))):
-            count = counts[t]
-            first = last - 2 * count
-            here = gates[first:last].view(2, count, 4 * hidden)
-            tanh = tanhs[first:last].view(2, count, hidden)
-            i, f, g, o = here.view(2, count, 4, hidden).unbind(2)
-            d_state = d_states[first:last].view(2, count, hidden) + d_states_after[:, :count]
-            d_cell = d_cells[:, :count].add_(_tanh_backward(d_state * o, tanh))
-            d_here = torch.empty_like(here)
-            d_i, d_f, d_g, d_o = d_here.view(2, count, 4, hidden).unbind(2)
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_state, tanh, out=d_o)
-            before = first - 2 * counts[t - 1] if t else first
-            if t:
-                torch.mul(d_cell, cells[before:first].view(2, -1, hidden)[:, :count], out=d_f)
-            else:
-                d_f.zero_()
-            d_g.zero_()  # its own derivative follows
-            _sigmoid_backward(d_here, here, grad_input=d_here)
-            torch.mul(_tanh_backward(d_cell * i, g), 0.5, out=d_g)
-            d_cell.mul_(f)
-            d_table.index_add_(0, rows[first:last], d_here.view(-1, 4 * hidden))
-            if t:
-                torch.bmm(d_here, transposed, out=d_states_after[:, :count])
-                d_recurrent.baddbmm_(states[before:first].view(2, -1, hidden)[:, :count].transpose(1, 2), d_here)
-            last = first
+        d_after = gates.new_empty(2, 0, 4 * hidden)
+        for block, counts in reversed(packing.blocks):
+            before, here, half_tanh = packing.before[block], gates[:, block], half_tanhs[:, block]
+            i, f, g, o = here.unflatten(2, (4, hidden)).unbind(2)
+            by_cell = torch.addcmul(0.25 * o, o, half_tanh.square(), value=-1)
+            # what the loop multiplies by the gradient of the cell, or of the state, for that of each gate
+            d_gates = torch.empty_like(here, memory_format=torch.contiguous_format)
+            d_i, d_f, d_g, d_o = d_gates.unflatten(2, (4, hidden)).unbind(2)
+            torch.mul(g, 4, out=d_i).sub_(2)
+            d_f.copy_(cells.index_select(1, before))
+            torch.mul(i, 4, out=d_g)
+            d_o.copy_(half_tanh)
+            _sigmoid_backward(d_gates, here, grad_input=d_gates)
+            three = d_gates.unflatten(2, (4, hidden))[:, :, :3]
+            of_words = (d_states[:, block], by_cell, f, d_gates, three, d_o)
+            steps = zip(*(own.split(counts, 1) for own in of_words), strict=True)
+            for d_state, by, forget, d_here, d_three, d_out in reversed([*steps]):
+                d_state.narrow(1, 0, d_after.shape[1]).baddbmm_(d_after, transposed)
+                d_cell = d_cells.narrow(1, 0, d_state.shape[1]).addcmul_(d_state, by)
+                d_three.mul_(d_cell.unsqueeze(2))
+                d_out.mul_(d_state)
+                d_cell.mul_(forget)
+                d_after = d_here
+            d_table.index_add_(0, rows.view(2, -1)[:, block].flatten(), d_gates.flatten(0, 1))
+            d_recurrent.baddbmm_(states.index_select(1, before).transpose(1, 2), d_gates, alpha=2)
         return d_table, None, d_recurrent, None

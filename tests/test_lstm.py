@@ -35,18 +35,20 @@ def torchs(lstm, direction):
     return own
 
 
-def read_by_torch(lstm, x):
+def read_by_torch(lstm, x, lengths):
     """What two of PyTorch's LSTMs say of each sentence, read alone, the second reading it from its end."""
     ahead, back = torchs(lstm, 0), torchs(lstm, 1)
-    parts = [torch.cat([ahead(s)[0], back(s.flip(0))[0].flip(0)], dim=1) for s in x.split(LENGTHS)]
+    parts = [torch.cat([ahead(s)[0], back(s.flip(0))[0].flip(0)], dim=1) for s in x.split(lengths)]
     return torch.cat(parts), [*ahead.parameters()], [*back.parameters()]
 
 
-def test_states_and_gradients_are_those_of_two_lstms_of_pytorch(lstm):
-    x, upstream = words(), torch.randn(sum(LENGTHS), 8, dtype=torch.double)
-    expected, ahead, back = read_by_torch(lstm, x)
+@pytest.mark.parametrize("lengths", [LENGTHS, [4, 1, 60, 59, *[9] * 64]])
+def test_states_and_gradients_are_those_of_two_lstms_of_pytorch(lstm, lengths):
+    n = sum(lengths)
+    x, upstream = words(n), torch.randn(n, 8, dtype=torch.double)
+    expected, ahead, back = read_by_torch(lstm, x, lengths)
     d_x, *d_weights = torch.autograd.grad((expected * upstream).sum(), [x, *ahead, *back])
-    states = lstm(x, None, packing())
+    states = lstm(x, None, packing(lengths))
     torch.testing.assert_close(states, expected)
     own = torch.autograd.grad((states * upstream).sum(), [x, lstm.inputs, lstm.recurrent, lstm.bias])
     torch.testing.assert_close(own[0], d_x)
@@ -67,6 +69,8 @@ def test_each_word_has_a_row_in_both_directions(lengths):
     assert sorted(order.read.tolist()) == list(range(2 * n))
     assert torch.equal(order.read[order.states], torch.arange(2 * n))
     assert sum(order.counts) == n and len(order.counts) == max(lengths)
-    first = order.read[: 2 * order.counts[0]].tolist()
+    assert [count for _, counts in order.blocks for count in counts] == order.counts
     ends = np.cumsum(lengths)
-    assert sorted(first) == sorted([*(ends - lengths), *(n + ends - 1)])
+    ahead, back = (direction[: order.counts[0]].tolist() for direction in order.read.chunk(2))
+    assert sorted(ahead) == sorted(ends - lengths)
+    assert sorted(back) == sorted(n + ends - 1)
