@@ -1,4 +1,4 @@
-"""Dropout as in `nn.Dropout`, from 16 random bits a number: a sixth of the time on a CPU."""
+"""Dropout as in `nn.Dropout`, from 16 random bits a number: a fifth of the time on a CPU."""
 
 from __future__ import annotations
 
@@ -20,5 +20,6 @@ class Dropout(nn.Module):
         if not self.training or not self.level:
             return x
         four = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        dropped = four.view(torch.int16)[: x.numel()].view(x.shape) < self.level - _LEVELS // 2
-        return x.masked_fill(dropped, 0.0) * (_LEVELS / (_LEVELS - self.level))
+        bits = four.view(torch.int16)[: x.numel()].view(x.shape)
+        kept = torch.ge(bits, self.level - _LEVELS // 2, out=torch.empty_like(x))
+        return x * kept.mul_(_LEVELS / (_LEVELS - self.level))
