@@ -3,13 +3,10 @@
 Sentences are sorted by falling length and advance word by word together, as in `kdner.inference`. The loop over steps
 does only what one step needs from another: with few sentences the calls themselves are the time.
 
-tanh(x) = 2 sigmoid(2 x) - 1, and a sigmoid takes a third of the time: the weights of the cell gate count double, so
-that one call serves all four gates. A cell c is kept as 2 c, and a state h as h / 2, so that of both tanhs a shift
-is left:
+As there, the weights of the cell gate are doubled, so that one sigmoid serves all four gates; the cells c are kept
+doubled and the states h negated, which saves operations. With g the sigmoid of the doubled gate:
 
-    2 c = f (2 c before) + 4 i (g - 1/2)        h / 2 = o (sigmoid(2 c) - 1/2)
-
-where g is the sigmoid of the doubled gate.
+    2 c = f (2 c before) + i (4 g - 2)        -h = o (1 - 2 sigmoid(2 c))
 
 Shapes: B sentences, W words of the longest, N words of all, D inputs, H hidden, G rows of a table of gates; gates are
 in PyTorch's order: input, forget, cell, output.
@@ -119,43 +116,43 @@ class _Recurrence(torch.autograd.Function):
         counts, sentences, hidden = packing.counts, packing.counts[0], recurrent.shape[1]
         gates = table.index_select(0, rows).view(2, -1, 4 * hidden)
         cells, states = (table.new_empty(2, sentences + gates.shape[1], hidden) for _ in range(2))
-        half_tanhs = torch.empty_like(states[:, sentences:])
-        weights = 2 * recurrent
+        squashed = torch.empty_like(states[:, sentences:])
+        negated = -recurrent
         cell, state = (own[:, :sentences].zero_() for own in (cells, states))
-        of_words = (gates, *gates.unflatten(2, (4, hidden)).unbind(2), cells[:, sentences:], half_tanhs)
+        of_words = (gates, *gates.unflatten(2, (4, hidden)).unbind(2), cells[:, sentences:], squashed)
         steps = zip(*(own.split(counts, 1) for own in (*of_words, states[:, sentences:])), strict=True)
-        for here, i, f, g, o, cell_here, half_tanh, state_here in steps:
+        for here, i, f, g, o, cell_here, squashed_here, state_here in steps:
             count = here.shape[1]
-            here.baddbmm_(state.narrow(1, 0, count), weights).sigmoid_()
+            here.baddbmm_(state.narrow(1, 0, count), negated).sigmoid_()
             torch.mul(cell.narrow(1, 0, count), f, out=cell_here).addcmul_(i, g, value=4).sub_(i, alpha=2)
-            torch.sigmoid(cell_here, out=half_tanh).sub_(0.5)
-            torch.mul(o, half_tanh, out=state_here)
+            torch.sigmoid(cell_here, out=squashed_here)
+            torch.addcmul(o, o, squashed_here, value=-2, out=state_here)
             cell, state = cell_here, state_here
-        ctx.save_for_backward(rows, recurrent, gates, cells, half_tanhs, states)
+        ctx.save_for_backward(rows, recurrent, gates, cells, squashed, states)
         ctx.packing, ctx.table_rows = packing, len(table)
-        return 2 * states[:, sentences:]
+        return -states[:, sentences:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor, None]:
-        rows, recurrent, gates, cells, half_tanhs, states = ctx.saved_tensors
+        rows, recurrent, gates, cells, squashed, states = ctx.saved_tensors
         packing, hidden = ctx.packing, recurrent.shape[1]
-        transposed = (2 * recurrent).transpose(1, 2).contiguous()
-        d_states = 2 * gradients[0]
+        transposed = -recurrent.transpose(1, 2).contiguous()
+        d_states = -gradients[0]
         d_cells = gates.new_zeros(2, packing.counts[0], hidden)
         d_table = gates.new_zeros(ctx.table_rows, 4 * hidden)
         d_recurrent = torch.zeros_like(recurrent)
         d_after = gates.new_empty(2, 0, 4 * hidden)
         for block, counts in reversed(packing.blocks):
-            before, here, half_tanh = packing.before[block], gates[:, block], half_tanhs[:, block]
+            before, here, s = packing.before[block], gates[:, block], squashed[:, block]
             i, f, g, o = here.unflatten(2, (4, hidden)).unbind(2)
-            by_cell = torch.addcmul(0.25 * o, o, half_tanh.square(), value=-1)
+            by_cell = _sigmoid_backward(-2 * o, s)
             # what the loop multiplies by the gradient of the cell, or of the state, for that of each gate
             d_gates = torch.empty_like(here, memory_format=torch.contiguous_format)
             d_i, d_f, d_g, d_o = d_gates.unflatten(2, (4, hidden)).unbind(2)
             torch.mul(g, 4, out=d_i).sub_(2)
             d_f.copy_(cells.index_select(1, before))
             torch.mul(i, 4, out=d_g)
-            d_o.copy_(half_tanh)
+            torch.mul(s, -2, out=d_o).add_(1)
             _sigmoid_backward(d_gates, here, grad_input=d_gates)
             three = d_gates.unflatten(2, (4, hidden))[:, :, :3]
             of_words = (d_states[:, block], by_cell, f, d_gates, three, d_o)
@@ -168,5 +165,5 @@ class _Recurrence(torch.autograd.Function):
                 d_cell.mul_(forget)
                 d_after = d_here
             d_table.index_add_(0, rows.view(2, -1)[:, block].flatten(), d_gates.flatten(0, 1))
-            d_recurrent.baddbmm_(states.index_select(1, before).transpose(1, 2), d_gates, alpha=2)
+            d_recurrent.baddbmm_(states.index_select(1, before).transpose(1, 2), d_gates, alpha=-1)
         return d_table, None, d_recurrent, None
