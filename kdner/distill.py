@@ -145,8 +145,8 @@ class Trainer:
         self.optimizers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(others, lr=rate, weight_decay=decay, fused=True)
         ]
-        if words:
-            self.optimizers.append(torch.optim.SparseAdam(words, lr=rate))
+        if words:  # no momentum: of a word that is read now and then it would keep back nine tenths of each step
+            self.optimizers.append(torch.optim.SparseAdam(words, lr=rate, betas=(0.0, 0.999)))
 
     def train(self, on_epoch: Callable[[dict[str, float]], None], progress: Progress) -> None:
         """Train from the current epoch to the last.
