@@ -31,10 +31,8 @@ def _mean_of_rows(gradient: Tensor, workers: int) -> Tensor:
     rows, values = gradient.indices()[0], gradient.values()
     counts = [int(count) for count in _gathered(torch.tensor([len(rows)], device=rows.device), workers)]
     missing = max(counts) - len(rows)
-    all_rows, all_values = (
-        _gathered(pad(rows, (0, missing)), workers),
-        _gathered(pad(values, (0, 0, 0, missing)), workers),
-    )
+    all_rows = _gathered(pad(rows, (0, missing)), workers)
+    all_values = _gathered(pad(values, (0, 0, 0, missing)), workers)
     rows = torch.cat([own[:count] for own, count in zip(all_rows, counts, strict=True)])
     values = torch.cat([own[:count] for own, count in zip(all_values, counts, strict=True)])
     return torch.sparse_coo_tensor(rows[None], values / workers, gradient.shape, check_invariants=False).coalesce()

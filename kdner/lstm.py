@@ -60,7 +60,7 @@ class Packing:
         self.before = torch.from_numpy(np.repeat(before, counts) + within).to(device)
         """Row of the state before each word, [N]; the first B rows are those before any word."""
         self.blocks = list(_blocks(self.counts))
-        """Steps that are worked out together: their words, and their counts."""
+        """Steps whose gradients are worked out together: the slice of their words, and their counts."""
 
 
 def _blocks(counts: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
@@ -119,9 +119,10 @@ class _Recurrence(torch.autograd.Function):
         squashed = torch.empty_like(states[:, sentences:])
         negated = -recurrent
         cell, state = (own[:, :sentences].zero_() for own in (cells, states))
-        of_words = (gates, *gates.unflatten(2, (4, hidden)).unbind(2), cells[:, sentences:], squashed)
-        steps = zip(*(own.split(counts, 1) for own in (*of_words, states[:, sentences:])), strict=True)
-        for here, i, f, g, o, cell_here, squashed_here, state_here in steps:
+        each_gate = gates.unflatten(2, (4, hidden)).unbind(2)
+        of_words = (gates, *each_gate, cells[:, sentences:], states[:, sentences:], squashed)
+        steps = zip(*(own.split(counts, 1) for own in of_words), strict=True)
+        for here, i, f, g, o, cell_here, state_here, squashed_here in steps:
             count = here.shape[1]
             here.baddbmm_(state.narrow(1, 0, count), negated).sigmoid_()
             torch.mul(cell.narrow(1, 0, count), f, out=cell_here).addcmul_(i, g, value=4).sub_(i, alpha=2)
