@@ -14,8 +14,8 @@ Teachers and students are named as `kdner.study` says, for example
     --teacher minilm minilm#1 features:minilm fixed:runs/generalist
     --students labeled pseudo-labels distillation both both,head=crf both,temperature=1,teachers=1+2
 
-and each is a row of the table. A trial is the same whatever others there are, and can be repeated from its line, which
-holds its configuration.
+and each is a row of the table. An ablation is a list of students, and `--reference both` to compare them with. A
+trial is the same whatever others there are, and can be repeated from its line, which holds its configuration.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from typing import Any
 
 from kdner.corpus import CorpusPlan, plan
 from kdner.distill import Distillation
+from kdner.errors import InputError
 from kdner.figures import has_figures, study_figure
 from kdner.finetuning import FineTuning
 from kdner.job import provenance, run
 from kdner.lock import hold
 from kdner.options import source_fingerprint
 from kdner.rundir import RunDirectory
-from kdner.storage import join
+from kdner.storage import join, without_secrets
 from kdner.student import StudentConfig
 from kdner.study import Study, check
-from kdner.study_table import study_table
+from kdner.study_table import MEAN, study_table
 from kdner.text import SPLITTER_VERSION
 from kdner.trials import TRIALS, read_trials, run_missing
 
@@ -67,6 +68,8 @@ class LowResource:
     name theirs; the first is what they are compared with."""
     students: tuple[str, ...] = ("labeled", "pseudo-labels", "distillation", "both")
     """Students: SETTING[,key=value ...], where SETTING is labeled, pseudo-labels, distillation or both."""
+    reference: str | None = None
+    """The teacher or student that the table compares students with; by default the first teacher."""
     pseudo_sizes: tuple[int, ...] = ()
     """Each student with a transfer set also learns from so many of its sentences."""
     development_share: float = 0.0
@@ -110,6 +113,10 @@ def low_resource(config: LowResource) -> dict[str, Any]:
     corpus = plan(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
     study = config.study(corpus)
     teachers = check(study, config.sizes)
+    reference = without_secrets(config.reference) if config.reference else None
+    known = [*teachers, MEAN, *study.students]
+    if reference and reference not in known:
+        raise InputError(f"--reference {reference}: is none of the models of the table: {'; '.join(known)}")
     fingerprint = {
         "job": "low_resource",
         "labeled": source_fingerprint(config.labeled),
@@ -136,11 +143,12 @@ def low_resource(config: LowResource) -> dict[str, Any]:
             keep=config.keep,
             describe=lambda size, seed, students: {
                 **asdict(config),
-                **{"sizes": (size,), "first_seed": seed, "seeds": 1, "students": students, "pseudo_sizes": ()},
+                **{"sizes": (size,), "first_seed": seed, "seeds": 1, "students": students},
+                **{"pseudo_sizes": (), "reference": None},
             },
         )
         trials = read_trials(folder / TRIALS)
-        directory.write_bytes(TABLE, (study_table(trials) + "\n").encode())
+        directory.write_bytes(TABLE, (study_table(trials, reference) + "\n").encode())
         if has_figures():
             directory.write_bytes(FIGURE, study_figure(trials))
         summary = {

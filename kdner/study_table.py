@@ -1,4 +1,4 @@
-"""The table of a low-resource study: mean F1 and its spread, by model and size, and students against their teacher."""
+"""The table of a low-resource study: mean F1 and its spread, by model and size, and students against one of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 CONFIDENCE = 0.95
+MEAN = "mean of the teachers"
+"""The name of their row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A model, or a student less the teacher in the same trials."""
+    """A model, or a student less the reference in the same trials."""
 
     name: str
     means: dict[int, float]
@@ -32,28 +34,41 @@ def f1_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def difference_rows(trials: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Give each student a row of its F1 less the first teacher's, paired by trial, with Student's t interval."""
+def difference_rows(trials: Sequence[Mapping[str, Any]], reference: str) -> list[Row]:
+    """Give each student a row of its F1 less the reference's, paired by trial, with Student's t interval.
+
+    Args:
+        trials: lines of `jobs/low_resource.py`.
+        reference: name of a model; trials without it are left out.
+    """
     from scipy.stats import t
 
     rows = []
-    for name in dict.fromkeys(name for trial in trials for name in trial["students"]):
+    for name in dict.fromkeys(name for trial in trials for name in trial["students"] if name != reference):
         values: dict[int, list[float]] = {}
-        for trial in (one for one in trials if name in one["students"]):
-            teacher = next(iter(trial["teachers"].values()))
-            values.setdefault(trial["size"], []).append(trial["students"][name]["f1"] - teacher["f1"])
+        for trial in trials:
+            f1 = _f1_by_model(trial)
+            if name in f1 and reference in f1:
+                values.setdefault(trial["size"], []).append(f1[name] - f1[reference])
         spreads = {}
         for size, own in values.items():
             n = len(own)
             quantile = t.ppf((1 + CONFIDENCE) / 2, n - 1) if n > 1 else float("nan")
             spreads[size] = float(quantile * np.std(own, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-        rows.append(_row(name, values, spreads))
+        if values:
+            rows.append(_row(name, values, spreads))
     return rows
 
 
-def study_table(trials: Sequence[Mapping[str, Any]]) -> str:
-    """Lay both out as Markdown, in points of F1 (0 to 100), with the number of trials of each size."""
-    f1, differences = f1_rows(trials), difference_rows(trials)
+def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = None) -> str:
+    """Lay both out as Markdown, in points of F1 (0 to 100), with the number of trials of each size.
+
+    Args:
+        trials: lines of `jobs/low_resource.py`.
+        reference: what students are compared with; by default the first teacher.
+    """
+    reference = reference or next(iter(trials[0]["teachers"]))
+    f1, differences = f1_rows(trials), difference_rows(trials, reference)
     sizes = sorted({trial["size"] for trial in trials})
     counts = {size: sum(trial["size"] == size for trial in trials) for size in sizes}
     head = "".join(f" {size} |" for size in sizes)
@@ -64,10 +79,9 @@ def study_table(trials: Sequence[Mapping[str, Any]]) -> str:
         "| trials |" + "".join(f" {counts[size]} |" for size in sizes),
     ]
     if differences:
-        teacher = next(iter(trials[0]["teachers"]))
         lines += [
             "",
-            f"| less {teacher}, mean ± half of the 95 % interval |{head} all sizes |",
+            f"| less {reference}, mean ± half of the 95 % interval |{head} all sizes |",
             "|---|" + "---|" * (len(sizes) + 1),
             *(f"{_line(row, sizes, '+')} {100 * np.mean(list(row.means.values())):+.1f} |" for row in differences),
         ]
@@ -77,11 +91,14 @@ def study_table(trials: Sequence[Mapping[str, Any]]) -> str:
 def _by_model(trials: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, list[float]]]:
     values: dict[str, dict[int, list[float]]] = {}
     for trial in trials:
-        mean = {"mean of the teachers": trial["mean"]} if "mean" in trial else {}
-        for kind in (trial["teachers"], mean, trial["students"]):
-            for name, scores in kind.items():
-                values.setdefault(name, {}).setdefault(trial["size"], []).append(scores["f1"])
+        for name, f1 in _f1_by_model(trial).items():
+            values.setdefault(name, {}).setdefault(trial["size"], []).append(f1)
     return values
+
+
+def _f1_by_model(trial: Mapping[str, Any]) -> dict[str, float]:
+    mean = {MEAN: trial["mean"]} if "mean" in trial else {}
+    return {name: scores["f1"] for name, scores in {**trial["teachers"], **mean, **trial["students"]}.items()}
 
 
 def _row(name: str, values: dict[int, list[float]], spreads: dict[int, float]) -> Row:

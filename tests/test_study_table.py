@@ -34,7 +34,7 @@ def test_means_and_standard_deviations_by_size():
 
 
 def test_differences_are_paired_by_trial_with_the_interval_of_student():
-    both, _ = difference_rows([trial for trial in TRIALS if trial["size"] == 150])
+    both, _ = difference_rows([trial for trial in TRIALS if trial["size"] == 150], "minilm")
     assert both.means[150] == pytest.approx(0.02)
     assert both.spreads[150] == pytest.approx(4.302653 * 0.02 / math.sqrt(3), rel=1e-4)  # t, 97.5 %, 2 degrees
 
@@ -46,6 +46,14 @@ def test_the_table():
     assert table[4] == "| both,head=crf | 66.0 ± 4.0 | |"
     assert table[5] == "| trials | 3 | 1 |"
     assert table[-2] == "| both | +2.0 ± 5.0 | -1.0 | +0.5 |"
+
+
+def test_students_can_be_compared_with_one_of_them_in_the_trials_that_have_both():
+    (crf,) = difference_rows(TRIALS, "both,head=crf")
+    assert crf.name == "both" and crf.means == pytest.approx({150: 0.01}) and crf.trials == {150: 3}
+    table = study_table(TRIALS, "both").splitlines()
+    assert table[-3].startswith("| less both, mean")
+    assert table[-1] == "| both,head=crf | -1.0 ± 4.3 | | -1.0 |"
 
 
 def test_the_mean_of_several_teachers_is_a_row():

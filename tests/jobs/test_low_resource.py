@@ -63,15 +63,14 @@ def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path
     teacher = work / "teacher-1" / "model.safetensors"
     before = teacher.stat().st_mtime_ns
 
-    low_resource(
-        replace(again, out=str(tmp_path / "again"), keep=True, students=("pseudo-labels", "both"), pseudo_sizes=())
-    )
+    more = replace(again, students=("pseudo-labels", "both"), pseudo_sizes=(), reference="both")
+    low_resource(replace(more, out=str(tmp_path / "again"), keep=True))
     first, second = read_lines(tmp_path / "again" / "trials.jsonl")
     assert first == repeated and list(second["students"]) == second["config"]["students"] == ["pseudo-labels"]
     assert teacher.stat().st_mtime_ns == before
-    assert {"both", "pseudo-labels"} <= set(
-        re.findall(r"^\| ([\w-]+) \|", (work.parents[1] / "table.md").read_text(), re.M)
-    )
+    table = (work.parents[1] / "table.md").read_text()
+    assert {"both", "pseudo-labels"} <= set(re.findall(r"^\| ([\w-]+) \|", table, re.M))
+    assert "| less both, mean" in table
 
 
 @pytest.mark.ray
@@ -93,6 +92,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
         (["--sizes", 100], "--sizes 100: .* has 48 sentences"),
         (["--students", "gold"], "'gold' is none of"),
         (["--students", "both", "both"], "one is named twice"),
+        (["--reference", "both,head=crf"], "--reference both,head=crf: is none of the models of the table"),
         (["--teacher", "fixed:/nowhere"], "not a model directory"),
         (["--teacher", "/nowhere"], "cannot be loaded"),
     ],
