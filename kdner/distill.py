@@ -53,19 +53,20 @@ class Distillation:
     """Weight of L_task on transfer sentences, 0 to 1; L_distillation has the rest (beta = 1 - alpha)."""
     loss: Literal["kl", "mse"] = "kl"
     """L_distillation: KL divergence of softened distributions, or mean squared error of centred logits."""
-    temperature: float = 2.0
+    temperature: float = 1.0
     """Divides the logits of both in the KL divergence; the loss is multiplied by its square."""
-    epochs: int = 5
+    epochs: int = 4
     """An epoch reads as many words as the transfer set has, gold ones among them by `gold_share`, or as the labeled set
     has where there is no transfer set. More epochs where `min_steps` asks for it."""
     min_steps: int = 1500
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
-    """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 3200."""
+    """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 1600."""
     gold_share: float = 0.3
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
-    learning_rate: float = 3e-3
-    """Peak learning rate of AdamW, and of SparseAdam for the word vectors of a step's words."""
+    learning_rate: float | None = None
+    """Peak learning rate of AdamW, and of SparseAdam for the word vectors of a step's words; by default 5e-3, or 3e-3
+    where there is no transfer set."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """cosine: the learning rate rises over the first 5 % of the steps, then falls along a cosine; constant: neither."""
     weight_decay: float = 1e-3
@@ -77,8 +78,9 @@ class Distillation:
         for name in ("alpha", "gold_share", "word_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
-        if self.temperature <= 0:
-            raise InputError(f"--distillation.temperature {self.temperature}: must be above 0")
+        for name in ("temperature", "learning_rate"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise InputError(f"--distillation.{name.replace('_', '-')} {value}: must be above 0")
 
     @property
     def beta(self) -> float:
@@ -135,15 +137,15 @@ class Trainer:
             raise InputError(
                 "nothing to train on: no labeled sentences, or a transfer set without words; check --labeled, --logits"
             )
-        batch_words = config.batch_words or min(3200, max(400, whole // 200))
+        batch_words = config.batch_words or min(1600, max(400, whole // 200))
         self.batch_words = max(1, batch_words // workers)
         self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(whole / batch_words))
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
         words = list(student.words.parameters()) if isinstance(student.words, nn.Embedding) else []
         others = [parameter for parameter in student.parameters() if all(parameter is not one for one in words)]
-        rate, decay = config.learning_rate, config.weight_decay
+        rate = self.learning_rate = config.learning_rate or (5e-3 if transfer else 3e-3)
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(others, lr=rate, weight_decay=decay, fused=True)
+            torch.optim.AdamW(others, lr=rate, weight_decay=config.weight_decay, fused=True)
         ]
         if words:  # no momentum: of a word that is read now and then it would keep back nine tenths of each step
             self.optimizers.append(torch.optim.SparseAdam(words, lr=rate, betas=(0.0, 0.999)))
@@ -168,7 +170,7 @@ class Trainer:
             total, started = 0.0, time.monotonic()
             last = (epoch + 1) * self.steps_per_epoch - 1
             for step in range(epoch * self.steps_per_epoch, last + 1):
-                rate = self.config.learning_rate * self._rate(step, steps)
+                rate = self.learning_rate * self._rate(step, steps)
                 loss, words = self._step(next(gold, None), next(transfer, None), rate)
                 total += loss
                 self.state.words += words * self.workers

@@ -254,11 +254,19 @@ def test_nothing_to_train_on_is_an_input_error(make_student, tmp_path, labels):
         ({"gold_share": -0.1}, "gold-share"),
         ({"word_dropout": 2}, "word-dropout"),
         ({"temperature": 0}, "temperature"),
+        ({"learning_rate": -1e-3}, "learning-rate"),
     ],
 )
 def test_impossible_recipes_name_the_flag(options, flag):
     with pytest.raises(InputError, match=f"--distillation.{flag}"):
         Distillation(**options)
+
+
+def test_where_there_is_a_transfer_set_the_default_learning_rate_is_higher(make_student, toy, transfer):
+    default = replace(SMALL, learning_rate=None)
+    assert Trainer(make_student(), default, seed=1, labeled=toy).learning_rate == 3e-3
+    assert Trainer(make_student(), default, seed=1, labeled=toy, transfer=transfer).learning_rate == 5e-3
+    assert Trainer(make_student(), SMALL, seed=1, labeled=toy, transfer=transfer).learning_rate == 3e-2
 
 
 def test_the_weights_of_the_two_losses_sum_to_one():
