@@ -69,7 +69,8 @@ class LowResource:
     students: tuple[str, ...] = ("labeled", "pseudo-labels", "distillation", "both")
     """Students: SETTING[,key=value ...], where SETTING is labeled, pseudo-labels, distillation or both."""
     reference: str | None = None
-    """The teacher or student that the table compares students with; by default the first teacher."""
+    """The teacher or student that the table compares students with, or `mean of the teachers`; by default the first
+    teacher."""
     pseudo_sizes: tuple[int, ...] = ()
     """Each student with a transfer set also learns from so many of its sentences."""
     development_share: float = 0.0
