@@ -3,8 +3,8 @@ r"""Distill a student from the teacher's logits and a labeled set.
 Reads   a labeled set; the run directory of precompute_logits (without it: the labeled set only); a teacher for the
         word vectors
 Writes  a student directory: config.json, model.safetensors, vocabulary.json, README.md (model card), and those of a run
-Needs   by default one worker on all cores of a node, or on a GPU; any number of workers. Started again it goes on
-        after the last epoch
+Needs   by default one worker on one core, or on a GPU; any number of workers. Started again it goes on after the last
+        epoch
 
     python jobs/distill_student.py --labeled eng.train --labeled-size 750 --teacher runs/teacher --logits runs/logits \
         --out runs/student

@@ -13,8 +13,9 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from kdner.cluster import await_cores, connect, in_cluster, largest_node
+from kdner.cluster import await_cores, connect, in_cluster
 from kdner.distill import Distillation, State, Trainer
+from kdner.errors import InputError
 from kdner.labeled import LabeledSentence
 from kdner.logs import on_terminal, set_up_logging, worker_progress
 from kdner.student import Student
@@ -30,12 +31,17 @@ class Workers:
 
     count: int = 1
     """Workers; each adds its own batches to every step, and gradients are averaged."""
-    cpus: int | None = None
-    """CPU cores, and threads, of one worker; by default its share of the largest node."""
+    cpus: int = 1
+    """CPU cores, and threads, of one worker. With steps of 1,600 words two threads are slower than one."""
     gpu: bool | None = None
     """Whether each worker has a GPU; by default where the cluster has one for each."""
     max_failures: int = 3
     """Failures (a lost worker or node) after which training goes on from the last epoch's checkpoint."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "cpus"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--workers.{name} {getattr(self, name)}: must be at least 1")
 
 
 def distill(
@@ -68,13 +74,12 @@ def distill(
     connect()
     await_cores()
     gpu = workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
-    cpus = workers.cpus or max(1, min(largest_node("CPU"), in_cluster("CPU") // workers.count))
     trainer = TorchTrainer(
         _work,
         train_loop_config={
             "initial": str(initial),
             "config": config,
-            "cpus": cpus,
+            "cpus": workers.cpus,
             "seed": seed,
             "labeled": labeled,
             "development": development,
@@ -82,7 +87,9 @@ def distill(
             "terminal": on_terminal(),
             "logs": str(logs),
         },
-        scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": cpus}),
+        scaling_config=ScalingConfig(
+            num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": workers.cpus}
+        ),
         run_config=RunConfig(  # type: ignore[call-arg]  # version 2 at run time, version 1 to the checker
             name=STAGE,
             storage_path=str(folder),

@@ -48,6 +48,12 @@ def test_wrong_flags_end_with_code_2(refused):
     )
 
 
+@pytest.mark.parametrize("flag", ["--workers.count", "--workers.cpus"])
+def test_no_workers_or_cores_to_train_with_are_refused(refused, flag):
+    message = refused(DistillStudent, distill_student, "--labeled", "x", "--out", "y", flag, "0")
+    assert f"{flag} 0: must be at least 1" in message
+
+
 def test_a_missing_file_is_named(refused, tmp_path):
     gone = tmp_path / "gone.conll"
     message = refused(FinetuneTeacher, finetune_teacher, "--labeled", gone, "--out", tmp_path / "teacher")
