@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from kdner.device import one_thread
 from kdner.distill import Distillation, Trainer
 from kdner.kept_vectors import Vectors
 from kdner.labeled import LabeledSentence
@@ -124,7 +125,8 @@ def train_feature_tagger(
     examples = labeled_examples(sentences, student.vocabulary, student.labels)
     split = [words for words, _ in (sentence.words() for sentence in sentences) if words]
     trainer = Trainer(student, recipe or RECIPE, seed=seed, labeled=_with_vectors(examples, encoder.vectors(split)))
-    trainer.train(lambda _: None, progress)
+    with one_thread():
+        trainer.train(lambda _: None, progress)
     return FeatureTagger(encoder, student.eval())
 
 

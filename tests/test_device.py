@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdner.device import best_device, best_dtype
+from kdner.device import best_device, best_dtype, one_thread
 
 
 def test_the_device_and_its_type_can_compute():
@@ -20,3 +20,15 @@ def test_a_gpu_is_used_where_there_is_one():
 def test_bfloat16_on_a_cpu_only_where_it_is_native(monkeypatch, flag, dtype):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {flag: True})
     assert best_dtype(torch.device("cpu")) is dtype
+
+
+def test_one_thread_within_and_as_many_as_before_after():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt), one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyboardInterrupt
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
