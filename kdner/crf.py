@@ -9,6 +9,7 @@ falling length, and all first words come first, then all second ones, and so on;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,23 +19,39 @@ SMALLEST = 1e-30
 """Keeps a sum of probabilities, each too small for a float, from being 0."""
 
 
-def viterbi(crf: CRF, emissions: Tensor, counts: Sequence[int]) -> Tensor:
+class Chain(Protocol):
+    """What a path through labels costs beside its words, as pytorch-crf's CRF names it."""
+
+    @property
+    def start_transitions(self) -> Tensor:
+        """[L]."""
+
+    @property
+    def transitions(self) -> Tensor:
+        """[L, L]: from, to."""
+
+    @property
+    def end_transitions(self) -> Tensor:
+        """[L]."""
+
+
+def viterbi(chain: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
     """Return the best label sequences, int64 [N].
 
     Args:
-        crf: the transitions.
+        chain: a CRF, or something else with transitions.
         emissions: [N, L], packed.
         counts: sums to N and does not rise.
     """
     first, *rest = emissions.split(list(counts))
-    score = crf.start_transitions + first
-    into = crf.transitions.t().contiguous()
+    score = chain.start_transitions + first
+    into = chain.transitions.t().contiguous()
     arrows = []
     for count, emission in zip(counts[1:], rest, strict=True):
         best, arrow = (score[:count, None] + into).max(dim=2)
         score[:count] = best + emission
         arrows.append(arrow)
-    label = (score + crf.end_transitions).argmax(dim=1)
+    label = (score + chain.end_transitions).argmax(dim=1)
     path = [label[: counts[-1]].clone()]
     for count, arrow in zip(counts[-2::-1], arrows[::-1], strict=True):
         label[: len(arrow)] = arrow.gather(1, label[: len(arrow), None])[:, 0]

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from kdner.decoding import most_likely_tags
 from kdner.device import one_thread
 from kdner.distill import Distillation, Trainer
 from kdner.kept_vectors import Vectors
 from kdner.labeled import LabeledSentence
-from kdner.labels import most_likely_tags
 from kdner.progress import Progress
 from kdner.storage import local_folder
 from kdner.student import Student, StudentConfig

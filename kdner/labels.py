@@ -127,15 +127,3 @@ def check_tag(tag: str, where: str = "") -> None:
         "I- only, BIOES (IOBES) and BILOU: 'O', or one of B- I- E- S- L- U- before the type, as in 'B-PER'. "
         "Rewrite the tags in one of these; in a file of columns the tag must be the last column."
     )
-
-
-def most_likely_tags(logits: np.ndarray, sentences: Sequence[Sequence[str]], labels: Sequence[str]) -> list[list[str]]:
-    """Return the most likely tag of each word.
-
-    Args:
-        logits: [N, L] of all N words of all sentences, in order.
-        sentences: words.
-        labels: the label list.
-    """
-    best = iter(logits.argmax(axis=1).tolist())
-    return [[labels[next(best)] for _ in words] for words in sentences]

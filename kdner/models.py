@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from kdner import feature_tagger, student, teacher
+from kdner.decoding import most_likely_tags
 from kdner.errors import InputError
 from kdner.finetuning import FineTuning, fine_tune
 from kdner.fingerprint import hash_of_files
 from kdner.labeled import LabeledSentence
-from kdner.labels import most_likely_tags
 from kdner.progress import Progress
 from kdner.storage import join, local_folder
 from kdner.tagger import Tagger

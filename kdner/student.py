@@ -21,6 +21,7 @@ from torchcrf import CRF
 
 from kdner import crf
 from kdner.characters import answers_by_place, highest_answers
+from kdner.decoding import Grammar, best_labels
 from kdner.dropout import Dropout
 from kdner.errors import InputError
 from kdner.lstm import BidirectionalLSTM, Packing
@@ -90,6 +91,7 @@ class Student(nn.Module):
         )
         self.output = nn.Linear(2 * config.hidden, len(labels))
         self.crf = CRF(len(labels), batch_first=True) if config.head == "crf" else None
+        self.grammar = Grammar(labels)
         self.dropout = Dropout(config.dropout)
 
     @property
@@ -125,15 +127,16 @@ class Student(nn.Module):
         return self.output(self.dropout(x))
 
     def decode(self, emissions: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return labels, int64 [N], and their probabilities [N]; a CRF head decodes with its CRF.
+        """Return the best labels that fit together, int64 [N], and their probabilities [N].
 
         Args:
             emissions: [N, L] of N words, packed as `kdner.crf` says.
             counts: sentences that have a t-th word, for each t.
         """
         if self.crf is None:
-            highest, labels = emissions.max(dim=1)
-            return labels, (emissions - highest[:, None]).exp_().sum(dim=1).reciprocal_()
+            labels = best_labels(emissions, counts, self.grammar)
+            chosen = emissions.gather(1, labels[:, None])
+            return labels, (emissions - chosen).exp_().sum(dim=1).reciprocal_()
         labels = crf.viterbi(self.crf, emissions, counts)
         return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
 

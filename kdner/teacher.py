@@ -20,10 +20,10 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
+from kdner.decoding import most_likely_tags
 from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
 from kdner.fingerprint import hash_of_files
-from kdner.labels import most_likely_tags
 from kdner.storage import local_folder
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kdner.augmentation import augmented, parts_of_speech
+from kdner.decoding import most_likely_tags
 from kdner.device import best_device
 from kdner.distill import Trainer
 from kdner.feature_tagger import FeatureTagger
 from kdner.initial import initial_student
 from kdner.kept_vectors import keep
 from kdner.labeled import LabeledSentence, check_labels, draw, read_labeled
-from kdner.labels import check_same_labels, most_likely_tags
+from kdner.labels import check_same_labels
 from kdner.models import Model, encoder_folder, load_model, train_teacher
 from kdner.options import LabeledSet
 from kdner.progress import Progress
