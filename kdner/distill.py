@@ -17,15 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kdner.augmentation import replace_mentions
 from kdner.errors import InputError
 from kdner.gradients import average_gradients, clip_gradients
 from kdner.labeled import LabeledSentence
@@ -73,20 +71,11 @@ class Distillation:
     """cosine: the learning rate rises over the first 5 % of the steps, then falls along a cosine; constant: neither."""
     weight_decay: float = 1e-3
     """AdamW's weight decay; word vectors have none."""
-    gold_stage: float = 0.0
-    """Share (0 to 1) of the steps, the last ones, that learn from the labeled set alone."""
-    averaging: float = 0.0
-    """Decay (0 to 1) in each step of a running mean of the weights, which is then what is measured and kept; 0 for the
-    weights themselves."""
-    mention_replacement: float = 0.0
-    """Share (0 to 1) of the mentions in gold sentences that are replaced by others of the same name, anew each time."""
-    runs: float = 0.0
-    """Share (0 to 1) of sentences of which only a random run of words is read, anew each time."""
     word_dropout: float = 0.02
     """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "gold_share", "gold_stage", "averaging", "word_dropout", "mention_replacement", "runs"):
+        for name in ("alpha", "gold_share", "word_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
         for name in ("temperature", "learning_rate"):
@@ -136,14 +125,10 @@ class Trainer:
     ) -> None:
         self.device = device or torch.device("cpu")
         self.student = student.to(self.device)
-        self.average: AveragedModel | None = None
-        if config.averaging > 0:
-            self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
         self.state = State()
-        self.labeled = labeled
         if labeled and not isinstance(labeled, Examples):
             labeled = labeled_examples(labeled, student.vocabulary, student.labels)
         self.gold = labeled if isinstance(labeled, Examples) else None
@@ -185,10 +170,8 @@ class Trainer:
             total, started = 0.0, time.monotonic()
             last = (epoch + 1) * self.steps_per_epoch - 1
             for step in range(epoch * self.steps_per_epoch, last + 1):
-                gold_only = self.gold is not None and step >= (1 - self.config.gold_stage) * steps
-                other = None if gold_only else next(transfer, None)
                 rate = self.learning_rate * self._rate(step, steps)
-                loss, words = self._step(next(gold, None), other, rate)
+                loss, words = self._step(next(gold, None), next(transfer, None), rate)
                 total += loss
                 self.state.words += words * self.workers
                 numbers = {"loss": loss, "learning_rate": rate}
@@ -199,7 +182,7 @@ class Trainer:
             on_epoch(self.state.history[-1])
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint: weights, best and mean weights, the optimizer's moments, and the state; no pickle."""
+        """Write a checkpoint: weights, best weights, the optimizers' moments, and the state; no pickle."""
         names: dict[Tensor, str] = {parameter: name for name, parameter in self.student.named_parameters()}
         moments = {
             f"{names[parameter]}/{key}": torch.as_tensor(value).contiguous()
@@ -209,8 +192,6 @@ class Trainer:
         }
         save_file(_contiguous(self.student.state_dict()), folder / "model.safetensors")
         save_file(_contiguous(self.best), folder / "best.safetensors")
-        if self.average is not None:
-            save_file(_contiguous(self.average.state_dict()), folder / "average.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(vars(self.state)), encoding="utf-8")
 
@@ -219,8 +200,6 @@ class Trainer:
         device = str(self.device)
         self.student.load_state_dict(load_file(folder / "model.safetensors", device=device))
         self.best = load_file(folder / "best.safetensors", device=device)
-        if self.average is not None:
-            self.average.load_state_dict(load_file(folder / "average.safetensors", device=device))
         parameters = dict(self.student.named_parameters())
         owners = {one: optimizer for optimizer in self.optimizers for one in optimizer.param_groups[0]["params"]}
         for key, value in load_file(folder / "optimizer.safetensors", device=device).items():
@@ -257,8 +236,6 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.student)
         return loss.item(), sum(len(batch.index) for batch in batches)
 
     def _emissions(self, batches: Sequence[Batch]) -> tuple[Tensor, ...]:
@@ -294,30 +271,25 @@ class Trainer:
     def _gold_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         words = round(self.batch_words * (self.config.gold_share if self.transfer else 1.0))
         while self.gold is not None and words > 0:
-            gold = self.gold
-            if self.config.mention_replacement > 0 and not isinstance(self.labeled, Examples):
-                replaced = replace_mentions(self.labeled, self.config.mention_replacement, rng)
-                gold = labeled_examples(replaced, self.student.vocabulary, self.student.labels)
-            yield from gold.batches(words, rng, gold.share(self.rank, self.workers), self.config.runs)
+            yield from self.gold.batches(words, rng, self.gold.share(self.rank, self.workers))
 
     def _transfer_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         words = round(self.batch_words * (1 - self.config.gold_share if self.gold else 1.0))
         while self.transfer is not None and words > 0:
             for examples in self.transfer.examples(self.student.vocabulary, rng):
-                yield from examples.batches(words, rng, examples.share(self.rank, self.workers), self.config.runs)
+                yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
 
     def _finish_epoch(self, loss: float) -> dict[str, float]:
         """Measure, and keep the best; returns what was measured."""
         self.state.epoch += 1
         metrics: dict[str, float] = {"epoch": self.state.epoch, "loss": loss}
-        student = self.student if self.average is None else cast("Student", self.average.module)
         f1 = self.state.epoch / self.epochs
         if self.development:
-            micro = score(Tagger(student).tags, self.development)["micro"]
+            micro = score(Tagger(self.student).tags, self.development)["micro"]
             f1 = metrics["development_f1"] = micro.f1
         if f1 >= self.state.best_f1:
             self.state.best_f1, self.state.best_epoch = f1, self.state.epoch
-            self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+            self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
         self.state.history.append(metrics)
         return {"development_f1": f1} if self.development else {}
 

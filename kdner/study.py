@@ -6,7 +6,7 @@ Teachers and students are named by short texts, which are also the rows of the t
                                                     SEED added to the trial's; or
               fixed:MODEL                           a finished one, named as `kdner.models` says
     student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is a field of
-                                                    `StudentConfig` or `Distillation`, or one of the last six of
+                                                    `StudentConfig` or `Distillation`, or one of the last five of
                                                     `StudentSpec`
 """
 
@@ -110,8 +110,6 @@ class StudentSpec:
     """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
     transfer_sentences: int = 0
     """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
-    augmented: int = 0
-    """Key `augmented`: texts made of each drawn sentence, which join the transfer set."""
     vectors: Literal["teacher", "random"] = "teacher"
     """Key `vectors`: the first word vectors; random also where no teacher has piece embeddings."""
     development_share: float = 0.0

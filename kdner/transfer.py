@@ -65,24 +65,19 @@ class Examples:
         sentences = len(self.starts) - 1
         return np.arange(rank % max(1, sentences), sentences, workers)
 
-    def batches(self, words: int, rng: np.random.Generator, chosen: np.ndarray, runs: float = 0.0) -> Iterator[Batch]:
-        """Yield the chosen sentences once, in random batches of about `words` words and of alike lengths.
-
-        Of a share `runs` of them only a random run of words.
-        """
-        firsts, lengths = self.starts[chosen], np.diff(self.starts)[chosen]
-        if runs > 0:
-            cut, whole = rng.random(len(chosen)) < runs, lengths
-            lengths = np.where(cut, rng.integers(1, whole, endpoint=True), whole)
-            firsts = firsts + rng.integers(0, whole - lengths, endpoint=True)
+    def batches(self, words: int, rng: np.random.Generator, chosen: np.ndarray) -> Iterator[Batch]:
+        """Yield the chosen sentences once, in random batches of about `words` words and of alike lengths."""
+        lengths = np.diff(self.starts)[chosen]
         blurred = lengths * rng.uniform(0.9, 1.1, len(lengths))
         order = np.argsort(blurred, kind="stable")
         cuts = np.flatnonzero(np.diff(np.cumsum(lengths[order]) // words)) + 1
-        parts = np.split(order, cuts)
+        parts = np.split(chosen[order], cuts)
         for p in rng.permutation(len(parts)):
-            yield self._batch(firsts[parts[p]], lengths[parts[p]])
+            yield self._batch(parts[p])
 
-    def _batch(self, first: np.ndarray, lengths: np.ndarray) -> Batch:
+    def _batch(self, sentences: np.ndarray) -> Batch:
+        first = self.starts[sentences]
+        lengths = self.starts[sentences + 1] - first
         words = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         types, index = np.unique(self.index[words], return_inverse=True)
         logits = None if self.logits is None else torch.from_numpy(self.logits[words].astype(np.float32))

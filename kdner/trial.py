@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.augmentation import augmented, parts_of_speech
 from kdner.decoding import most_likely_tags
 from kdner.device import best_device
 from kdner.distill import Trainer
@@ -222,15 +221,10 @@ class Trial:
         whole = RunDirectory.finished_at(str(self.folder / "logits"))
         weights = [float(not spec.teachers or k in spec.teachers) for k in range(1, 1 + len(self.models))]
         files = [name for name in whole.files if spec.transfer != REST or name.startswith(REST)]
-        if spec.transfer_sentences or spec.augmented or len(files) < len(whole.files):
+        if spec.transfer_sentences or len(files) < len(whole.files):
             tables = list(whole.tables(files=files))
             if spec.transfer_sentences:
                 tables = [_sample(pa.concat_tables(tables), spec.transfer_sentences, self.seed)]
-            if spec.augmented:
-                parts = parts_of_speech(Path(self.study.labeled))
-                texts = augmented(self.drawn, parts, spec.augmented, np.random.default_rng(self.seed))
-                scorer = ScoreDocuments(self.models)
-                tables += [scorer(part) for _, part in _parts(texts, 0)]
             names = [f"part-{k:05d}.parquet" for k in range(len(tables))]
             manifest = {"files": names, "labels": self.labels, "teachers": len(self.models)}
             run = RunDirectory.open(str(folder), {"job": "trial"}, manifest)

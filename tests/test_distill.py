@@ -143,12 +143,11 @@ def test_equal_seeds_give_equal_students(make_student, toy, transfer):
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize(("head", "averaging"), [("softmax", 0.0), ("crf", 0.0), ("softmax", 0.9)])
-def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head, averaging):
+@heads
+def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head):
     sets = {"labeled": toy, "development": toy[:12], "transfer": transfer}
-    config = replace(SMALL, averaging=averaging)
-    undisturbed = train(make_student(head), config, **sets)
-    disturbed = Trainer(make_student(head), config, seed=1, **sets)
+    undisturbed = train(make_student(head), SMALL, **sets)
+    disturbed = Trainer(make_student(head), SMALL, seed=1, **sets)
 
     def break_off(metrics):
         if metrics["epoch"] == 1:
@@ -158,7 +157,7 @@ def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, 
     with pytest.raises(KeyboardInterrupt):
         disturbed.train(break_off, Progress("distill", "step"))
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
-    resumed = Trainer(make_student(head, seed=99), config, seed=1, **sets)
+    resumed = Trainer(make_student(head, seed=99), SMALL, seed=1, **sets)
     resumed.restore(tmp_path)
     assert resumed.state.epoch == 1
     progress = Progress("distill", "step")
@@ -194,38 +193,6 @@ def test_the_best_epoch_is_kept_and_not_the_last(make_student, toy, tmp_path):
     assert state == trainer.state
     assert score(Tagger(best).tags, toy[:12])["micro"].f1 == pytest.approx(max(scores))
     assert score(Tagger(student).tags, toy[:12])["micro"].f1 == 0
-
-
-def test_a_running_mean_of_the_weights_is_measured_and_kept(make_student, toy):
-    kept = []
-    config = replace(SMALL, averaging=0.5, epochs=1, batch_words=400)
-    trainer = Trainer(make_student(), config, seed=1, labeled=toy, development=toy[:12])
-    step = trainer._step
-
-    def recording(*args):
-        done = step(*args)
-        kept.append({name: tensor.clone() for name, tensor in trainer.student.state_dict().items()})
-        return done
-
-    trainer._step = recording
-    trainer.train(lambda _: None, Progress("distill", "step"))
-    mean = kept[0]
-    for weights in kept[1:]:
-        mean = {name: 0.5 * mean[name] + 0.5 * weights[name] for name in mean}
-    assert len(kept) > 3 and all(torch.allclose(trainer.best[name], mean[name], atol=1e-6) for name in mean)
-    student = make_student()
-    student.load_state_dict(trainer.best)
-    assert trainer.state.best_f1 == score(Tagger(student).tags, toy[:12])["micro"].f1
-
-
-def test_the_last_stage_learns_from_gold_alone(make_student, toy, transfer):
-    trainer = Trainer(make_student(), replace(SMALL, gold_stage=0.25), seed=1, labeled=toy, transfer=transfer)
-    seen = []
-    step = trainer._step
-    trainer._step = lambda gold, other, rate: seen.append((gold is None, other is None)) or step(gold, other, rate)
-    trainer.train(lambda _: None, Progress("distill", "step"))
-    last = len(seen) // 4
-    assert seen == [(False, False)] * (len(seen) - last) + [(False, True)] * last
 
 
 def test_a_small_set_gets_its_least_number_of_steps(make_student, toy):
@@ -286,8 +253,6 @@ def test_nothing_to_train_on_is_an_input_error(make_student, tmp_path, labels):
         ({"alpha": 1.5}, "alpha"),
         ({"gold_share": -0.1}, "gold-share"),
         ({"word_dropout": 2}, "word-dropout"),
-        ({"gold_stage": 2}, "gold-stage"),
-        ({"averaging": -1}, "averaging"),
         ({"temperature": 0}, "temperature"),
         ({"learning_rate": -1e-3}, "learning-rate"),
     ],

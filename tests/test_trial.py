@@ -215,14 +215,3 @@ def test_a_step_that_is_done_is_not_done_again(study, tmp_path):
     found = make(replace(study, students=("labeled,word_dim=4",), teachers=study.teachers[:1]), tmp_path)
     with pytest.raises(InputError, match="not a model directory"):  # its folder is not there
         found.run()
-
-
-def test_augmented_sentences_join_the_transfer_set(study, tmp_path):
-    names = ("both,teachers=1", "both,teachers=1,augmented=3")
-    make(replace(study, teachers=study.teachers[:1], students=names), tmp_path).run()
-    logits = RunDirectory.finished_at(str(tmp_path / f"student-{names[1]}-logits"))
-    ids = [id_ for table in logits.tables(["id"]) for id_ in table["id"].to_pylist()]
-    new = [id_ for id_ in ids if id_.startswith("augmented:")]
-    whole = RunDirectory.finished_at(str(tmp_path / "logits"))
-    assert 0 < len(new) <= 3 * 32
-    assert len(ids) == len(new) + sum(table.num_rows for table in whole.tables(["id"]))
