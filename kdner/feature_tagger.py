@@ -72,7 +72,7 @@ class FeatureTagger:
         return logits
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the most likely label of each word."""
+        """Return the labels of each sentence: the best that fit together."""
         return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
     def save(self, folder: str | Path) -> None:

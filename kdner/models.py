@@ -86,7 +86,7 @@ class OwnModel:
         return logits
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the most likely label of each word."""
+        """Return the labels of each sentence: the best that fit together."""
         return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
 

@@ -219,7 +219,7 @@ class Teacher:
         return found.cpu().numpy()
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the most likely label of each word."""
+        """Return the labels of each sentence: the best that fit together."""
         return most_likely_tags(self.score_words(sentences), sentences, self.labels)
 
     def word_vectors(self, words: Sequence[str]) -> np.ndarray:
