@@ -68,6 +68,12 @@ def test_the_table_in_the_readme_is_that_of_the_trials_that_are_kept():
     assert len(trials) > 1 and study_table(trials) in (root / "README.md").read_text("utf-8")
 
 
+def test_the_ablation_in_the_readme_is_that_of_the_trials_that_are_kept():
+    root = Path(__file__).parents[1]
+    _, differences = study_table(read_trials(root / "tests" / "ablation.jsonl"), "both").split("\n\n")
+    assert differences.count("\n") > 5 and differences in (root / "README.md").read_text("utf-8")
+
+
 def test_the_figure_is_a_picture():
     pytest.importorskip("matplotlib")
     assert study_figure(TRIALS).startswith(b"\x89PNG") and study_figure(TRIALS[-1:]).startswith(b"\x89PNG")
