@@ -22,12 +22,12 @@ def test_the_pipeline_on_a_slice_of_conll_2003(cluster, data_folder, tmp_path, w
     pq.write_table(news, corpus)
     config = Pipeline(
         labeled=write("train.conll", first_sentences(data_folder / "conll2003" / "eng.train", 900)),
-        labeled_size=300,
+        labeled_size=150,
         test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
         corpus=(str(corpus),),
         transfer_words=40_000,
         teacher=("features:minilm",),
-        distillation=Distillation(min_steps=500, learning_rate=1e-2),  # a third of the default's steps, for time
+        distillation=Distillation(min_steps=300, learning_rate=1e-2),  # a fifth of the default's steps, for time
         out=str(tmp_path / "out"),
     )
     summary = pipeline(config)
