@@ -9,12 +9,13 @@ Shapes: N words of all sentences, L labels. Words are packed as `kdner.crf` says
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdner.crf import viterbi
+from kdner.crf import Chain, viterbi
 from kdner.lstm import Packing
 
 
@@ -39,6 +40,20 @@ class Grammar(nn.Module):
         }
         for name, cost in costs.items():
             self.register_buffer(name, cost, persistent=False)
+
+    def restrict(self, chain: Chain) -> Chain:
+        """Return the costs of a chain, without the paths that do not fit."""
+        return _Restricted(
+            chain.start_transitions + self.start_transitions,
+            chain.transitions + self.transitions,
+            chain.end_transitions + self.end_transitions,
+        )
+
+
+class _Restricted(NamedTuple):
+    start_transitions: Tensor
+    transitions: Tensor
+    end_transitions: Tensor
 
 
 def _costs(forbidden: np.ndarray) -> Tensor:

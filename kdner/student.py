@@ -137,7 +137,7 @@ class Student(nn.Module):
             labels = best_labels(emissions, counts, self.grammar)
             chosen = emissions.gather(1, labels[:, None])
             return labels, (emissions - chosen).exp_().sum(dim=1).reciprocal_()
-        labels = crf.viterbi(self.crf, emissions, counts)
+        labels = crf.viterbi(self.grammar.restrict(self.crf), emissions, counts)
         return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
 
     def logits(self, emissions: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:

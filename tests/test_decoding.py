@@ -5,7 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from torchcrf import CRF
 
+from kdner.crf import viterbi
 from kdner.decoding import Grammar, best_labels, most_likely_tags
 from kdner.labels import label_list
 
@@ -44,6 +46,18 @@ def test_labels_that_fit_already_stay_whatever_stands_beside_them():
     logits[1, place["B-LOC"]] = 0.5
     found = [LABELS[k] for k in best_labels(logits, [3, 2], Grammar(LABELS)).tolist()]
     assert found == ["B-PER", "B-LOC", "O", "I-PER", "I-LOC"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crf_finds_the_best_by_its_own_costs_of_all_sequences_that_fit(seed):
+    torch.manual_seed(seed)
+    crf = CRF(len(LABELS), batch_first=True).requires_grad_(False)
+    for parameter in crf.parameters():
+        torch.nn.init.normal_(parameter, 0, 2)
+    emissions = torch.randn(4, len(LABELS)) * 2
+    paths = torch.tensor([p for p in product(range(len(LABELS)), repeat=4) if fits([LABELS[k] for k in p])])
+    scores = torch.stack([crf(emissions[None], path[None]) for path in paths])
+    assert viterbi(Grammar(LABELS).restrict(crf), emissions, [1] * 4).equal(paths[scores.argmax()])
 
 
 def test_nothing_to_decode():
