@@ -12,14 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kdner import __version__
 from kdner.storage import without_secrets
 
-PACKAGES = ("kdner", "ray", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
+PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a result; without those that are not installed."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python, of kdner and of the packages that decide a result, if they are installed.
+
+    kdner's is that of the code itself: a job's working directory may hold newer code than the installed package.
+    """
+    found = {"python": platform.python_version(), "kdner": __version__}
     for package in PACKAGES:
         with suppress(ModuleNotFoundError):
             found[package] = version(package)
