@@ -17,22 +17,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.card import model_card
-from kdner.cluster import on_one_node
-from kdner.distill import Distillation
+from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled, source_fingerprint
+from kdner.distillation.examples import TransferSet
+from kdner.distillation.trainer import Distillation
+from kdner.distillation.untrained_student import write_untrained_student
 from kdner.errors import InputError
-from kdner.fingerprint import hash_of_files
-from kdner.initial import initial_student
-from kdner.job import once, run
-from kdner.labeled import check_labels, draw, read_labeled
-from kdner.models import encoder_folder
-from kdner.options import LabeledSet, source_fingerprint
-from kdner.raytrain import Workers, distill
-from kdner.rundir import RunDirectory
-from kdner.student import MODEL_FILES, StudentConfig
-from kdner.teacher import MODEL_FILES as TEACHER_FILES
-from kdner.text import SPLITTER_VERSION
-from kdner.transfer import TransferSet
+from kdner.flags import LabeledSet
+from kdner.on_ray.cluster import on_one_node
+from kdner.on_ray.job import once, run
+from kdner.on_ray.train import Workers, distill
+from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.run_directory import RunDirectory
+from kdner.student.model import MODEL_FILES, StudentConfig
+from kdner.student.model_card import model_card
+from kdner.teacher.by_name import encoder_folder
+from kdner.teacher.model import MODEL_FILES as TEACHER_FILES
+from kdner.text.words import SPLITTER_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class DistillStudent(LabeledSet):
 
 def distill_student(config: DistillStudent) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    labeled, _, labels = config.read()
+    labeled, _, labels = read_drawn(config)
     transfer = TransferSet(config.logits, config.logits_weights) if config.logits else None
     if transfer:
         labels = transfer.labels
@@ -77,7 +77,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         raise InputError(f"--teacher {config.teacher}: has no encoder to take word vectors from")
     fingerprint = {
         "job": "distill_student",
-        "labeled": config.labeled_fingerprint(),
+        "labeled": drawn_fingerprint(config),
         "development": source_fingerprint(config.development) if config.development else config.development_share,
         "logits": {f"run {i}": run.manifest()["fingerprint"] for i, run in enumerate(transfer.runs)}
         if transfer
@@ -95,7 +95,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         initial, checkpoints = folder / ".initial", folder / ".checkpoints"
         if not initial.is_dir():
             on_one_node(
-                initial_student,
+                write_untrained_student,
                 initial,
                 config.student,
                 labels=labels,

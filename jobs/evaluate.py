@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdner.cluster import in_fresh_process
-from kdner.evaluation import evaluate as evaluate_model
-from kdner.job import once, run
-from kdner.labeled import check_labels, read_labeled
-from kdner.models import labels_of, model_fingerprint
-from kdner.options import source_fingerprint
-from kdner.report import model_table
-from kdner.rundir import RunDirectory
-from kdner.storage import without_secrets
+from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
+from kdner.measuring.evaluation import evaluate as evaluate_model
+from kdner.measuring.reports import model_table
+from kdner.on_ray.cluster import in_fresh_process
+from kdner.on_ray.job import once, run
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.storage import without_secrets
+from kdner.teacher.by_name import model_fingerprint, model_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the measurements by model directory."""
     sentences = read_labeled(config.test)
     for folder in config.models:
-        check_labels(sentences, labels_of(folder), config.test)
+        check_labels(sentences, model_labels(folder), config.test)
     fingerprint = {
         "job": "evaluate",
         "test": source_fingerprint(config.test),

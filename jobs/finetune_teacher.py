@@ -13,16 +13,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.cluster import on_one_node
-from kdner.finetuning import FineTuning
-from kdner.job import once, run
-from kdner.labeled import LabeledSentence
-from kdner.logs import on_terminal, worker_progress
-from kdner.models import encoder_of, train_teacher
-from kdner.options import LabeledSet
-from kdner.rundir import RunDirectory
-from kdner.teacher import check_encoder, encoder_fingerprint
-from kdner.text import SPLITTER_VERSION
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.labeled_sets import drawn_fingerprint, read_drawn
+from kdner.distillation.teachers import train_teacher
+from kdner.flags import LabeledSet
+from kdner.on_ray.cluster import on_one_node
+from kdner.on_ray.job import once, run
+from kdner.on_ray.logs import on_terminal, worker_progress
+from kdner.runs.run_directory import RunDirectory
+from kdner.teacher.by_name import encoder_of
+from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.model import check_encoder, encoder_fingerprint
+from kdner.text.words import SPLITTER_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +44,10 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
     encoder = encoder_of(config.teacher)
     check_encoder(encoder)
-    labeled, _, labels = config.read()
+    labeled, _, labels = read_drawn(config)
     fingerprint = {
         "job": "finetune_teacher",
-        "labeled": config.labeled_fingerprint(),
+        "labeled": drawn_fingerprint(config),
         "encoder": encoder_fingerprint(encoder),
         "feature_based": encoder != config.teacher,
         "fine_tuning": asdict(config.fine_tuning),

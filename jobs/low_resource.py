@@ -9,7 +9,7 @@ Needs   for each trial a GPU where the cluster has one, else --cpus cores. Start
 
     python jobs/low_resource.py --labeled eng.train --test eng.testb --corpus news.parquet --out runs/low_resource
 
-Teachers and students are named as `kdner.study` says, for example
+Teachers and students are named as `kdner.study.specs` says, for example
 
     --teacher minilm minilm#1 features:minilm fixed:runs/generalist
     --students labeled pseudo-labels distillation both both,head=crf both,temperature=1,teachers=1+2
@@ -24,21 +24,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.corpus import CorpusPlan, plan
-from kdner.distill import Distillation
+from kdner.data.corpus import CorpusPlan, plan_corpus
+from kdner.data.labeled_sets import source_fingerprint
+from kdner.distillation.trainer import Distillation
 from kdner.errors import InputError
-from kdner.figures import has_figures, study_figure
-from kdner.finetuning import FineTuning
-from kdner.job import provenance, run
-from kdner.lock import hold
-from kdner.options import source_fingerprint
-from kdner.rundir import RunDirectory
-from kdner.storage import join, without_secrets
-from kdner.student import StudentConfig
-from kdner.study import Study, check
-from kdner.study_table import MEAN, study_table
-from kdner.text import SPLITTER_VERSION
-from kdner.trials import TRIALS, read_trials, run_missing
+from kdner.measuring.figures import has_figures
+from kdner.on_ray.job import provenance, run
+from kdner.on_ray.trials import TRIALS, read_trials, run_missing
+from kdner.runs.lock import hold
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.storage import join, without_secrets
+from kdner.student.model import StudentConfig
+from kdner.study.figure import study_figure
+from kdner.study.specs import Study, check
+from kdner.study.table import MEAN, study_table
+from kdner.teacher.fine_tuning import FineTuning
+from kdner.text.words import SPLITTER_VERSION
 
 TABLE, FIGURE = "table.md", "low_resource.png"
 
@@ -111,7 +112,7 @@ class LowResource:
 def low_resource(config: LowResource) -> dict[str, Any]:
     """Run the trials that are missing; returns the summary."""
     staging = join(config.out, ".corpus")
-    corpus = plan(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
+    corpus = plan_corpus(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
     study = config.study(corpus)
     teachers = check(study, config.sizes)
     reference = without_secrets(config.reference) if config.reference else None

@@ -22,20 +22,20 @@ from typing import Any, Literal
 
 import torch
 
-from kdner.cluster import connect, in_cluster, in_fresh_process, largest_node
-from kdner.corpus import CorpusPlan
+from kdner.data.corpus import CorpusPlan
+from kdner.data.corpus_sample import sample_corpus
 from kdner.errors import InputError
-from kdner.job import provenance, run
-from kdner.options import Actors
-from kdner.report import speed_report
-from kdner.rundir import RunDirectory
-from kdner.sample import sample_corpus
-from kdner.schema import LOGITS
-from kdner.score_documents import ScoreDocuments
-from kdner.shardmap import ShardActor, numeric_type, shard_map
-from kdner.storage import create_folder, without_secrets
-from kdner.teacher import Teacher
-from kdner.teacher_speed import SHAPES, measure_scoring, random_teacher
+from kdner.flags import Actors
+from kdner.measuring.reports import speed_report
+from kdner.measuring.teacher_speed import SHAPES, measure_scoring, random_teacher
+from kdner.on_ray.cluster import connect, in_cluster, in_fresh_process, largest_node
+from kdner.on_ray.job import provenance, run
+from kdner.on_ray.shard_map import ShardActor, numeric_type, shard_map
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import LOGITS
+from kdner.runs.storage import create_folder, without_secrets
+from kdner.teacher.model import Teacher
+from kdner.teacher.score_documents import ScoreDocuments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
         if teacher in SHAPES:
             teacher = f"{scratch}/teacher"
             random_teacher(config.teacher, teacher)
-        Teacher.labels_of(teacher)
+        Teacher.read_labels(teacher)
         sample = sample_corpus(
             config.corpus,
             f"{scratch}/sample",

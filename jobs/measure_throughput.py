@@ -28,27 +28,27 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from kdner.cluster import Crew, connect, in_fresh_process, largest_node
-from kdner.corpus import CorpusPlan, read_shard
+from kdner.data.corpus import CorpusPlan, read_shard
+from kdner.data.corpus_sample import sample_corpus
+from kdner.data.labeled_sets import read_labeled
 from kdner.device import best_dtype
-from kdner.evaluation import evaluate
-from kdner.figures import check_figures, throughput_figure
-from kdner.job import provenance, run
-from kdner.labeled import read_labeled
-from kdner.options import Actors
-from kdner.peers import SpacyPeer, TransformersPeer, check_peers
-from kdner.report import throughput_report
-from kdner.rundir import RunDirectory
-from kdner.sample import sample_corpus
-from kdner.schema import ENTITIES
-from kdner.shardmap import numeric_type, shard_map
-from kdner.storage import create_folder, without_secrets
-from kdner.student import Student
-from kdner.student_speed import StudentTimer, TeacherTimer, time_growth, time_steps
-from kdner.tag_documents import TagDocuments
-from kdner.teacher import Teacher
-from kdner.teacher_speed import SHAPES, random_teacher
-from kdner.text import count_words, split
+from kdner.flags import Actors
+from kdner.measuring.evaluation import evaluate
+from kdner.measuring.figures import check_figures, throughput_figure
+from kdner.measuring.peers import SpacyPeer, TransformersPeer, check_peers
+from kdner.measuring.reports import throughput_report
+from kdner.measuring.student_speed import StudentTimer, TeacherTimer, time_growth, time_steps
+from kdner.measuring.teacher_speed import SHAPES, random_teacher
+from kdner.on_ray.cluster import Crew, connect, in_fresh_process, largest_node
+from kdner.on_ray.job import provenance, run
+from kdner.on_ray.shard_map import numeric_type, shard_map
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import ENTITIES
+from kdner.runs.storage import create_folder, without_secrets
+from kdner.student.model import Student
+from kdner.student.tag_documents import TagDocuments
+from kdner.teacher.model import Teacher
+from kdner.text.words import count_words, split
 
 WARM_UP_DOCUMENTS = 500
 SPACY_TRAINING_DOCUMENTS = 100
@@ -141,7 +141,7 @@ def _teacher(name: str, scratch: str) -> str:
     if name in SHAPES:
         folder = f"{scratch}/{name}"
         random_teacher(name, folder)
-    Teacher.labels_of(folder)
+    Teacher.read_labels(folder)
     return folder
 
 

@@ -1,7 +1,7 @@
 """The main job: from a labeled set and a corpus without labels to a trained student and a tagged corpus.
 
 Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example
-        (`kdner.quickstart`)
+        (`kdner.data.quickstart`)
 Writes  OUT/teacher, OUT/teacher-2 and so on, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation, OUT/entities, and
         OUT/summary.json
 Needs   what its steps need; each is a job of its own here. Started again it goes on where it stopped
@@ -24,23 +24,24 @@ from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.corpus import CorpusPlan
-from kdner.distill import Distillation
+from kdner.data.corpus import CorpusPlan, corpus_plan
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.labeled_sets import check_labels, drawn_fingerprint, read_drawn, read_labeled
+from kdner.data.quickstart import write_quickstart
+from kdner.distillation.trainer import Distillation
+from kdner.distillation.transfer_corpus import transfer_corpus
 from kdner.errors import InputError
-from kdner.finetuning import FineTuning
-from kdner.job import once, run
-from kdner.labeled import LabeledSentence, check_labels, read_labeled
-from kdner.models import encoder_of
-from kdner.options import Corpus, LabeledSet
-from kdner.provenance import settings
-from kdner.quickstart import write_quickstart
-from kdner.raytrain import Workers
-from kdner.report import pipeline_report
-from kdner.rundir import RunDirectory
-from kdner.schema import CORPUS
-from kdner.student import BERT_BASE_PARAMETERS, StudentConfig
-from kdner.teacher import check_encoder
-from kdner.transfer_corpus import transfer_corpus
+from kdner.flags import Corpus, LabeledSet
+from kdner.measuring.reports import pipeline_report
+from kdner.on_ray.job import once, run
+from kdner.on_ray.train import Workers
+from kdner.runs.provenance import settings
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS
+from kdner.student.model import BERT_BASE_PARAMETERS, StudentConfig
+from kdner.teacher.by_name import encoder_of
+from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.model import check_encoder
 
 QUICKSTART = "quickstart"
 TRANSFER_FILE = "transfer.parquet"
@@ -88,11 +89,11 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         raise InputError("--test: a labeled set for the final scores is needed")
     for name in config.teacher:
         check_encoder(encoder_of(name))
-    _, rest, labels = config.read()
+    _, rest, labels = read_drawn(config)
     check_labels(read_labeled(config.test), labels, config.test)
     if not rest and not config.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
-    plan = config.corpus_plan(config.out) if config.corpus else None
+    plan = corpus_plan(config, config.out) if config.corpus else None
     fingerprint = {"job": "pipeline", **fixed}
 
     def work(directory: RunDirectory) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _draw_transfer_corpus(
     config: Pipeline, rest: list[LabeledSentence], plan: CorpusPlan | None, folder: Path
 ) -> dict[str, Any]:
     fingerprint = {
-        "labeled": config.labeled_fingerprint(),
+        "labeled": drawn_fingerprint(config),
         "corpus": plan.fingerprint() if plan else None,
         "transfer_words": config.transfer_words,
     }

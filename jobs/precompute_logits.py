@@ -1,7 +1,7 @@
 """Run one or several teachers over a corpus once, and keep their logits.
 
 Reads   a corpus, and teacher directories
-Writes  a run directory: one Parquet file of `kdner.schema.LOGITS` for each shard, manifest.json, summary.json, and
+Writes  a run directory: one Parquet file of `kdner.runs.schema.LOGITS` for each shard, manifest.json, summary.json, and
         _SUCCESS last
 Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing;
         with --plan it only says what all of it would take
@@ -14,18 +14,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kdner.estimate import estimate_report
-from kdner.job import run
-from kdner.labels import check_same_labels
-from kdner.models import labels_of, model_fingerprint
-from kdner.options import Corpus, Planning
-from kdner.schema import LOGITS
-from kdner.score_documents import ScoreDocuments
-from kdner.shardmap import map_corpus, numeric_type
+from kdner.flags import Corpus, Estimation
+from kdner.labels.tags import check_same_labels
+from kdner.measuring.estimate import estimate_report
+from kdner.on_ray.job import run
+from kdner.on_ray.shard_map import map_corpus, numeric_type
+from kdner.runs.schema import LOGITS
+from kdner.teacher.by_name import model_fingerprint, model_labels
+from kdner.teacher.score_documents import ScoreDocuments
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecomputeLogits(Planning, Corpus):
+class PrecomputeLogits(Estimation, Corpus):
     """Run one or several teachers over a corpus once, and keep their logits."""
 
     teacher: tuple[str, ...]
@@ -40,9 +40,9 @@ class PrecomputeLogits(Planning, Corpus):
 
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     """Do the job; returns its summary, or with --plan the estimate."""
-    labels = labels_of(config.teacher[0])
+    labels = model_labels(config.teacher[0])
     for other in config.teacher[1:]:
-        check_same_labels(labels, labels_of(other), config.teacher[0], other)
+        check_same_labels(labels, model_labels(other), config.teacher[0], other)
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=True)
     models = {f"teacher {i}": model_fingerprint(teacher) for i, teacher in enumerate(config.teacher)}
     return map_corpus(

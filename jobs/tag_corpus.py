@@ -1,8 +1,8 @@
 """Tag a corpus with a student.
 
 Reads   a corpus, and a student directory
-Writes  a run directory: one Parquet file of `kdner.schema.ENTITIES` for each shard, manifest.json, summary.json, and
-        _SUCCESS last
+Writes  a run directory: one Parquet file of `kdner.runs.schema.ENTITIES` for each shard, manifest.json,
+        summary.json, and _SUCCESS last
 Needs   CPU cores; started again it does only what is missing; with --plan it only says what all of it would take
 
     python jobs/tag_corpus.py --corpus news/*.parquet --student runs/student --out runs/entities
@@ -11,20 +11,23 @@ Needs   CPU cores; started again it does only what is missing; with --plan it on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from kdner.estimate import estimate_report
-from kdner.fingerprint import hash_of_files
-from kdner.job import run
-from kdner.options import Corpus, Planning
-from kdner.schema import ENTITIES
-from kdner.shardmap import map_corpus, numeric_type
-from kdner.student import MODEL_FILES, Student
-from kdner.tag_documents import TagDocuments
+from kdner.flags import Corpus, Estimation
+from kdner.measuring.estimate import estimate_report
+from kdner.on_ray.job import run
+from kdner.on_ray.shard_map import map_corpus, numeric_type
+from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.schema import ENTITIES
+from kdner.student.model import MODEL_FILES, Student
+from kdner.student.tag_documents import TagDocuments
+
+MIN_SHARDS = 16
+"""A student is done with 1 MB of text in a second: more shards of a small corpus would only cost time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagCorpus(Planning, Corpus):
+class TagCorpus(Estimation, Corpus):
     """Tag a corpus with a student."""
 
     student: str
@@ -34,7 +37,6 @@ class TagCorpus(Planning, Corpus):
     float32."""
     out: str
     """Run directory for the entities: a folder which every node sees, or a URI such as s3://bucket/run."""
-    min_shards: ClassVar[int] = 16
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         describe={"labels": labels},
         use_gpu=False,
         planning=config,
+        min_shards=MIN_SHARDS,
     )
 
 

@@ -27,17 +27,17 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
-from kdner.finetuning import FineTuning, fine_tune
-from kdner.gold import LabeledSentence
-from kdner.labels import label_list
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labels.tags import label_list
 from kdner.progress import Progress
-from kdner.rundir import RunDirectory
-from kdner.schema import CORPUS, LOGITS
-from kdner.score_documents import ScoreDocuments
-from kdner.student import Student, StudentConfig
-from kdner.teacher import Teacher
-from kdner.text import split
-from kdner.vocabulary import Vocabulary
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS, LOGITS
+from kdner.student.model import Student, StudentConfig
+from kdner.student.vocabulary import Vocabulary
+from kdner.teacher.fine_tuning import FineTuning, fine_tune
+from kdner.teacher.model import Teacher
+from kdner.teacher.score_documents import ScoreDocuments
+from kdner.text.words import split
 
 settings.register_profile("kdner", deadline=None)  # nothing is timed in tests
 settings.load_profile("kdner")
@@ -201,7 +201,7 @@ def teacher(teacher_folder) -> Teacher:
 
 @pytest.fixture(scope="session")
 def make_corpus():
-    """Make a table of `kdner.schema.CORPUS` of texts; ids are the row numbers."""
+    """Make a table of `kdner.runs.schema.CORPUS` of texts; ids are the row numbers."""
 
     def make(texts):
         return pa.table([[str(i) for i in range(len(texts))], list(texts)], schema=CORPUS)
@@ -269,7 +269,7 @@ def cluster():
     """A real Ray cluster on this machine, shared by all tests that need one."""
     import ray
 
-    from kdner.cluster import connect
+    from kdner.on_ray.cluster import connect
 
     connect()
     yield

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kdner.corpus import read_shard
-from kdner.labels import entities_of
-from kdner.schema import CORPUS
+from kdner.data.corpus import read_shard
+from kdner.labels.tags import entities_of
+from kdner.runs.schema import CORPUS
 
 TEXTS = [
     "Ada Lovelace lived in London.",

@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from kdner.job import run
-from kdner.options import Corpus
-from kdner.schema import ENTITIES, LOGITS
-from kdner.score_documents import ScoreDocuments
-from kdner.shardmap import map_corpus
+from kdner.flags import Corpus
+from kdner.on_ray.job import run
+from kdner.on_ray.shard_map import map_corpus
+from kdner.runs.schema import ENTITIES, LOGITS
+from kdner.teacher.score_documents import ScoreDocuments
 
 
 @dataclass(frozen=True, kw_only=True)

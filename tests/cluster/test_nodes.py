@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from event_files import events
 from files import contents, put_parquet
-from test_tensorboard import events
 from two_nodes import TwoNodes, wait_until
 
 from jobs.distill_student import DistillStudent, distill_student
-from kdner.distill import Distillation
-from kdner.raytrain import Workers
-from kdner.rundir import RunDirectory
-from kdner.student import StudentConfig
+from kdner.distillation.trainer import Distillation
+from kdner.on_ray.train import Workers
+from kdner.runs.run_directory import RunDirectory
+from kdner.student.model import StudentConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1200)]
 

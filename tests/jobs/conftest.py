@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kdner.job import run
+from kdner.on_ray.job import run
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import ray
-from test_tensorboard import scalars
+from event_files import scalars
 
 from jobs.distill_student import DistillStudent, distill_student
-from kdner.distill import Distillation
-from kdner.raytrain import Workers
-from kdner.rundir import RunDirectory
-from kdner.student import Student, StudentConfig
+from kdner.distillation.trainer import Distillation
+from kdner.on_ray.train import Workers
+from kdner.runs.run_directory import RunDirectory
+from kdner.student.model import Student, StudentConfig
 
 pytestmark = pytest.mark.ray
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from jobs.low_resource import LowResource, low_resource, main
-from kdner.distill import Distillation
+from kdner.distillation.trainer import Distillation
 from kdner.errors import InputError
-from kdner.finetuning import FineTuning
-from kdner.jsonl import read_lines
-from kdner.student import StudentConfig
+from kdner.runs.json_lines import read_lines
+from kdner.student.model import StudentConfig
+from kdner.teacher.fine_tuning import FineTuning
 
 SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
 

@@ -9,14 +9,14 @@ import pytest
 
 from jobs.pipeline import Pipeline, main, pipeline
 from jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.distill import Distillation
+from kdner.data.labeled_sets import read_labeled
+from kdner.distillation.trainer import Distillation
 from kdner.errors import InputError
-from kdner.finetuning import FineTuning
-from kdner.labeled import read_labeled
-from kdner.rundir import RunDirectory
-from kdner.schema import ENTITIES, LOGITS
-from kdner.student import Student, StudentConfig
-from kdner.text import count_words
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import ENTITIES, LOGITS
+from kdner.student.model import Student, StudentConfig
+from kdner.teacher.fine_tuning import FineTuning
+from kdner.text.words import count_words
 
 pytestmark = pytest.mark.ray
 

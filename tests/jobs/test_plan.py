@@ -8,8 +8,8 @@ from jobs import precompute_logits, tag_corpus
 from jobs.precompute_logits import PrecomputeLogits
 from jobs.tag_corpus import TagCorpus
 from kdner.errors import InputError
-from kdner.options import Actors
-from kdner.rundir import RunDirectory
+from kdner.flags import Actors
+from kdner.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.ray
 

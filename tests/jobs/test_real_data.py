@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.pipeline import Pipeline, pipeline
-from kdner.distill import Distillation
-from kdner.rundir import RunDirectory
+from kdner.distillation.trainer import Distillation
+from kdner.runs.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.ray, pytest.mark.data]
 

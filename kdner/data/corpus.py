@@ -1,0 +1,199 @@
+"""Corpora and the shard plan: files, folders, globs → slices of documents → Arrow tables.
+
+`kdner.data.corpus_files` tells which files make a corpus, `kdner.data.corpus_rows` what a document is in each format.
+A document that cannot be read stays, without text, and the job that reads it reports it as an error.
+
+A document's id is the value of the id column (a string or an integer). A file without one gets ids made from
+the file's path, relative to the deepest folder that holds all files, and the row: ``news/1996.txt.gz:17``.
+
+Gzip has no index: a shard in the middle of a large gzipped file costs reading all that comes before it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from kdner.data.corpus_files import SourceFile, find_files
+from kdner.data.corpus_ids import check_ids
+from kdner.data.corpus_rows import Slice, SliceReader, inspect
+from kdner.errors import InputError
+from kdner.flags import Corpus
+from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.runs.storage import join, without_secrets
+from kdner.text.words import count_words
+
+SHARD_TEXT_BYTES = 3_000_000
+"""Bytes of text in a shard by default: some 500,000 words, which give some MB of logits."""
+MIN_SHARDS = 64
+"""Shards that a corpus gives by default, however small, if it has that many documents: work for as many actors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A fixed slice of the corpus, in one or more files."""
+
+    index: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the one file that a job makes of this shard."""
+        return f"part-{self.index:05d}.parquet"
+
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        return sum(piece.rows for piece in self.slices)
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusPlan:
+    """A corpus cut into shards: a function of the input files, the columns and the shard size alone."""
+
+    files: tuple[SourceFile, ...]
+    shards: tuple[Shard, ...]
+    text_column: str
+    id_column: str | None
+    shard_documents: int
+
+    @property
+    def documents(self) -> int:
+        """Number of documents."""
+        return sum(file.rows for file in self.files)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Give what determines the plan, for a manifest, without the secrets that a URI may hold."""
+        return {
+            "files": {without_secrets(file.path): file.state for file in self.files},
+            "text_column": self.text_column,
+            "id_column": self.id_column,
+            "shard_documents": self.shard_documents,
+        }
+
+
+def plan_corpus(
+    inputs: Sequence[str],
+    *,
+    text_column: str = "text",
+    id_column: str | None = None,
+    shard_documents: int | None = None,
+    min_shards: int = MIN_SHARDS,
+    staging: str | None = None,
+) -> CorpusPlan:
+    """Find the files of a corpus, check their columns and ids, and cut them into shards.
+
+    An input is a file, a folder, a glob (see `kdner.data.corpus_files.find_files`), or ``hf:NAME[:SPLIT]``: a dataset
+    that the `datasets` package knows, or a folder saved by it, split train by default, written once to
+    Parquet in the folder `staging`. Files are taken in the order of their paths, whatever the order of the
+    inputs. Each shard holds `shard_documents` documents, the last one the rest; by default as many as make up
+    `SHARD_TEXT_BYTES`, but no more than leave `min_shards` shards.
+
+    Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
+    columns of Parquet, all of every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for
+    each line of a file that is not gzipped.
+
+    Raises:
+        InputError: if nothing is found, a file cannot be read, a column is missing or has another type, or
+            ids are missing or not unique.
+    """
+    if shard_documents is not None and shard_documents < 1:
+        raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
+    inspected = [inspect(file, text_column, id_column) for file in find_files(inputs, text_column, id_column, staging)]
+    files = [file for file, _ in inspected]
+    if not any(file.rows for file in files):
+        raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(files)}) are empty")
+    check_ids(files)
+    if shard_documents is None:
+        shard_documents = default_shard_documents(files, min_shards)
+    shards: dict[int, list[Slice]] = {}
+    documents = 0
+    for file, offsets in inspected:
+        first = 0
+        while first < file.rows:
+            index, used = divmod(documents + first, shard_documents)
+            rows = min(file.rows - first, shard_documents - used)
+            shards.setdefault(index, []).append(Slice(file, first, rows, offsets[first] if offsets else None))
+            first += rows
+        documents += file.rows
+    cut = tuple(Shard(index, tuple(slices)) for index, slices in shards.items())
+    return CorpusPlan(tuple(files), cut, text_column, id_column, shard_documents)
+
+
+def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> CorpusPlan:
+    """Plan the corpus that flags name; datasets from a hub are first written to Parquet in a hidden folder of `out`."""
+    return plan_corpus(
+        flags.corpus,
+        text_column=flags.text_column,
+        id_column=flags.id_column,
+        shard_documents=flags.shard_documents,
+        min_shards=min_shards,
+        staging=join(out, ".corpus"),
+    )
+
+
+def default_shard_documents(files: Sequence[SourceFile], min_shards: int = MIN_SHARDS) -> int:
+    """Give the documents of a shard of `SHARD_TEXT_BYTES`, or fewer where there would not be `min_shards`."""
+    documents = sum(file.rows for file in files)
+    text_bytes = sum(file.text_bytes for file in files)
+    return max(1, min(SHARD_TEXT_BYTES * documents // max(1, text_bytes), documents // min_shards))
+
+
+def read_shard(plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None) -> pa.Table:
+    """Read a shard's documents, in order, as a table of schema `kdner.runs.schema.CORPUS`.
+
+    Whoever reads several shards in order saves time with a `SliceReader(plan.text_column)` for all of them.
+
+    Raises:
+        InputError: if a file has changed since the plan was made, or cannot be read.
+    """
+    reader = reader or SliceReader(plan.text_column)
+    parts = []
+    for piece in shard.slices:
+        check_unchanged(piece.file)
+        parts.append(reader.read(piece))
+        check_unchanged(piece.file)  # also while it was read
+        if parts[-1].num_rows != piece.rows:
+            raise InputError(
+                f"{piece.file.path}: {parts[-1].num_rows} documents from row {piece.first} on, expected "
+                f"{piece.rows}; the file changed since the job began: restore it, or give another --out"
+            )
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def check_unchanged(file: SourceFile) -> None:
+    """Check that a file has the size and the time of change that it had when the plan was made.
+
+    Raises:
+        InputError: if not, or if it is gone.
+    """
+    (now,) = fingerprint_of_files([file.path]).values()
+    if now != file.state:
+        raise InputError(
+            f"{file.path}: changed since the job began (was {file.state}, is {now}); restore it, or give another --out"
+        )
+
+
+def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table]:
+    """Read shards in an order drawn from the seed until they hold `words` white-space separated words.
+
+    The last table ends with the document that reaches the number. 0 words means the whole corpus, in order.
+    Each table has schema `kdner.runs.schema.CORPUS`.
+    """
+    if words == 0:
+        reader = SliceReader(plan.text_column)
+        yield from (read_shard(plan, shard, reader) for shard in plan.shards)
+        return
+    left = words
+    for shard in random.Random(seed).sample(plan.shards, len(plan.shards)):
+        table = read_shard(plan, shard)
+        for row, text in enumerate(table["text"].to_pylist()):
+            left -= count_words(text or "")
+            if left <= 0:
+                yield table.slice(0, row + 1)
+                return
+        yield table

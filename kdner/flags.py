@@ -1,0 +1,71 @@
+"""The flags that several jobs share, so that the same words mean the same things everywhere.
+
+They hold values only: `kdner.data` reads what they name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kdner.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledSet:
+    """A labeled set, or a part of one drawn at random."""
+
+    labeled: str
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
+    hf:NAME[:SPLIT]."""
+    labeled_size: int | None = None
+    """Sentences drawn from it as the labeled set; by default all."""
+    seed: int = 1
+    """Seed of the draw and of everything random after it: weights, order of sentences, dropout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actors:
+    """The processes that share a corpus."""
+
+    count: int | None = None
+    """Actors; by default as many as the cluster's GPUs, or CPUs, hold."""
+    cpus: int = 1
+    """CPU cores, and threads, of one actor."""
+    gpus: float | None = None
+    """GPUs of one actor; by default 1 where the job can use one and the cluster has one, else 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimation:
+    """Whether a job over a corpus is only estimated."""
+
+    plan: bool = False
+    """Only estimate what the whole corpus takes on this cluster: shards, words, bytes, hours and cost, from the list of
+    files and about 10 seconds of work on a sample. Nothing is written to --out, but a dataset of a hub is stored there
+    for the job to come."""
+    price_per_hour: float | None = None
+    """With --plan: price of the whole cluster for an hour, in any currency."""
+
+    def __post_init__(self) -> None:
+        if self.price_per_hour is not None and not self.plan:
+            raise InputError("--price-per-hour: only an estimate has a cost; give --plan too, or leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A corpus of documents, how it is cut into shards, and who works on them."""
+
+    corpus: tuple[str, ...]
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
+    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
+    text_column: str = "text"
+    """Column, or JSON key, of a document's text."""
+    id_column: str | None = None
+    """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
+    and row."""
+    shard_documents: int | None = None
+    """Documents in one shard: the unit of work, of retry, and of output; by default as many as hold 3 MB of text, and
+    fewer where that would make fewer than 64 shards, or 16 for a student, which is done with 1 MB in a second."""
+    max_error_rate: float = 0.05
+    """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
+    actors: Actors = field(default_factory=Actors)

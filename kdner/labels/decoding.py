@@ -1,0 +1,102 @@
+"""From logits to labels: the best of the label sequences that IOB2 allows.
+
+Labels that are likeliest word by word may not fit together: an entity that no word begins, or that changes its name
+midway. Sentences where they do are few; there the best sequence is searched for, in all others it is what it would be.
+
+Shapes: N words of all sentences, L labels. Words are packed as `kdner.labels.crf` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kdner.labels.crf import Chain, viterbi
+from kdner.labels.packing import Packing
+
+
+class Grammar(nn.Module):
+    """Which label may follow which by IOB2, as costs in the places of a CRF's: 0, or minus infinity.
+
+    An `I-` label only follows a label of its own name.
+    """
+
+    start_transitions: Tensor  # [L]
+    transitions: Tensor  # [L, L]: from, to
+    end_transitions: Tensor  # [L]
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__()
+        inside = np.array([label.startswith("I-") for label in labels])
+        names = np.array([label[2:] for label in labels])
+        costs = {
+            "start_transitions": _costs(inside),
+            "transitions": _costs(inside & (names[:, None] != names)),
+            "end_transitions": _costs(np.zeros_like(inside)),
+        }
+        for name, cost in costs.items():
+            self.register_buffer(name, cost, persistent=False)
+
+    def restrict(self, chain: Chain) -> Chain:
+        """Return the costs of a chain, without the paths that do not fit."""
+        return _Restricted(
+            chain.start_transitions + self.start_transitions,
+            chain.transitions + self.transitions,
+            chain.end_transitions + self.end_transitions,
+        )
+
+
+class _Restricted(NamedTuple):
+    start_transitions: Tensor
+    transitions: Tensor
+    end_transitions: Tensor
+
+
+def _costs(forbidden: np.ndarray) -> Tensor:
+    return torch.zeros(forbidden.shape).masked_fill_(torch.from_numpy(forbidden), float("-inf"))
+
+
+def best_legal_labels(logits: Tensor, counts: Sequence[int], grammar: Grammar) -> Tensor:
+    """Return the best label sequences that a grammar allows, int64 [N].
+
+    Args:
+        logits: [N, L], packed.
+        counts: sentences that have a t-th word, for each t; sums to N and does not rise.
+        grammar: of the labels.
+    """
+    labels = logits.argmax(dim=1)
+    counts_t = torch.tensor(counts, device=logits.device)
+    firsts = (counts_t.cumsum(0) - counts_t).repeat_interleave(counts_t)
+    sentence = torch.arange(len(labels), device=logits.device) - firsts
+    later = slice(counts[0], None)
+    before = labels[firsts[later] - counts_t[:-1].repeat_interleave(counts_t[1:]) + sentence[later]]
+    cost = torch.cat([grammar.start_transitions[labels[: counts[0]]], grammar.transitions[before, labels[later]]])
+    wrong = torch.zeros(counts[0], dtype=torch.bool, device=logits.device)
+    wrong[sentence[cost < 0]] = True
+    if wrong.any():
+        own = wrong[sentence]
+        left = wrong.cumsum(0)[counts_t - 1]
+        labels[own] = viterbi(grammar, logits[own], left[left > 0].tolist())
+    return labels
+
+
+def best_legal_tags(logits: np.ndarray, sentences: Sequence[Sequence[str]], labels: Sequence[str]) -> list[list[str]]:
+    """Return the best tags that IOB2 allows, of each sentence.
+
+    Args:
+        logits: [N, L] of all N words of all sentences, in order.
+        sentences: words.
+        labels: the label list.
+    """
+    lengths = np.array([len(words) for words in sentences], np.int64)
+    found = np.empty(len(logits), np.int64)
+    if len(logits):
+        packing = Packing(lengths[lengths > 0], torch.device("cpu"))
+        order = packing.read[: len(logits)]
+        found[order] = best_legal_labels(torch.from_numpy(logits)[order].float(), packing.counts, Grammar(labels))
+    best = iter(found.tolist())
+    return [[labels[next(best)] for _ in words] for words in sentences]

@@ -1,0 +1,139 @@
+"""The student's training loop on Ray Train: workers, checkpoints, and carrying on after a failure."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.distillation.examples import TransferSet
+from kdner.distillation.trainer import Distillation, State, Trainer
+from kdner.errors import InputError
+from kdner.on_ray.cluster import await_cores, connect, in_cluster
+from kdner.on_ray.logs import on_terminal, set_up_logging, worker_progress
+from kdner.student.model import Student
+
+STAGE = "distill_student"
+"""As dashboards, logs and metrics call it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """The processes that train one student."""
+
+    count: int = 1
+    """Workers; each adds its own batches to every step, and gradients are averaged."""
+    cpus: int = 1
+    """CPU cores, and threads, of one worker. With steps of 1,600 words two threads are slower than one."""
+    gpu: bool | None = None
+    """Whether each worker has a GPU; by default where the cluster has one for each."""
+    max_failures: int = 3
+    """Failures (a lost worker or node) after which training goes on from the last epoch's checkpoint."""
+
+    def __post_init__(self) -> None:
+        for name in ("count", "cpus"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--workers.{name} {getattr(self, name)}: must be at least 1")
+
+
+def distill(
+    folder: Path,
+    logs: Path,
+    initial: Path,
+    config: Distillation,
+    workers: Workers,
+    *,
+    seed: int,
+    labeled: list[LabeledSentence],
+    development: list[LabeledSentence],
+    transfer: TransferSet | None,
+) -> tuple[Student, State]:
+    """Train a student and return the best epoch's, with the state of the last.
+
+    Started again on the same folder it goes on after the last finished epoch.
+
+    Args:
+        folder: where the checkpoints lie; every node must see it.
+        logs: folder beneath which the logs for TensorBoard lie.
+        initial: a student directory to start from.
+        config: the recipe.
+        workers: how many processes, and what each may use.
+        seed: of the order of sentences and of dropout.
+        labeled: sentences with gold labels to train on.
+        development: sentences with gold labels to choose the best epoch by.
+        transfer: the transfer set, or None to train on the labeled set only.
+    """
+    connect()
+    await_cores()
+    gpu = workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={
+            "initial": str(initial),
+            "config": config,
+            "cpus": workers.cpus,
+            "seed": seed,
+            "labeled": labeled,
+            "development": development,
+            "transfer": transfer,
+            "terminal": on_terminal(),
+            "logs": str(logs),
+        },
+        scaling_config=ScalingConfig(
+            num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": workers.cpus}
+        ),
+        run_config=RunConfig(  # type: ignore[call-arg]  # version 2 at run time, version 1 to the checker
+            name=STAGE,
+            storage_path=str(folder),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            logging_config=LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    checkpoint = trainer.fit().checkpoint
+    if checkpoint is None:
+        raise RuntimeError(f"{folder}: training ended without a checkpoint")
+    with checkpoint.as_directory() as saved:
+        return Trainer.best_student(Path(saved), initial)
+
+
+def _work(setting: dict[str, Any]) -> None:
+    set_up_logging()
+    torch.set_num_threads(setting["cpus"])
+    context = ray.train.get_context()
+    rank, workers = context.get_world_rank(), context.get_world_size()
+    trainer = Trainer(
+        Student.from_pretrained(setting["initial"]),
+        setting["config"],
+        seed=setting["seed"],
+        labeled=setting["labeled"],
+        development=setting["development"] if rank == 0 else (),
+        transfer=setting["transfer"],
+        rank=rank,
+        workers=workers,
+        device=ray.train.torch.get_device(),
+    )
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint:
+        with checkpoint.as_directory() as saved:
+            trainer.restore(Path(saved))
+
+    def on_epoch(metrics: dict[str, float]) -> None:
+        if rank > 0:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.save(Path(folder))
+            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+
+    terminal = setting["terminal"] and rank == 0
+    logs = Path(setting["logs"]) if rank == 0 else None
+    trainer.train(on_epoch, worker_progress(STAGE, "step", terminal=terminal, tensorboard=logs))

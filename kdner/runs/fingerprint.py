@@ -1,0 +1,74 @@
+"""Fingerprints: what identifies the files that a run reads, and in what two runs differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from kdner.errors import InputError
+from kdner.runs.storage import locate, look, without_secrets
+
+_ABSENT = object()
+
+
+def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None]]:
+    """Give size and modification time (nanoseconds since 1970) of input files, by absolute path.
+
+    Raises:
+        InputError: if one is not a file, or the file system cannot say.
+    """
+    fingerprint = {}
+    for path in paths:
+        filesystem, inner = locate(path)
+        info = look(path)
+        if info.type != pafs.FileType.File:
+            raise InputError(f"{path}: no such file")
+        key = inner if isinstance(filesystem, pafs.LocalFileSystem) else without_secrets(path)
+        fingerprint[key] = {"size": info.size, "mtime_ns": info.mtime_ns}
+    return fingerprint
+
+
+def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
+    """Give the SHA-256 of files of a folder, by name: what identifies a model, wherever it lies.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    hashes = {}
+    filesystem, inner = locate(folder)
+    for name in names:
+        digest = hashlib.sha256()
+        try:
+            with filesystem.open_input_stream(f"{inner}/{name}") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise InputError(f"{folder}/{name}: cannot be read ({error}); give a whole model directory") from error
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """List in what two fingerprints differ, a line for each value that is not equal, sorted by its key."""
+    old, new = _flat(there), _flat(here)
+    return [
+        f"{key}: there {_shown(old, key)}, now {_shown(new, key)}"
+        for key in sorted({*old, *new})
+        if old.get(key, _ABSENT) != new.get(key, _ABSENT)
+    ]
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping) or (prefix and not value):
+        return {prefix: value}
+    joined = ((f"{prefix}.{key}" if prefix else key, inner) for key, inner in value.items())
+    return {name: leaf for key, inner in joined for name, leaf in _flat(inner, key).items()}
+
+
+def _shown(values: dict[str, Any], key: str) -> str:
+    text = json.dumps(values[key], ensure_ascii=False) if key in values else "nothing"
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,0 +1,196 @@
+"""The low-resource study: what all its trials share, and the names of its teachers and students.
+
+Teachers and students are named by short texts, which are also the rows of the table:
+
+    teacher   [features:]ENCODER[@LABELED][#SEED]   trained on the drawn sentences, or on another labeled set, with
+                                                    SEED added to the trial's; or
+              fixed:MODEL                           a finished one, named as `kdner.teacher.by_name` says
+    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is a field of
+                                                    `StudentConfig` or `Distillation`, or one of the last five of
+                                                    `StudentSpec`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from kdner.data.corpus import CorpusPlan
+from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
+from kdner.distillation.trainer import Distillation
+from kdner.errors import InputError
+from kdner.runs.storage import without_secrets
+from kdner.student.model import StudentConfig
+from kdner.teacher.by_name import encoder_of, model_fingerprint
+from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.model import check_encoder, encoder_fingerprint
+
+SETTINGS: dict[str, dict[str, float]] = {
+    "labeled": {},
+    "pseudo-labels": {"alpha": 1.0},
+    "distillation": {"alpha": 0.0},
+    "both": {},
+}
+"""The paper's four settings; `labeled` uses no transfer set."""
+RECIPES = {
+    "nlp-architect": "both,teachers=1,transfer=rest,alpha=0.91,temperature=1,gold_share=0.5,epochs=310,batch_words=290,"
+    "learning_rate=1e-3,schedule=constant,weight_decay=0,word_dropout=0,layers=2,hidden=100,word_dim=100,"
+    "character_dim=16,character_filters=128,shape_dim=0,dropout=0.5,vectors=random"
+}
+"""Names for whole recipes. NLP Architect, the paper's implementation: gold plus logits (1 and 0.1), no corpus, Adam,
+batches of 10 labeled and 10 unlabeled sentences, of some 14.5 words, until it has read these 155 times:
+twice the epochs, since half of their words are gold."""
+REST: Literal["rest"] = "rest"
+"""Files of logits that begin so are of the sentences that were not drawn."""
+_TEACHER = re.compile(r"(?P<source>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What all trials of a study share."""
+
+    labeled: str
+    """Labeled set that the sentences are drawn from."""
+    test: str
+    """Labeled set for the scores."""
+    corpus: CorpusPlan | None
+    """Documents for the transfer set, beside the sentences that were not drawn."""
+    transfer_words: int
+    """White-space separated words drawn from the corpus; 0 takes all of it."""
+    teachers: tuple[str, ...]
+    """Names."""
+    students: tuple[str, ...]
+    """Names."""
+    fine_tuning: FineTuning
+    student: StudentConfig
+    distillation: Distillation
+    development_share: float
+    """Share of the drawn sentences that students choose their best epoch by, and do not learn from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSpec:
+    """A teacher's name, read."""
+
+    source: str
+    """A finished model, or one to train: `[features:]ENCODER`."""
+    fixed: bool = False
+    labeled: str | None = None
+    seed: int = 0
+
+    @classmethod
+    def read(cls, name: str) -> TeacherSpec:
+        """Read a name.
+
+        Raises:
+            InputError: it is none.
+        """
+        if name.startswith("fixed:"):
+            return cls(source=name.removeprefix("fixed:"), fixed=True)
+        found = _TEACHER.fullmatch(name)
+        if not found:
+            raise InputError(f"--teacher {name!r}: expected [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL")
+        return cls(source=found["source"], labeled=found["labeled"], seed=int(found["seed"] or 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSpec:
+    """A student's name, read: its setting, and what differs from the study's recipe."""
+
+    setting: str
+    shape: StudentConfig
+    recipe: Distillation
+    teachers: tuple[int, ...] = ()
+    """Key `teachers`, as in `teachers=1+3`: it learns from the mean of these, counted from 1; by default of all."""
+    transfer: Literal["all", "rest"] = "all"
+    """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
+    transfer_sentences: int = 0
+    """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
+    vectors: Literal["teacher", "random"] = "teacher"
+    """Key `vectors`: the first word vectors; random also where no teacher has piece embeddings."""
+    development_share: float = 0.0
+    """Key `development_share`: share (0 to 1) of the drawn sentences that it chooses its best epoch by, and does not
+    learn from; by default the study's. 0 keeps the last epoch."""
+
+    @classmethod
+    def read(cls, name: str, study: Study) -> StudentSpec:
+        """Read a name.
+
+        Raises:
+            InputError: it names no setting, or a key that is unknown, or a value that does not fit.
+        """
+        setting, *changes = name.split(",")
+        if setting in RECIPES:
+            setting, *changes = [*RECIPES[setting].split(","), *changes]
+        if setting not in SETTINGS:
+            raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
+        own: dict[str, Any] = {"development_share": study.development_share}
+        shape: dict[str, Any] = {}
+        recipe: dict[str, Any] = dict(SETTINGS[setting])
+        for change in changes:
+            key, _, text = change.partition("=")
+            key = key.strip().replace("-", "_")
+            for owner, found in ((StudentConfig, shape), (Distillation, recipe), (cls, own)):
+                if key in {one.name for one in fields(owner)} - {"setting", "shape", "recipe"}:
+                    found[key] = _value(owner, key, text, name)
+                    break
+            else:
+                raise InputError(f"--students {name}: unknown key {key!r}")
+        if not set(own.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
+            raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
+        return cls(
+            setting=setting, shape=replace(study.student, **shape), recipe=replace(study.distillation, **recipe), **own
+        )
+
+
+def _value(owner: type, key: str, text: str, name: str) -> Any:
+    """Read a value as the type of a field."""
+    if key == "teachers":
+        if not re.fullmatch(r"\d+(\+\d+)*", text):
+            raise InputError(f"--students {name}: teachers are numbers, as in teachers=1+3")
+        return tuple(int(number) for number in text.split("+"))
+    hint = get_type_hints(owner)[key]
+    if get_origin(hint) is Literal:
+        if text not in get_args(hint):
+            raise InputError(f"--students {name}: {key} is one of {', '.join(get_args(hint))}")
+        return text
+    kinds = set(get_args(hint) or (hint,)) - {type(None)}
+    for kind in (int, float):
+        with suppress(ValueError):
+            if kind in kinds:
+                return kind(text)
+    raise InputError(f"--students {name}: {key} is a number, not {text!r}")
+
+
+def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
+    """Check labeled sets, sizes and names before any work; returns the identity of each teacher by its shown name.
+
+    Raises:
+        InputError: something is wrong with them.
+    """
+    sentences = read_labeled(study.labeled)
+    check_labels(read_labeled(study.test), labels_in(sentences), study.test)
+    for size in sizes:
+        if not 1 <= size <= len(sentences):
+            raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")
+    if not study.teachers:
+        raise InputError("--teacher: at least one is needed")
+    for flag, names in (("--teacher", study.teachers), ("--students", study.students)):
+        if len(set(names)) < len(names):
+            raise InputError(f"{flag} {' '.join(names)}: one is named twice; another seed is named as in minilm#1")
+    identities: dict[str, Any] = {}
+    for name in study.teachers:
+        spec = TeacherSpec.read(name)
+        if spec.fixed:
+            identities[without_secrets(name)] = model_fingerprint(spec.source)
+            continue
+        encoder = encoder_of(spec.source)
+        check_encoder(encoder)
+        labeled = source_fingerprint(spec.labeled) if spec.labeled else None
+        identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
+    for name in study.students:
+        StudentSpec.read(name, study)
+    return identities

@@ -1,0 +1,182 @@
+"""Whatever maps words to logits over a label list: teachers of every kind, and students.
+
+A model is named by
+
+- a directory, or its URI: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
+  (distill_student);
+- `module:Class`, or `module:Class=ARGUMENT`: a class of your own, which is called without an argument or with this
+  text. Its instances have `labels`, a list of IOB2 labels, and `score_words`; see `Model`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from kdner.errors import InputError
+from kdner.labels.decoding import best_legal_tags
+from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.storage import join, local_folder
+from kdner.student import model as student
+from kdner.student.tagger import Tagger
+from kdner.teacher import feature_tagger
+from kdner.teacher import model as teacher
+
+FEATURES = "features:"
+"""Begins the name of a feature-based tagger that is to be trained."""
+_OWN = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
+_MODEL_FILES = {student.MODEL_TYPE: student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
+
+
+class Model(Protocol):
+    """What a teacher does. A class of your own needs `labels` and `score_words` only."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The label list; its order is that of the logits."""
+
+    @property
+    def parameters(self) -> int:
+        """Count the parameters."""
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return logits, float [N, L], of all N words of all sentences, in order: any numbers, softmax reads them."""
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the label of each word."""
+
+
+class OwnModel:
+    """A class of the user's behind the protocol of `Model`, with what it returns checked."""
+
+    def __init__(self, source: str, instance: Any) -> None:
+        self._source, self._instance = source, instance
+        self.labels: list[str] = list(getattr(instance, "labels", ()))
+        if "O" not in self.labels or not callable(getattr(instance, "score_words", None)):
+            raise InputError(f"{source}: needs `labels`, IOB2 labels with 'O' among them, and a method `score_words`")
+
+    @property
+    def parameters(self) -> int:
+        """Return its own count; 0 where it has none."""
+        return int(getattr(self._instance, "parameters", 0))
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return its logits, float32 [N, L].
+
+        Raises:
+            ValueError: their shape is another, or one is not a finite number.
+        """
+        expected = (sum(map(len, sentences)), len(self.labels))
+        if not expected[0]:
+            return np.zeros(expected, np.float32)
+        logits = np.asarray(self._instance.score_words(sentences), np.float32)
+        if logits.shape != expected:
+            raise ValueError(f"{self._source}: score_words returned shape {logits.shape}, expected {expected}")
+        if not np.isfinite(logits).all():
+            raise ValueError(f"{self._source}: score_words returned logits that are not finite numbers")
+        return logits
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the labels of each sentence: the best that fit together."""
+        return best_legal_tags(self.score_words(sentences), sentences, self.labels)
+
+
+def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model:
+    """Load a model by its name.
+
+    Args:
+        source: see the module.
+        dtype: what it computes in, by default what its device is fastest at; a class of your own decides itself.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        _, build = own
+        return build()
+    kind = _kind(source)
+    if kind == student.MODEL_TYPE:
+        return Tagger(student.Student.from_pretrained(source), dtype=dtype)
+    if kind == feature_tagger.MODEL_TYPE:
+        return feature_tagger.FeatureTagger.load(source, dtype=dtype)
+    return teacher.Teacher.load(source, dtype=dtype)
+
+
+def model_labels(source: str | Path) -> list[str]:
+    """Read a model's label list, without the weights of a directory.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        _, build = own
+        return build().labels
+    if _kind(source) in _MODEL_FILES:
+        labels: list[str] = _config(source)["labels"]
+        return labels
+    return teacher.Teacher.read_labels(source)
+
+
+def model_fingerprint(source: str | Path) -> dict[str, str]:
+    """Return the identity of a model: the hashes of its files; of a class of your own, that of its module.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if own := _own(source):
+        module, _ = own
+        return {"class": str(source), **hash_of_files(str(module.parent), [module.name])}
+    return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
+
+
+def encoder_folder(source: str) -> str | None:
+    """Return the folder of a model's own encoder, whose piece embeddings can become word vectors; None without one.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if _own(source) or _kind(source) == student.MODEL_TYPE:
+        return None
+    return join(source, feature_tagger.ENCODER) if _kind(source) == feature_tagger.MODEL_TYPE else source
+
+
+def encoder_of(name: str) -> str:
+    """Return the encoder that the name of a teacher to be trained, `[features:]ENCODER`, holds."""
+    return name.removeprefix(FEATURES)
+
+
+def _kind(source: str | Path) -> str:
+    return str(_config(source).get("model_type"))
+
+
+def _config(source: str | Path) -> dict[str, Any]:
+    path = local_folder(source) / "config.json"
+    if not path.is_file():
+        raise InputError(
+            f"{source}: not a model directory: it has no config.json. Expected a teacher's or a student's, or "
+            "module:Class."
+        )
+    config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return config
+
+
+def _own(source: str | Path) -> Any:
+    """Return the file of a class of the user's and what builds it, if a source names one."""
+    found = _OWN.fullmatch(str(source))
+    if not found or Path(source).exists():
+        return None
+    try:
+        module = importlib.import_module(found["module"])
+        built = getattr(module, found["name"])
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{source}: {error}. Expected a module:Class that can be imported, or a folder") from error
+    arguments = () if found["argument"] is None else (found["argument"],)
+    return Path(inspect.getfile(module)), lambda: OwnModel(str(source), built(*arguments))

@@ -1,0 +1,98 @@
+"""A feature-based tagger: the student's LSTM-CNN over the vectors of a frozen encoder, in place of word vectors.
+
+The first system of Izsak et al. (arXiv 1910.06294) without fine-tuning, and a teacher like any other.
+`kdner.distillation.teachers` trains it.
+
+Shapes: N words, S sentences, H width of the encoder, L labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdner.labels.decoding import best_legal_tags
+from kdner.runs.storage import local_folder
+from kdner.student.model import Student, StudentConfig
+from kdner.student.vocabulary import Vocabulary, WordFeatures
+from kdner.teacher.model import MODEL_FILES as ENCODER_FILES
+from kdner.teacher.model import Teacher
+from kdner.teacher.vector_cache import ContextualVectors
+
+MODEL_TYPE = "kdner-feature-tagger"
+ENCODER = "encoder"
+MODEL_FILES = (
+    "config.json",
+    "model.safetensors",
+    "vocabulary.json",
+    *(f"{ENCODER}/{name}" for name in ENCODER_FILES),
+)
+BATCH_SENTENCES = 64
+"""Sentences that the LSTM reads at once."""
+
+
+class FeatureTagger:
+    """A frozen encoder and an LSTM-CNN that reads its vectors."""
+
+    def __init__(self, encoder: Teacher, student: Student) -> None:
+        self.encoder, self.student = encoder, student
+        self.labels = student.labels
+        self.contextual_vectors: ContextualVectors = encoder.contextual_vectors
+
+    @property
+    def parameters(self) -> int:
+        """Count the parameters of both."""
+        return self.encoder.parameters + self.student.parameters_count
+
+    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+        """Return logits, float32 [N, L], of all N words of all sentences."""
+        features = vector_features(self.student.vocabulary, sentences, self.contextual_vectors(sentences))
+        logits = np.empty((len(features), len(self.labels)), np.float32)
+        lengths = np.array([len(words) for words in sentences], np.int64)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+        with torch.inference_mode():
+            for first in range(0, len(order), BATCH_SENTENCES):
+                batch = order[first : first + BATCH_SENTENCES]
+                places = np.concatenate([np.arange(*starts[[s, s + 1]]) for s in batch])
+                table = self.student.encode(features.take(torch.from_numpy(places)))
+                logits[places] = self.student(table, torch.arange(len(places)), lengths[batch]).numpy()
+        return logits
+
+    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the best legal tags of each sentence."""
+        return best_legal_tags(self.score_words(sentences), sentences, self.labels)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `MODEL_FILES` into an existing folder."""
+        folder = Path(folder)
+        self.student.save(folder, model_type=MODEL_TYPE)
+        (folder / ENCODER).mkdir(exist_ok=True)
+        self.encoder.save(folder / ENCODER)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None) -> FeatureTagger:
+        """Read what `save` wrote; `dtype` is the encoder's."""
+        folder = local_folder(folder)
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        del config["model_type"]
+        labels = config.pop("labels")
+        encoder = Teacher.load(folder / ENCODER, dtype=dtype)
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        student = Student(StudentConfig(**config), vocabulary, labels, vector_width=encoder.width)
+        student.load_weights(folder)
+        return cls(encoder, student.eval())
+
+
+def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], vectors_nh: np.ndarray) -> WordFeatures:
+    """Return the features of all N words of sentences, a row for each, with a vector in place of the word's id."""
+    types: dict[str, int] = {}
+    index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
+    features = vocabulary.features(list(types)).take(torch.tensor(index, dtype=torch.int64))
+    return replace(features, words=torch.from_numpy(vectors_nh))

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kdner.distillation.examples import Batch, TransferSet
+from kdner.distillation.trainer import Distillation, Trainer
+from kdner.errors import InputError
+from kdner.measuring.f1 import score
+from kdner.progress import Progress
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import LOGITS
+from kdner.student.model import Student
+from kdner.student.tagger import Tagger
+
+SMALL = Distillation(epochs=2, min_steps=1, batch_words=40, learning_rate=3e-2)
+heads = pytest.mark.parametrize("head", ["softmax", "crf"])
+
+
+@pytest.fixture
+def transfer(logits_folder):
+    return TransferSet([logits_folder])
+
+
+def train(student, config, *, on_epoch=lambda _: None, seed=1, **sets):
+    trainer = Trainer(student, config, seed=seed, **{"labeled": [], **sets})
+    trainer.train(on_epoch, Progress("distill", "step"))
+    return trainer
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def batch_of(student, rng, *, with_logits):
+    """Two sentences of 2 and 3 words."""
+    logits = torch.from_numpy(rng.normal(0, 2, (5, 5)).astype(np.float32))
+    features = student.vocabulary.features(["Anna", "flew", "Paris", "said"])
+    tags = torch.tensor([3, 4, 0, 1, 2])
+    return Batch(features, torch.tensor([3, 2, 0, 1, 2]), np.array([2, 3]), tags, logits if with_logits else None)
+
+
+@heads
+@pytest.mark.parametrize("with_logits", [True, False])
+@pytest.mark.parametrize(
+    "config",
+    [
+        Distillation(alpha=1.0),
+        Distillation(alpha=0.0, temperature=1.0),
+        Distillation(alpha=0.0, temperature=4.0),
+        Distillation(alpha=0.3, temperature=2.0),
+        Distillation(alpha=0.0, loss="mse"),
+        Distillation(alpha=0.6, loss="mse"),
+    ],
+    ids=lambda config: f"alpha {config.alpha} {config.loss} t {config.temperature}",
+)
+def test_the_loss_is_the_formula(make_student, head, with_logits, config, toy):
+    student = make_student(head, dropout=0.0)
+    trainer = Trainer(student, replace(config, word_dropout=0.0), seed=1, labeled=toy)
+    batch = batch_of(student, np.random.default_rng(1), with_logits=with_logits)
+    with torch.no_grad():
+        emissions = student(student.encode(batch.features), batch.index, batch.lengths)
+        loss = trainer._loss(batch, emissions).item()
+
+    own = emissions.numpy().astype(np.float64)
+    tags = [3, 4, 0, 1, 2]
+    if head == "softmax":
+        task = -log_softmax(own)[np.arange(5), tags].mean()
+    else:
+        with torch.no_grad():
+            sentences = [(emissions[None, :2], [[3, 4]]), (emissions[None, 2:], [[0, 1, 2]])]
+            task = -sum(student.crf(e, torch.tensor(t)).item() for e, t in sentences) / 5
+    if not with_logits:
+        assert loss == pytest.approx(task, rel=1e-4)
+        return
+    theirs = batch.logits.numpy().astype(np.float64)
+    if config.loss == "mse":
+        difference = (own - own.mean(axis=1, keepdims=True)) - (theirs - theirs.mean(axis=1, keepdims=True))
+        distillation = (difference**2).mean()
+    else:
+        p, q = log_softmax(theirs / config.temperature), log_softmax(own / config.temperature)
+        distillation = (np.exp(p) * (p - q)).sum(axis=1).mean() * config.temperature**2
+    assert loss == pytest.approx(config.alpha * task + (1 - config.alpha) * distillation, rel=1e-4)
+
+
+def test_batches_that_are_read_at_once_are_read_as_if_alone(make_student, toy, transfer):
+    student = make_student(dropout=0.0)
+    trainer = Trainer(student, replace(SMALL, word_dropout=0.0), seed=1, labeled=toy, transfer=transfer)
+    rng = np.random.default_rng(1)
+    batches = [next(trainer._gold_batches(rng)), next(trainer._transfer_batches(rng))]
+    with torch.no_grad():
+        for batch, together in zip(batches, trainer._emissions(batches), strict=True):
+            (alone,) = trainer._emissions([batch])
+            torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_words_that_a_batch_lacks_keep_their_vectors(make_student, toy):
+    student = make_student()
+    before = student.words.weight.detach().clone()
+    trainer = Trainer(student, replace(SMALL, word_dropout=0.0), seed=1, labeled=toy[:2])
+    batch = next(trainer._gold_batches(np.random.default_rng(1)))
+    trainer._step(batch, None, 1e-2)
+    changed = (student.words.weight.detach() != before).any(dim=1).nonzero()[:, 0].tolist()
+    assert changed == batch.features.words.unique().tolist()
+
+
+@heads
+@pytest.mark.parametrize(
+    ("alpha", "with_gold", "with_transfer"),
+    [(1.0, True, False), (1.0, False, True), (0.0, False, True), (0.5, True, True)],
+    ids=["labeled set only", "pseudo-labels only", "distillation only", "both"],
+)
+def test_each_setting_learns(make_student, toy, transfer, head, alpha, with_gold, with_transfer):
+    config = replace(SMALL, alpha=alpha)
+    sets = {"labeled": toy if with_gold else [], "transfer": transfer if with_transfer else None}
+    trainer = train(make_student(head), config, **sets)
+    losses = [row["loss"] for row in trainer.state.history]
+    assert len(losses) == SMALL.epochs and losses[-1] < losses[0] / 2
+    assert score(Tagger(trainer.student).tags, toy)["micro"].f1 > 0.8
+
+
+def test_gold_sentences_teach_gold_and_not_what_the_teacher_says(make_student, toy, transfer):
+    wrong = [replace(sentence, tags=["O"] * len(sentence.tags)) for sentence in toy]
+    assert score(Tagger(train(make_student(), SMALL, labeled=wrong).student).tags, toy)["micro"].f1 < 0.1
+    all_gold = replace(SMALL, gold_share=1.0)
+    student = train(make_student(), all_gold, labeled=wrong, transfer=transfer).student
+    assert score(Tagger(student).tags, toy)["micro"].f1 < 0.1
+    no_gold = replace(SMALL, gold_share=0.0)
+    student = train(make_student(), no_gold, labeled=wrong, transfer=transfer).student
+    assert score(Tagger(student).tags, toy)["micro"].f1 > 0.8
+
+
+def test_equal_seeds_give_equal_students(make_student, toy, transfer):
+    first, again, other = (
+        train(make_student(), replace(SMALL, epochs=1), seed=seed, labeled=toy, transfer=transfer).student.state_dict()
+        for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@heads
+def test_a_restored_checkpoint_goes_on_bit_for_bit(make_student, toy, transfer, tmp_path, head):
+    sets = {"labeled": toy, "development": toy[:12], "transfer": transfer}
+    undisturbed = train(make_student(head), SMALL, **sets)
+    disturbed = Trainer(make_student(head), SMALL, seed=1, **sets)
+
+    def break_off(metrics):
+        if metrics["epoch"] == 1:
+            disturbed.save(tmp_path)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        disturbed.train(break_off, Progress("distill", "step"))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    resumed = Trainer(make_student(head, seed=99), SMALL, seed=1, **sets)
+    resumed.restore(tmp_path)
+    assert resumed.state.epoch == 1
+    progress = Progress("distill", "step")
+    resumed.train(lambda _: None, progress)
+    assert progress.before == resumed.steps_per_epoch and progress.done == progress.total == 2 * progress.before
+    for mine, theirs in (
+        (resumed.student.state_dict(), undisturbed.student.state_dict()),
+        (resumed.best, undisturbed.best),
+    ):
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert resumed.state == undisturbed.state
+
+
+def test_the_best_epoch_is_kept_and_not_the_last(make_student, toy, tmp_path):
+    student = make_student()
+    student.save(tmp_path)
+    trainer = Trainer(student, replace(SMALL, epochs=3), seed=1, labeled=toy, development=toy[:12])
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+
+    def spoil_after_the_second(metrics):
+        if metrics["epoch"] >= 2:
+            with torch.no_grad():
+                student.output.bias[student.labels.index("O")] = 1000
+        trainer.save(checkpoint)
+
+    trainer.train(spoil_after_the_second, Progress("distill", "step"))
+    scores = [row["development_f1"] for row in trainer.state.history]
+    assert scores[-1] == 0 < max(scores)
+    best, state = Trainer.best_student(checkpoint, tmp_path)
+    best_epochs = [epoch for epoch, f1 in enumerate(scores, 1) if f1 == max(scores)]
+    assert state.best_epoch == best_epochs[-1] < 3 and state.best_f1 == max(scores)
+    assert state == trainer.state
+    assert score(Tagger(best).tags, toy[:12])["micro"].f1 == pytest.approx(max(scores))
+    assert score(Tagger(student).tags, toy[:12])["micro"].f1 == 0
+
+
+def test_a_small_set_gets_its_least_number_of_steps(make_student, toy):
+    config = replace(SMALL, epochs=1, min_steps=60)
+    progress = Progress("distill", "step")
+    trainer = Trainer(make_student(), config, seed=1, labeled=toy[:4])
+    trainer.train(lambda _: None, progress)
+    assert progress.done == progress.total == len(trainer.state.history) * trainer.steps_per_epoch >= 60
+
+
+def test_of_equally_good_epochs_the_latest_is_kept(make_student, toy):
+    nothing_to_find = [sentence for sentence in toy if set(sentence.tags) == {"O"}]
+    trainer = train(make_student(), SMALL, labeled=toy, development=nothing_to_find)
+    assert len({row["development_f1"] for row in trainer.state.history}) == 1
+    assert trainer.state.best_epoch == len(trainer.state.history) > 1
+
+
+def test_without_a_development_set_the_last_epoch_is_kept(make_student, toy):
+    trainer = train(make_student(), SMALL, labeled=toy)
+    assert trainer.state.best_epoch == SMALL.epochs
+    last = trainer.student.state_dict()
+    assert all(torch.equal(trainer.best[name], last[name]) for name in last)
+    assert all("development_f1" not in row for row in trainer.state.history)
+
+
+def test_the_student_to_begin_with_is_not_changed_on_disk(make_student, toy, tmp_path):
+    make_student().save(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    train(Student.from_pretrained(tmp_path), replace(SMALL, epochs=1), labeled=toy)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_the_state_of_a_checkpoint_is_plain_json(make_student, toy, tmp_path):
+    trainer = train(make_student(), SMALL, labeled=toy, development=toy[:4])
+    trainer.save(tmp_path)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert state["epoch"] == len(state["history"]) == SMALL.epochs
+
+
+def test_a_loss_that_diverges_is_an_input_error(make_student, toy):
+    with pytest.raises(InputError, match=r"training diverged. Lower --distillation.learning-rate"):
+        train(make_student(), replace(SMALL, learning_rate=1e30, epochs=20), labeled=toy)
+
+
+def test_nothing_to_train_on_is_an_input_error(make_student, tmp_path, labels):
+    with pytest.raises(InputError, match="nothing to train on"):
+        Trainer(make_student(), SMALL, seed=1, labeled=[])
+    run = RunDirectory.open(str(tmp_path), {"job": "test"}, {"files": ["a.parquet"], "labels": labels, "teachers": 1})
+    run.write_table("a.parquet", LOGITS.empty_table(), LOGITS)
+    run.finish({})
+    with pytest.raises(InputError, match="nothing to train on"):
+        Trainer(make_student(), SMALL, seed=1, labeled=[], transfer=TransferSet([str(tmp_path)]))
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"alpha": 1.5}, "alpha"),
+        ({"gold_share": -0.1}, "gold-share"),
+        ({"word_dropout": 2}, "word-dropout"),
+        ({"temperature": 0}, "temperature"),
+        ({"learning_rate": -1e-3}, "learning-rate"),
+    ],
+)
+def test_impossible_recipes_name_the_flag(options, flag):
+    with pytest.raises(InputError, match=f"--distillation.{flag}"):
+        Distillation(**options)
+
+
+def test_where_there_is_a_transfer_set_the_default_learning_rate_is_higher(make_student, toy, transfer):
+    default = replace(SMALL, learning_rate=None)
+    assert Trainer(make_student(), default, seed=1, labeled=toy).learning_rate == 3e-3
+    assert Trainer(make_student(), default, seed=1, labeled=toy, transfer=transfer).learning_rate == 5e-3
+    assert Trainer(make_student(), SMALL, seed=1, labeled=toy, transfer=transfer).learning_rate == 3e-2
+
+
+def test_the_weights_of_the_two_losses_sum_to_one():
+    assert Distillation(alpha=0.3).beta == pytest.approx(0.7)

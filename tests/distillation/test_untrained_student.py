@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from kdner.distillation.examples import TransferSet
+from kdner.distillation.untrained_student import write_untrained_student
+from kdner.distillation.word_vectors import vectors_from_teacher
+from kdner.errors import InputError
+from kdner.student.model import Student, StudentConfig
+from kdner.student.vocabulary import PADDING, UNKNOWN
+
+SHAPE = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)
+
+
+@pytest.fixture
+def begin(tmp_path, toy, labels, teacher_folder):
+    def begin(name="student", config=SHAPE, **options):
+        given = {
+            "labels": labels,
+            "labeled": toy,
+            "transfer": None,
+            "vectors": "teacher",
+            "teacher": teacher_folder,
+            "seed": 1,
+        }
+        write_untrained_student(tmp_path / name, config, **{**given, **options})
+        return Student.from_pretrained(tmp_path / name)
+
+    return begin
+
+
+def test_it_knows_the_words_of_both_sets(begin, toy, logits_folder):
+    alone = begin("a")
+    counts = Counter(word.lower() for sentence in toy for word in sentence.words()[0])
+    assert {word for word in alone.vocabulary.words if word[0].isalpha()} == {w for w in counts if w[0].isalpha()}
+    both = begin("b", labeled=toy[:1], transfer=TransferSet([logits_folder]))
+    assert set(both.vocabulary.words) == set(alone.vocabulary.words)
+    few = begin("c", labeled=toy[:1])
+    assert len(few.vocabulary.words) < len(alone.vocabulary.words)
+    assert TransferSet([logits_folder]).labels == both.labels
+
+
+def test_word_vectors_come_from_the_teacher(begin, teacher):
+    student = begin()
+    table = student.words.weight.detach().numpy()
+    expected = vectors_from_teacher(teacher, student.vocabulary.words, SHAPE.word_dim)
+    np.testing.assert_allclose(np.abs(table[UNKNOWN + 1 :]), np.abs(expected), atol=1e-4)
+    np.testing.assert_allclose(table[UNKNOWN], table[UNKNOWN + 1 :].mean(axis=0), atol=1e-5)
+    assert not table[PADDING].any()
+
+
+def test_word_vectors_from_a_file_and_at_random(begin, write):
+    lines = "".join(
+        f"{word} {i} {i % 3} {i % 5} {-i} 1 {i % 7} 0 {i % 2}\n" for i, word in enumerate(["anna", "tom", "paris"])
+    )
+    student = begin("a", vectors=write("vectors.txt", lines), teacher=None)
+    again = begin("b", vectors="random", teacher=None)
+    rows = [student.vocabulary.words.index(word) + UNKNOWN + 1 for word in ("anna", "tom", "paris")]
+    assert not torch.allclose(student.words.weight[rows], again.words.weight[rows])
+    with pytest.raises(InputError, match=r"none\.txt: no such file"):
+        begin("c", vectors="none.txt")
+
+
+def test_the_seed_decides_all_random_weights(begin):
+    states = [begin(name, vectors="random", seed=seed).state_dict() for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["output.weight"], states[2]["output.weight"])
+    assert not torch.equal(states[0]["words.weight"], states[2]["words.weight"])
+
+
+def test_the_limit_cuts_the_rarest_words(begin):
+    whole = begin("a")
+    limit = whole.parameters_count - 5 * SHAPE.word_dim
+    config = StudentConfig(**{**vars(SHAPE), "max_parameters": limit})
+    less = begin("b", config=config)
+    assert less.parameters_count <= limit
+    assert less.vocabulary.words == whole.vocabulary.words[: len(less.vocabulary.words)]
+
+
+def test_vectors_of_a_teacher_need_one(begin, tmp_path):
+    with pytest.raises(InputError, match="needs --teacher"):
+        begin(teacher=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_was_killed_is_swept_away(begin, tmp_path):
+    (tmp_path / "student.unfinished").mkdir()
+    (tmp_path / "student.unfinished" / "junk").write_text("")
+    begin()
+    assert [path.name for path in tmp_path.iterdir()] == ["student"]
+    assert not (tmp_path / "student" / "junk").exists()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.device import peak_memory_mb
+from kdner.errors import InputError
+from kdner.measuring.evaluation import evaluate
+from kdner.measuring.f1 import score
+from kdner.student.model import Student
+from kdner.student.tagger import Tagger
+
+
+@pytest.fixture
+def student_folder(make_student, tmp_path):
+    make_student("crf", seed=3).save(tmp_path)
+    return tmp_path
+
+
+def test_a_teacher_is_measured(teacher_folder, teacher, toy):
+    row = evaluate(teacher_folder, toy, "toy")
+    expected = score(teacher.tags, toy)
+    assert row["f1"] == pytest.approx(expected["micro"].f1, abs=0.02) and row["support"] == expected["micro"].support
+    assert set(row["per_label"]) == {"PER", "LOC"}
+    assert row["parameters"] == sum(p.numel() for p in teacher.model.parameters())
+    assert 0 < row["seconds_per_document"] < 5 and 0 < row["peak_memory_mb"] <= peak_memory_mb() + 1
+
+
+def test_a_student_is_measured(student_folder, toy):
+    row = evaluate(student_folder, toy, "toy")
+    tagger = Tagger(Student.from_pretrained(student_folder))
+    assert row["f1"] == round(score(tagger.tags, toy)["micro"].f1, 4)
+    assert row["parameters"] == tagger.parameters
+
+
+def test_a_label_that_training_never_saw(student_folder):
+    gold = [LabeledSentence.of_gold_words("set:1", 0, ["Anna"], ["B-MISC"])]
+    with pytest.raises(InputError, match=r"other\.conll: sentence set:1 has the label 'B-MISC'"):
+        evaluate(student_folder, gold, "other.conll")

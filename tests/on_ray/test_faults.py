@@ -1,0 +1,123 @@
+"""What the shard map, and a real job on it, leave when something dies midway: the same bytes as when nothing does."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import pyarrow as pa
+import pytest
+from files import contents, put_parquet
+from transformers import AutoTokenizer
+from two_nodes import TwoNodes, wait_until
+
+from kdner.runs.run_directory import RunDirectory
+
+pytestmark = pytest.mark.ray
+
+SHARDS = 120
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    with TwoNodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def corpus(folder, toy):
+    """A corpus of a document for each shard, some of them without text."""
+    texts = [None if k % 20 == 7 else " ".join(s.text for s in toy[k % 40 :]) for k in range(SHARDS)]
+    return put_parquet(folder / "corpus.parquet", {"id": [f"d{k}" for k in range(SHARDS)], "text": texts})
+
+
+@pytest.fixture(scope="module", params=[pytest.param("slow_job", marks=pytest.mark.faults), "tag_corpus"])
+def job(request, folder, corpus, make_student, tmp_path_factory):
+    """A job's script, and its flags but --out."""
+    shared = ["--corpus", corpus, "--shard-documents", 1, "--max-error-rate", 1]
+    if request.param == "slow_job":
+        return ["tests/slow_job.py", *shared, "--log", folder / "attempts.log"]
+    student = tmp_path_factory.mktemp("student")
+    make_student(seed=3).save(student)
+    return ["jobs/tag_corpus.py", *shared, "--student", student]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(two_nodes, job, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert two_nodes.run(*job, "--out", out) == 0
+    assert len(finished(out)) == SHARDS
+    return contents(out)
+
+
+@pytest.fixture
+def midway(two_nodes, job, undisturbed, tmp_path):
+    """The driver of the job, in out, when a quarter of the shards have their files."""
+    with two_nodes.start(*job, "--out", tmp_path / "out") as driver:
+        wait_until(lambda: len(finished(tmp_path / "out")) > SHARDS / 4)
+        yield driver
+        driver.kill()
+
+
+def finished(out):
+    """When each finished shard's file was written."""
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+
+
+def test_a_killed_driver_started_again_does_the_rest(two_nodes, job, undisturbed, midway, tmp_path):
+    midway.kill()
+    midway.wait()
+    before = finished(tmp_path / "out")
+    assert len(before) < SHARDS
+    assert two_nodes.run(*job, "--out", tmp_path / "out") == 0
+    assert contents(tmp_path / "out") == undisturbed
+    assert before.items() <= finished(tmp_path / "out").items()
+
+
+def test_a_job_outlives_an_actor(two_nodes, undisturbed, midway, tmp_path):
+    two_nodes.kill_actor(random.Random())
+    before = finished(tmp_path / "out")
+    assert len(before) < SHARDS
+    assert midway.wait(timeout=60) == 0
+    assert contents(tmp_path / "out") == undisturbed
+    assert before.items() <= finished(tmp_path / "out").items()
+
+
+def test_a_job_outlives_a_node(two_nodes, undisturbed, midway, tmp_path):
+    two_nodes.lose_node()
+    try:
+        before = finished(tmp_path / "out")
+        assert len(before) < SHARDS
+        assert midway.wait(timeout=60) == 0
+    finally:
+        two_nodes.add_node()
+    assert contents(tmp_path / "out") == undisturbed
+    assert before.items() <= finished(tmp_path / "out").items()
+
+
+@pytest.fixture
+def stumbling_teacher(teacher_folder, tmp_path):
+    """A teacher that fails on one word: the tokenizer has a piece for it, which the model does not know."""
+    folder = shutil.copytree(teacher_folder, tmp_path / "teacher")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.add_tokens(["Kaboom"]) == 1
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_row_on_which_the_model_fails_stays_with_its_reason(two_nodes, toy_texts, stumbling_teacher, tmp_path):
+    texts = toy_texts[:30]
+    texts[17] = f"Kaboom ! {texts[17]}"
+    corpus = put_parquet(tmp_path / "corpus.parquet", {"id": [f"d{k}" for k in range(30)], "text": texts})
+    job = ["jobs/precompute_logits.py", "--corpus", corpus, "--shard-documents", 5, "--dtype", "float32"]
+    assert two_nodes.run(*job, "--teacher", stumbling_teacher, "--actors.count", 1, "--out", tmp_path / "out") == 0
+    rows = pa.concat_tables(RunDirectory.finished_at(str(tmp_path / "out")).tables()).to_pylist()
+    assert [row["id"] for row in rows] == [f"d{k}" for k in range(30)]
+    (bad,) = [row for row in rows if row["error"]]
+    assert bad["id"] == "d17" and bad["error"].startswith("IndexError") and bad["logits"] is None
+    assert all(row["logits"] for row in rows if row is not bad)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from kdner.errors import InputError
+from kdner.on_ray.job import input_error, once
+from kdner.runs.lock import hold
+
+
+def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
+    calls = []
+
+    def work(directory):
+        calls.append(directory.path)
+        return {"answer": 42}
+
+    out = str(tmp_path / "run")
+    with caplog.at_level("INFO", "kdner"):
+        first = once(out, {"a": 1}, work, configuration={"corpus": "s3://id:hush@bucket/news?secret=hush"})
+        assert first["answer"] == 42 and first["stage_seconds"] >= 0
+        assert first["provenance"]["configuration"] == {"corpus": "s3://bucket/news"}
+        assert first["provenance"]["versions"]["kdner"] and first["provenance"]["ended"].endswith("+00:00")
+        assert once(out, {"a": 1}, work) == first
+    assert calls == [out]
+    assert not [path.name for path in (tmp_path / "run").iterdir() if b"hush" in path.read_bytes()]
+    assert "nothing to do" in caplog.text
+    with pytest.raises(InputError, match="a"):
+        once(out, {"a": 2}, work)
+
+
+def test_work_that_fails_leaves_the_directory_unfinished(tmp_path):
+    def fail(directory):
+        raise InputError("no")
+
+    out = str(tmp_path / "run")
+    with pytest.raises(InputError):
+        once(out, {"a": 1}, fail)
+    assert once(out, {"a": 1}, lambda directory: {"answer": 1})["answer"] == 1
+
+
+def test_a_second_job_is_refused_before_it_touches_anything(tmp_path):
+    (tmp_path / f".part-00000.parquet.tmp-{'0' * 16}").write_text("the first job writes this")
+    with hold(str(tmp_path)):
+        before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        with pytest.raises(InputError, match="another job works here"):
+            once(str(tmp_path), {"a": 1}, lambda directory: {})
+        assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert once(str(tmp_path), {"a": 1}, lambda directory: {"answer": 42})["answer"] == 42
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_SUCCESS", "manifest.json", "summary.json"]
+
+
+def test_a_finished_directory_needs_no_lock(tmp_path):
+    first = once(str(tmp_path), {"a": 1}, lambda directory: {"answer": 42})
+    with hold(str(tmp_path)):
+        assert once(str(tmp_path), {"a": 1}, lambda directory: {}) == first
+        with pytest.raises(InputError, match="differs"):
+            once(str(tmp_path), {"a": 2}, lambda directory: {})
+
+
+def test_jobs_that_start_at_once_do_the_work_once(tmp_path):
+    calls, summaries = [], []
+
+    def work(directory):
+        calls.append(directory)
+        time.sleep(0.05)
+        return {"answer": 42}
+
+    def persist():
+        start.wait()
+        while True:
+            try:
+                summaries.append(once(str(tmp_path), {"a": 1}, work))
+                return
+            except InputError as refusal:
+                assert "another job works here" in str(refusal)
+
+    start = threading.Barrier(4, timeout=60)
+    jobs = [threading.Thread(target=persist) for _ in range(4)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert len(calls) == 1 and summaries == summaries[:1] * 4
+
+
+def test_the_users_mistake_is_found_behind_other_errors():
+    mistake = InputError("bad.conll:2: too few columns")
+    try:
+        raise RuntimeError("worker died") from mistake
+    except RuntimeError as error:
+        assert input_error(error) is mistake
+    assert input_error(RuntimeError("other")) is None

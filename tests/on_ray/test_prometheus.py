@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import re
+import time
+from urllib.request import urlopen
+
+import pytest
+
+from kdner.on_ray.prometheus import Metrics
+from kdner.progress import Progress
+
+pytestmark = pytest.mark.ray
+
+LONGEST_S = 60
+"""Processes report to their node every 10 seconds."""
+
+
+def scraped(stage):
+    """What Prometheus finds of a stage on this cluster's only node."""
+    import ray
+
+    (node,) = ray.nodes()
+    page = urlopen(f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics").read().decode()
+    lines = re.findall(r"^ray_kdner_(\w+)\{(.*)\} (\S+)$", page, re.MULTILINE)
+    return {name: float(value) for name, tags, value in lines if f'stage="{stage}"' in tags}
+
+
+def test_prometheus_finds_what_a_stage_has_done(cluster):
+    progress = Progress("test_metrics", "document", watchers=[Metrics("test_metrics")])
+    progress.begin(100, done=20)
+    progress.advance(30, 1000, errors=1, shards=3)
+    progress.advance(10, 500, errors=2, shards=4)
+    deadline = time.monotonic() + LONGEST_S
+    while len(found := scraped("test_metrics")) < 7 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert found.pop("words_per_second") > 0
+    assert found == {
+        "documents_total": 40,
+        "words_total": 1500,
+        "documents_done": 60,
+        "documents_planned": 100,
+        "errors": 2,
+        "shards": 4,
+    }

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from ray.exceptions import RayTaskError
+
+from kdner.data.corpus import plan_corpus
+from kdner.errors import InputError
+from kdner.flags import Actors
+from kdner.on_ray.cluster import in_cluster
+from kdner.on_ray.shard_map import ShardActor, check_errors, shard_map, size_pool
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import ENTITIES
+
+pytestmark = pytest.mark.ray
+
+
+class Echo:
+    """An actor that finds nothing; `drop` loses a document, `fail` raises on one, `die` ends the process."""
+
+    def __init__(self, drop: str | None = None, fail: str | None = None, die: str | None = None) -> None:
+        self.drop, self.fail, self.die = drop, fail, die
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        rows = documents.to_pylist()
+        if any(row["text"] == self.die for row in rows):
+            os._exit(1)
+        if any(row["text"] == self.fail for row in rows):
+            raise InputError(f"cannot read {self.fail}")
+        return pa.Table.from_pylist(
+            [
+                {
+                    "id": row["id"],
+                    "entities": [],
+                    "words": len((row["text"] or "").split()),
+                    "error": None if row["text"] else "no text",
+                }
+                for row in rows
+                if row["text"] != self.drop
+            ],
+            schema=ENTITIES,
+        )
+
+
+@pytest.fixture
+def corpus(write):
+    return plan_corpus([write("corpus.txt", "".join(f"word{i} of\n" for i in range(9)) + "\n")], shard_documents=3)
+
+
+@pytest.fixture
+def directory(corpus, tmp_path):
+    return RunDirectory.open(
+        str(tmp_path / "out"), corpus.fingerprint(), {"files": [shard.name for shard in corpus.shards]}
+    )
+
+
+def run(corpus, directory, **arguments):
+    actors = Actors(count=2)
+    return shard_map("echo", corpus, directory, Echo, arguments, ENTITIES, actors=actors, use_gpu=False)
+
+
+def test_one_file_for_each_shard_and_counts_that_add_up(cluster, corpus, directory):
+    counts = run(corpus, directory)
+    assert {key: counts[key] for key in ("documents", "words", "errors", "entities")} == {
+        "documents": 10,
+        "words": 18,
+        "errors": 1,
+        "entities": 0,
+    }
+    ids = [row for table in directory.tables(["id"]) for row in table["id"].to_pylist()]
+    assert ids == [f"corpus.txt:{row}" for row in range(10)]
+    check_errors(counts, 0.1)
+    with pytest.raises(InputError, match="1 of 10 documents"):
+        check_errors(counts, 0.05)
+
+
+def test_only_missing_shards_are_run_again(cluster, corpus, directory):
+    run(corpus, directory)
+    kept = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
+    (directory.local_path / "part-00002.parquet").unlink()
+    assert run(corpus, directory)["documents"] == 10
+    now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
+    assert [name for name in kept if kept[name] != now[name]] == ["part-00002.parquet"]
+    assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
+
+
+def test_the_pool_is_what_the_nodes_hold_or_what_was_asked_for(cluster):
+    cores = in_cluster("CPU")
+    alone = size_pool(Actors(cpus=cores), 1_000, use_gpu=False)
+    assert (alone.count, alone.room, alone.cpus, alone.gpus) == (1, 1, cores, 0)
+    assert size_pool(Actors(), 1_000, use_gpu=False).count == cores
+    assert size_pool(Actors(count=cores + 5), 1_000, use_gpu=False).count == cores + 5
+    assert size_pool(Actors(), 1, use_gpu=False).count == 1
+    assert size_pool(Actors(cpus=2 * cores), 1_000, use_gpu=False).room == 0
+    assert size_pool(Actors(gpus=in_cluster("GPU") + 1), 1_000, use_gpu=True).room == 0
+
+
+def test_a_lost_document_stops_the_job(cluster, corpus, directory):
+    with pytest.raises(RayTaskError, match="not the ids that went in"):
+        run(corpus, directory, drop="word4 of")
+    assert not directory.has("part-00001.parquet")
+
+
+def test_an_actors_complaint_reaches_the_user(cluster, corpus, directory):
+    with pytest.raises(InputError, match="cannot read word7 of"):
+        run(corpus, directory, fail="word7 of")
+
+
+def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory):
+    with Path(corpus.files[0].path).open("a", encoding="utf-8") as file:
+        file.write("one more\n")
+    with pytest.raises(InputError, match="changed since the job began"):
+        run(corpus, directory)
+
+
+def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, directory):
+    first = ShardActor(corpus, directory, Echo, {}, ENTITIES).map_shard(2)
+    assert first["documents"] == 3
+    assert ShardActor(corpus, directory, Echo, {"fail": "word7 of"}, ENTITIES).map_shard(2) == first
+
+
+@pytest.mark.faults
+def test_a_document_that_kills_its_process_does_not_go_on_for_ever(cluster, corpus, directory):
+    with pytest.raises(InputError, match=r"part-00001.parquet: 5 processes died .*corpus.txt:3 to corpus.txt:5"):
+        run(corpus, directory, die="word4 of")
+    assert not directory.has("part-00001.parquet")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from kdner.student.model_card import model_card
+
+SUMMARY = {
+    "labels": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],
+    "parameters": 2_999_000,
+    "vocabulary_words": 27_000,
+    "labeled_sentences": 638,
+    "development_sentences": 112,
+    "transfer_words": 1_500_000,
+    "best_epoch": 7,
+    "development_f1": 0.7734,
+}
+
+
+def test_the_card_tells_what_it_is_and_how_it_was_made():
+    card = model_card("news", SUMMARY, {"hidden": 128}, {"alpha": 0.5})
+    assert card.startswith("---\nlibrary_name: kdner\n")
+    for part in (
+        "# news",
+        "LOC, PER",
+        "2,999,000",
+        "27,000 words",
+        "638 labeled",
+        "1,500,000 words",
+        "0.7734",
+        "112",
+        "epoch 7",
+    ):
+        assert part in card
+    assert "| hidden | 128 |\n| alpha | 0.5 |" in card
+
+
+def test_its_example_is_python():
+    code = model_card("news", SUMMARY, {}, {}).split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+
+
+def test_a_student_without_development_sentences():
+    card = model_card("news", {**SUMMARY, "development_f1": None, "development_sentences": 0}, {}, {})
+    assert "not measured: no development sentences" in card

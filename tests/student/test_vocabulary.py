@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdner.student.vocabulary import (
+    MAX_CHARACTERS,
+    MAX_KNOWN_CHARACTERS,
+    PADDING,
+    SHAPES,
+    UNKNOWN,
+    Vocabulary,
+    normalize,
+)
+
+
+def test_words_differ_neither_by_case_nor_by_digits():
+    vocabulary = Vocabulary.build(Counter({"Paris": 2, "PARIS": 1, "1996": 1, "1997": 1, "the": 1}), max_words=10)
+    assert vocabulary.words == ("paris", "0000", "the")
+    words = vocabulary.features(["paris", "PaRiS", "2024", "London"]).words.tolist()
+    assert words == [2, 2, 3, UNKNOWN]
+    assert vocabulary.word_rows == 5
+
+
+def test_only_the_most_frequent_words_are_known():
+    vocabulary = Vocabulary.build(Counter({"rare": 1, "often": 9, "more": 3}), max_words=2)
+    assert vocabulary.words == ("often", "more")
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 3), max_size=20), st.randoms())
+def test_the_order_of_counting_is_no_matter(counts, random):
+    items = list(counts.items())
+    random.shuffle(items)
+    assert Vocabulary.build(Counter(counts), max_words=5) == Vocabulary.build(Counter(dict(items)), max_words=5)
+
+
+def test_shapes():
+    names = {
+        "the": "lower", "naïve": "lower", "Paris": "Title", "NATO": "UPPER", "A": "single capital", "McDonald": "miXed",
+        "1996": "digits", "1,000.5": "digits", "2nd": "digits and letters",
+        ",": "punctuation", "🙂": "punctuation", "東": "no case",
+    }  # fmt: skip
+    shapes = Vocabulary((), ()).features(list(names)).shapes.tolist()
+    assert [SHAPES[shape] for shape in shapes] == list(names.values())
+
+
+def test_a_long_word_is_seen_by_both_ends():
+    vocabulary = Vocabulary((), tuple("abx"))
+    long = vocabulary.features(["a" * 10 + "x" * 30 + "b" * 10]).characters
+    assert long.tolist() == vocabulary.features(["a" * 10 + "b" * 10]).characters.tolist()
+    short = vocabulary.features(["a?"]).characters[0].tolist()
+    assert short == [2, UNKNOWN] + [PADDING] * (MAX_CHARACTERS - 2)
+
+
+def test_the_characters_table_is_bounded():
+    counts = Counter({chr(0x4E00 + i): 1 for i in range(2 * MAX_KNOWN_CHARACTERS)})
+    vocabulary = Vocabulary.build(counts, max_words=1)
+    assert vocabulary.character_rows == MAX_KNOWN_CHARACTERS + 2
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, unique=True))
+def test_features_are_in_range_for_any_word(types):
+    vocabulary = Vocabulary.build(Counter(types[::2]), max_words=3)
+    features = vocabulary.features(types)
+    assert len(features) == len(types)
+    assert features.words.min() >= 0 and features.words.max() < vocabulary.word_rows
+    assert features.characters.min() >= 0 and features.characters.max() < vocabulary.character_rows
+    assert (features.characters[:, 0] != PADDING).all()
+
+
+@given(st.lists(st.text(), max_size=5, unique=True))
+def test_a_saved_vocabulary_comes_back(tmp_path_factory, words):
+    vocabulary = Vocabulary(tuple(words), ("a", "é", "\ud800", "👩"))
+    path = tmp_path_factory.mktemp("vocabulary") / "vocabulary.json"
+    vocabulary.save(path)
+    assert Vocabulary.load(path) == vocabulary
+
+
+def test_no_words_have_features_too():
+    assert Vocabulary(("a",), ("a",)).features([]).characters.shape == (0, MAX_CHARACTERS)
+    assert normalize("Ⅻ٣") == "ⅻ0"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from kdner.on_ray.trials import read_trials
+from kdner.study.figure import study_figure
+from kdner.study.table import difference_rows, f1_rows, study_table
+
+
+def trial(size, seed, teacher, student, other=None):
+    teachers = {"minilm": {"f1": teacher}}
+    students = {"both": {"f1": student}} | ({"both,head=crf": {"f1": other}} if other else {})
+    return {"size": size, "seed": seed, "teachers": teachers, "students": students}
+
+
+RESULTS = Path(__file__).parents[2] / "jobs" / "results"
+TRIALS = [
+    trial(150, 1, 0.70, 0.72, 0.70),
+    trial(150, 2, 0.60, 0.64, 0.62),
+    trial(150, 3, 0.65, 0.65, 0.66),
+    trial(300, 1, 0.80, 0.79),
+]
+
+
+def test_means_and_standard_deviations_by_size():
+    teacher, student, crf = f1_rows(TRIALS)
+    assert teacher.name == "minilm" and teacher.trials == {150: 3, 300: 1}
+    assert teacher.means == pytest.approx({150: 0.65, 300: 0.80}) and teacher.spreads[150] == pytest.approx(0.05)
+    assert math.isnan(teacher.spreads[300])
+    assert student.means[150] == pytest.approx(0.67)
+    assert crf.means == pytest.approx({150: 0.66})
+
+
+def test_differences_are_paired_by_trial_with_the_interval_of_student():
+    both, _ = difference_rows([trial for trial in TRIALS if trial["size"] == 150], "minilm")
+    assert both.means[150] == pytest.approx(0.02)
+    assert both.spreads[150] == pytest.approx(4.302653 * 0.02 / math.sqrt(3), rel=1e-4)  # t, 97.5 %, 2 degrees
+
+
+def test_the_table():
+    table = study_table(TRIALS).splitlines()
+    assert table[0] == "| F1, mean ± standard deviation | 150 | 300 |"
+    assert table[2] == "| minilm | 65.0 ± 5.0 | 80.0 |"
+    assert table[4] == "| both,head=crf | 66.0 ± 4.0 | |"
+    assert table[5] == "| trials | 3 | 1 |"
+    assert table[-2] == "| both | +2.0 ± 5.0 | -1.0 | +0.5 |"
+
+
+def test_students_can_be_compared_with_one_of_them_in_the_trials_that_have_both():
+    (crf,) = difference_rows(TRIALS, "both,head=crf")
+    assert crf.name == "both" and crf.means == pytest.approx({150: 0.01}) and crf.trials == {150: 3}
+    table = study_table(TRIALS, "both").splitlines()
+    assert table[-3].startswith("| less both, mean")
+    assert table[-1] == "| both,head=crf | -1.0 ± 4.3 | | -1.0 |"
+
+
+def test_the_mean_of_several_teachers_is_a_row():
+    several = [{**one, "mean": {"f1": one["teachers"]["minilm"]["f1"] + 0.01}} for one in TRIALS]
+    assert [row.name for row in f1_rows(several)][:2] == ["minilm", "mean of the teachers"]
+    assert f1_rows(several)[1].means[300] == pytest.approx(0.81)
+
+
+def test_the_table_in_the_readme_is_that_of_the_trials_that_are_kept():
+    trials = read_trials(RESULTS / "low_resource.jsonl")
+    assert len(trials) > 1 and study_table(trials) in (RESULTS / "README.md").read_text("utf-8")
+
+
+def test_the_ablation_in_the_readme_is_that_of_the_trials_that_are_kept():
+    _, differences = study_table(read_trials(RESULTS / "ablation.jsonl"), "both").split("\n\n")
+    assert differences.count("\n") > 5 and differences in (RESULTS / "README.md").read_text("utf-8")
+
+
+def test_the_figure_is_a_picture():
+    pytest.importorskip("matplotlib")
+    assert study_figure(TRIALS).startswith(b"\x89PNG") and study_figure(TRIALS[-1:]).startswith(b"\x89PNG")

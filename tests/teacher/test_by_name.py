@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kdner.distillation.teachers import FEATURE_RECIPE, train_feature_tagger
+from kdner.errors import InputError
+from kdner.measuring.f1 import score
+from kdner.progress import Progress
+from kdner.runs.fingerprint import differences
+from kdner.runs.schema import LOGITS, check
+from kdner.student.model import StudentConfig
+from kdner.student.tagger import Tagger
+from kdner.teacher.by_name import OwnModel, encoder_folder, load_model, model_fingerprint, model_labels
+from kdner.teacher.feature_tagger import FeatureTagger
+from kdner.teacher.model import Teacher
+from kdner.teacher.score_documents import ScoreDocuments
+
+OWN = '''
+import numpy as np
+
+class Capitals:
+    """Calls every capitalized word a person."""
+    labels = ["O", "B-PER", "I-PER"]
+
+    def __init__(self, margin="1"):
+        self.margin = float(margin)
+
+    def score_words(self, sentences):
+        words = [word for words in sentences for word in words]
+        return [[0, self.margin if word[0].isupper() else -self.margin, -9] for word in words]
+
+class NoLabels:
+    def score_words(self, sentences):
+        return []
+
+class Short(Capitals):
+    def score_words(self, sentences):
+        return super().score_words(sentences)[1:]
+
+class NotNumbers(Capitals):
+    margin = 0
+    def score_words(self, sentences):
+        return np.full((sum(map(len, sentences)), 3), np.nan)
+'''
+
+
+@pytest.fixture(scope="module")
+def student_folder(make_student, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("student")
+    make_student("crf", seed=3).save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def feature_folder(bert_base, toy, labels, tmp_path_factory):
+    shape = StudentConfig(word_dim=16, character_dim=4, character_filters=6, hidden=12, dropout=0.1)
+    tagger = train_feature_tagger(
+        bert_base,
+        toy,
+        labels,
+        shape,
+        seed=1,
+        progress=Progress("train", "step"),
+        recipe=replace(FEATURE_RECIPE, epochs=5, min_steps=1),
+    )
+    folder = tmp_path_factory.mktemp("features")
+    tagger.save(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "their_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "their_models", raising=False)
+    return "their_models:Capitals"
+
+
+def test_a_directory_tells_what_it_holds(teacher_folder, student_folder, feature_folder, labels):
+    for folder, kind in ((teacher_folder, Teacher), (student_folder, Tagger), (feature_folder, FeatureTagger)):
+        model = load_model(folder)
+        assert isinstance(model, kind)
+        assert model.labels == model_labels(folder) == labels
+
+
+def test_folders_that_hold_no_model(tmp_path, bert_base):
+    with pytest.raises(InputError, match=r"not a model directory: it has no config\.json"):
+        load_model(tmp_path)
+    with pytest.raises(InputError, match="not a tagger"):
+        load_model(bert_base)
+
+
+def test_all_models_score_and_tag_words_in_order(teacher_folder, student_folder, feature_folder, own, toy):
+    sentences = [sentence.words()[0] for sentence in toy]
+    sentences[3:3] = [[], ["x"] * 90]
+    for source in (teacher_folder, student_folder, feature_folder, own):
+        model = load_model(source, dtype=torch.float32)
+        logits = model.score_words(sentences)
+        assert logits.shape == (sum(map(len, sentences)), len(model.labels)) and np.isfinite(logits).all()
+        tags = model.tags(sentences)
+        assert [len(own) for own in tags] == [len(words) for words in sentences]
+        alone = np.concatenate([model.score_words([words]) for words in sentences])
+        np.testing.assert_allclose(logits, alone, atol=1e-4)
+        if source != student_folder:  # which decodes with its CRF
+            assert [model.labels[k] for k in logits.argmax(axis=1)] == [tag for own in tags for tag in own]
+
+
+def test_the_logits_of_a_student_give_its_probabilities(student_folder, toy):
+    tagger = load_model(student_folder, dtype=torch.float32)
+    sentences = [sentence.words()[0] for sentence in toy]
+    logits = tagger.score_words(sentences)
+    likely = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    decoded = tagger.decode(sentences)
+    labels = np.concatenate([labels for labels, _ in decoded])
+    expected = np.concatenate([probabilities for _, probabilities in decoded])
+    np.testing.assert_allclose(likely[np.arange(len(labels)), labels], expected, atol=1e-4)
+
+
+def test_a_feature_based_tagger_learns_from_frozen_vectors(feature_folder, bert_base, toy, labels):
+    tagger = load_model(feature_folder, dtype=torch.float32)
+    assert score(tagger.tags, toy)["micro"].f1 > 0.9
+    frozen, theirs = Teacher.untrained(bert_base, labels), tagger.encoder
+    words = [sentence.words()[0] for sentence in toy]
+    frozen.model.eval()
+    np.testing.assert_allclose(frozen.vectors(words), theirs.vectors(words), atol=1e-5)
+    assert tagger.parameters > tagger.encoder.parameters
+
+
+def test_a_feature_based_tagger_is_the_same_for_the_same_seed(bert_base, toy, labels):
+    short = replace(FEATURE_RECIPE, epochs=1, min_steps=1)
+    shape = StudentConfig(word_dim=4, character_dim=2, character_filters=2, hidden=4)
+    words = [sentence.words()[0] for sentence in toy[:6]]
+    one, other, third = (
+        train_feature_tagger(bert_base, toy[:8], labels, shape, seed=seed, progress=Progress("t", "step"), recipe=short)
+        for seed in (1, 1, 2)
+    )
+    assert (one.score_words(words) == other.score_words(words)).all()
+    assert (one.score_words(words) != third.score_words(words)).any()
+
+
+def test_the_encoder_of_a_model(teacher_folder, student_folder, feature_folder, own):
+    inside = str(Path(feature_folder) / "encoder")
+    found = [encoder_folder(str(source)) for source in (teacher_folder, feature_folder, student_folder, own)]
+    assert found == [str(teacher_folder), inside, None, None]
+    assert Teacher.load(inside).word_embeddings(["Anna"]).any()
+
+
+def test_logits_of_teachers_of_several_kinds_lie_side_by_side(
+    teacher_folder, student_folder, feature_folder, make_corpus, toy_texts
+):
+    corpus = make_corpus([*toy_texts[:5], None])
+    sources = [teacher_folder, student_folder, feature_folder]
+    table = ScoreDocuments(sources, dtype="float32")(corpus)
+    check(table, LOGITS, "logits")
+    alone = [ScoreDocuments([source], dtype="float32")(corpus)["logits"].to_pylist() for source in sources]
+    for row, (first, *_) in zip(table.to_pylist()[:5], zip(*alone, strict=True), strict=False):
+        both = np.array(row["logits"]).reshape(len(row["words"]), 3, -1)
+        assert both[:, 0].ravel().tolist() == first
+
+
+def test_a_class_of_ones_own(own):
+    assert load_model(own).tags([["Anna", "flew"], [], ["Rome"]]) == [["B-PER", "O"], [], ["B-PER"]]
+    assert load_model(f"{own}=3").score_words([["Anna"]]).tolist() == [[0, 3, -9]]
+    assert load_model(own).parameters == 0
+    assert model_labels(own) == ["O", "B-PER", "I-PER"]
+
+
+def test_the_fingerprint_of_ones_own_class_is_its_source(own, tmp_path):
+    before = model_fingerprint(own)
+    assert not differences(before, model_fingerprint(own)) and differences(before, model_fingerprint(f"{own}=3"))
+    (tmp_path / "their_models.py").write_text(OWN + "\n")
+    assert differences(before, model_fingerprint(own))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("their_models:Missing", "has no attribute 'Missing'"),
+        ("no_such_module:Class", "No module named 'no_such_module'"),
+        ("their_models:NoLabels", "needs `labels`"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_an_input_error(own, name, message):
+    with pytest.raises(InputError, match=message):
+        load_model(name)
+
+
+@pytest.mark.parametrize(("name", "message"), [("Short", "returned shape"), ("NotNumbers", "not finite numbers")])
+def test_wrong_logits_of_ones_own_class_are_an_error_of_the_document(own, name, message, make_corpus):
+    model = load_model(f"their_models:{name}")
+    assert isinstance(model, OwnModel)
+    with pytest.raises(ValueError, match=message):
+        model.score_words([["Anna", "flew"]])
+    (error,) = ScoreDocuments([f"their_models:{name}"])(make_corpus(["Anna flew."]))["error"].to_pylist()
+    assert message in error

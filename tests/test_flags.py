@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kdner.data.corpus import corpus_plan
+from kdner.data.labeled_sets import drawn_fingerprint, read_drawn, source_fingerprint
+from kdner.errors import InputError
+from kdner.flags import Corpus, LabeledSet
+
+
+@pytest.fixture
+def source(write):
+    return write("train.conll", "\n\n".join(f"Anna{k}\tB-PER\nslept\tO" for k in range(9)) + "\n\nRome\tB-LOC\n")
+
+
+def test_a_draw_is_repeated_and_loses_nothing(source):
+    drawn, rest, labels = read_drawn(LabeledSet(labeled=source, labeled_size=4, seed=3))
+    again, _, _ = read_drawn(LabeledSet(labeled=source, labeled_size=4, seed=3))
+    other, _, _ = read_drawn(LabeledSet(labeled=source, labeled_size=4, seed=4))
+    assert drawn == again != other
+    assert len(drawn) == 4 and {s.id for s in drawn}.isdisjoint(s.id for s in rest) and len(drawn + rest) == 10
+    assert labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]  # of the whole set, whatever was drawn
+
+
+def test_all_of_it_by_default(source):
+    drawn, rest, _ = read_drawn(LabeledSet(labeled=source))
+    assert len(drawn) == 10 and rest == []
+    with pytest.raises(InputError, match="--labeled-size 0"):
+        read_drawn(LabeledSet(labeled=source, labeled_size=0))
+
+
+def test_the_fingerprint_follows_the_file_and_the_draw(source):
+    first = drawn_fingerprint(LabeledSet(labeled=source, seed=1))
+    assert first != drawn_fingerprint(LabeledSet(labeled=source, seed=2))
+    before = source_fingerprint(source)
+    with Path(source).open("a", encoding="utf-8") as file:
+        file.write("\nTom\tB-PER\n")
+    assert source_fingerprint(source) != before
+    assert source_fingerprint("hf:conll:train") == {"source": "hf:conll:train"}
+
+
+def test_a_corpus_is_planned_with_its_options(write, tmp_path):
+    source = write("a.jsonl", "".join(f'{{"key": {k}, "body": "text {k}"}}\n' for k in range(5)))
+    config = Corpus(corpus=(source,), text_column="body", id_column="key", shard_documents=2)
+    plan = corpus_plan(config, str(tmp_path / "out"))
+    assert [shard.documents for shard in plan.shards] == [2, 2, 1]
