@@ -27,6 +27,16 @@ def best_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+def dtype_of(name: str) -> torch.dtype:
+    """Return the numeric type that flags, manifests and JSON call `float32` or `bfloat16`."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return what flags, manifests and JSON call a numeric type."""
+    return str(dtype).removeprefix("torch.")
+
+
 def peak_memory_mb() -> float:
     """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
