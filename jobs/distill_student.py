@@ -12,26 +12,22 @@ Needs   by default one worker on one core, or on a GPU; any number of workers. S
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled, source_fingerprint
-from kdner.distillation.examples import TransferSet
-from kdner.distillation.trainer import Distillation
-from kdner.distillation.untrained_student import write_untrained_student
+from kdner.data.labeled_sets import drawn_fingerprint, source_fingerprint
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
-from kdner.on_ray.cluster import on_one_node
-from kdner.on_ray.job import once, run
-from kdner.on_ray.train import Workers, distill
+from kdner.on_ray.job import once, run_job
+from kdner.on_ray.student_job import make_student, read_sets
+from kdner.on_ray.train import Workers
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.model import MODEL_FILES, StudentConfig
-from kdner.student.model_card import model_card
+from kdner.student.model import MODEL_FILES
+from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
-from kdner.teacher.model import MODEL_FILES as TEACHER_FILES
+from kdner.teacher.encoder import ENCODER_FILES
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -62,16 +58,13 @@ class DistillStudent(LabeledSet):
 
 def distill_student(config: DistillStudent) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    labeled, _, labels = read_drawn(config)
-    transfer = TransferSet(config.logits, config.logits_weights) if config.logits else None
-    if transfer:
-        labels = transfer.labels
-        check_labels(labeled, labels, config.labeled)
-    if config.development:
-        development = read_labeled(config.development)
-        check_labels(development, labels, config.development)
-    else:
-        development, labeled = draw(labeled, round(config.development_share * len(labeled)), config.seed)
+    sets = read_sets(
+        config,
+        logits=config.logits,
+        logits_weights=config.logits_weights,
+        development=config.development,
+        development_share=config.development_share,
+    )
     encoder = encoder_folder(config.teacher) if config.teacher else None
     if config.teacher and not encoder:
         raise InputError(f"--teacher {config.teacher}: has no encoder to take word vectors from")
@@ -79,72 +72,30 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         "job": "distill_student",
         "labeled": drawn_fingerprint(config),
         "development": source_fingerprint(config.development) if config.development else config.development_share,
-        "logits": {f"run {i}": run.manifest()["fingerprint"] for i, run in enumerate(transfer.runs)}
-        if transfer
-        else None,
+        "logits": sets.logits_fingerprint,
         "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
-        "teacher": hash_of_files(encoder, TEACHER_FILES) if encoder else None,
+        "teacher": hash_of_files(encoder, ENCODER_FILES) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),
         "splitter": SPLITTER_VERSION,
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        folder = directory.local_path
-        initial, checkpoints = folder / ".initial", folder / ".checkpoints"
-        if not initial.is_dir():
-            on_one_node(
-                write_untrained_student,
-                initial,
-                config.student,
-                labels=labels,
-                labeled=labeled,
-                transfer=transfer,
-                vectors=config.vectors,
-                teacher=encoder,
-                seed=config.seed,
-            )
-        student, state = distill(
-            checkpoints,
-            folder,
-            initial,
+        return make_student(
+            directory,
+            sets,
+            config.student,
             config.distillation,
             config.workers,
+            vectors=config.vectors,
+            encoder=encoder,
             seed=config.seed,
-            labeled=labeled,
-            development=development,
-            transfer=transfer,
         )
-        student.save(folder)
-        summary = {
-            "labels": labels,
-            "parameters": student.parameters_count,
-            "vocabulary_words": len(student.vocabulary.words),
-            "labeled_sentences": len(labeled),
-            "development_sentences": len(development),
-            "transfer_words": transfer.words if transfer else 0,
-            "training_seconds": round(state.seconds, 1),
-            "training_words_per_second": round(state.words / state.seconds) if state.seconds else 0,
-            "best_epoch": state.best_epoch,
-            "development_f1": round(state.best_f1, 4) if development else None,
-            "history": state.history,
-        }
-        card = model_card(Path(config.out).name, summary, asdict(config.student), asdict(config.distillation))
-        directory.write_bytes("README.md", card.encode())
-        shutil.rmtree(initial)
-        shutil.rmtree(checkpoints)
-        return summary
 
-    return once(
-        config.out,
-        fingerprint,
-        work,
-        configuration=config,
-        files=[*MODEL_FILES, "README.md"],
-        labels=labels,
-    )
+    files = [*MODEL_FILES, "README.md"]
+    return once(config.out, fingerprint, work, configuration=config, files=files, labels=sets.labels)
 
 
 if __name__ == "__main__":
-    run(DistillStudent, distill_student)
+    run_job(DistillStudent, distill_student)

@@ -2,7 +2,7 @@
 
 Reads   a labeled set, and teacher or student directories
 Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro and per label), parameters, seconds
-        per document and peak memory; prints the same as a table
+        per document and peak memory; examples.json: sentences as two models tag them; prints both
 Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh
         process
 
@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
-from kdner.measuring.evaluation import evaluate as evaluate_model
+from kdner.errors import InputError
+from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table
-from kdner.on_ray.cluster import in_fresh_process
-from kdner.on_ray.job import once, run
+from kdner.measuring.tagged_examples import examples_report, tagged_examples
+from kdner.on_ray.cluster import on_one_node
+from kdner.on_ray.console import console, stage_progress
+from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import without_secrets
 from kdner.teacher.by_name import model_fingerprint, model_labels
@@ -30,40 +34,53 @@ class Evaluate:
     """Compare teachers and students on a labeled set."""
 
     test: str
-    """Labeled set to score on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    """Labeled set to measure on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
     models: tuple[str, ...]
     """Teachers and students: directories, or module:Class[=ARGUMENT] for a class of your own."""
+    compare: tuple[str, str] | None = None
+    """Two of the models, to show side by side on a few sentences; by default the first and the last."""
     out: str
-    """Run directory for evaluation.json."""
+    """Run directory for evaluation.json and examples.json."""
 
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
-    """Do the job; returns its summary: the measurements by model directory."""
+    """Do the job; returns its summary: the measurements by model directory, and examples."""
     sentences = read_labeled(config.test)
     for folder in config.models:
         check_labels(sentences, model_labels(folder), config.test)
+    compare = config.compare or (config.models[0], config.models[-1])
+    if not set(compare) <= set(config.models):
+        raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
     fingerprint = {
         "job": "evaluate",
         "test": source_fingerprint(config.test),
         "models": [model_fingerprint(model) for model in config.models],
+        "compare": [config.models.index(model) for model in compare],
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        found = {
-            without_secrets(folder): in_fresh_process(evaluate_model, folder, sentences, config.test)
-            for folder in config.models
-        }
-        directory.write_json("evaluation.json", found)
-        return {"models": found}
+        with console.awaiting("evaluate"):
+            measured = on_one_node(_evaluate, config, sentences)
+        evaluations = dict(zip(config.models, measured, strict=True))
+        models = {without_secrets(folder): evaluation.measures for folder, evaluation in evaluations.items()}
+        examples = tagged_examples(sentences, {Path(folder).name: evaluations[folder].tags for folder in compare})
+        directory.write_json("evaluation.json", models)
+        directory.write_json("examples.json", {"examples": examples})
+        return {"models": models, "examples": examples}
 
     return once(config.out, fingerprint, work, configuration=config)
 
 
+def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:
+    return evaluate_models(config.models, sentences, config.test, stage_progress("evaluate", "model"))
+
+
 def main(config: Evaluate) -> None:
     """Do the job and print the table."""
-    found = evaluate(config)["models"]
-    print(model_table({Path(folder).name: row for folder, row in found.items()}))
+    summary = evaluate(config)
+    print(model_table({Path(folder).name: row for folder, row in summary["models"].items()}))
+    print(f"\n{examples_report(summary['examples'])}")
 
 
 if __name__ == "__main__":
-    run(Evaluate, main)
+    run_job(Evaluate, main)

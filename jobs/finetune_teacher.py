@@ -18,12 +18,12 @@ from kdner.data.labeled_sets import drawn_fingerprint, read_drawn
 from kdner.distillation.teachers import train_teacher
 from kdner.flags import LabeledSet
 from kdner.on_ray.cluster import on_one_node
-from kdner.on_ray.job import once, run
-from kdner.on_ray.logs import on_terminal, worker_progress
+from kdner.on_ray.console import console, stage_progress
+from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.teacher.by_name import encoder_of
+from kdner.teacher.encoder import check_encoder, encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
-from kdner.teacher.model import check_encoder, encoder_fingerprint
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -55,7 +55,8 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        return on_one_node(_fine_tune, config, labeled, labels, directory.local_path, terminal=on_terminal())
+        with console.awaiting(directory.local_path.name):
+            return on_one_node(_fine_tune, config, labeled, labels, directory.local_path)
 
     return once(config.out, fingerprint, work, configuration=config, labels=labels)
 
@@ -65,14 +66,12 @@ def _fine_tune(
     labeled: list[LabeledSentence],
     labels: list[str],
     folder: Path,
-    *,
-    terminal: bool,
 ) -> dict[str, Any]:
-    progress = worker_progress("finetune_teacher", "step", terminal=terminal, tensorboard=folder)
+    progress = stage_progress(folder.name, "step", stage="finetune_teacher", tensorboard=folder)
     teacher = train_teacher(config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress)
     teacher.save(folder)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 
 
 if __name__ == "__main__":
-    run(FinetuneTeacher, finetune_teacher)
+    run_job(FinetuneTeacher, finetune_teacher)

@@ -20,68 +20,41 @@ trial is the same whatever others there are, and can be repeated from its line, 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kdner.data.corpus import CorpusPlan, plan_corpus
-from kdner.data.labeled_sets import source_fingerprint
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
-from kdner.measuring.figures import has_figures
-from kdner.on_ray.job import provenance, run
-from kdner.on_ray.trials import TRIALS, read_trials, run_missing
-from kdner.runs.lock import hold
-from kdner.runs.run_directory import RunDirectory
+from kdner.on_ray.job import run_job, with_provenance, work_in
+from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets
-from kdner.student.model import StudentConfig
-from kdner.study.figure import study_figure
+from kdner.student.network import StudentConfig
 from kdner.study.specs import Study, check
-from kdner.study.table import MEAN, study_table
+from kdner.study.table import MEAN
 from kdner.teacher.fine_tuning import FineTuning
-from kdner.text.words import SPLITTER_VERSION
-
-TABLE, FIGURE = "table.md", "low_resource.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LowResource:
+class LowResource(Trials):
     """How good teachers and students are with few labels, over sizes and random draws."""
 
     labeled: str
     """Labeled set to draw from: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
     test: str
-    """Labeled set for the scores."""
+    """Labeled set to measure F1 on."""
     corpus: tuple[str, ...] = ()
     """Documents for the transfer set, beside the sentences that were not drawn."""
     text_column: str = "text"
     """Column, or JSON key, of a document's text."""
     transfer_words: int = 1_200_000
     """White-space separated words drawn from --corpus for each trial; 0 takes all of it."""
-    sizes: tuple[int, ...] = (150, 300, 750, 1500, 3000)
-    """Sentences of the labeled sets."""
-    seeds: int = 20
-    """Trials of each size, with seeds counted from --first-seed."""
-    first_seed: int = 1
-    """Seed of the first trial of each size."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")
     """Teachers: [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL. Students learn from the mean of all, unless they
     name theirs; the first is what they are compared with."""
-    students: tuple[str, ...] = ("labeled", "pseudo-labels", "distillation", "both")
-    """Students: SETTING[,key=value ...], where SETTING is labeled, pseudo-labels, distillation or both."""
-    reference: str | None = None
-    """The teacher or student that the table compares students with, or `mean of the teachers`; by default the first
-    teacher."""
-    pseudo_sizes: tuple[int, ...] = ()
-    """Each student with a transfer set also learns from so many of its sentences."""
     development_share: float = 0.0
     """Share (0 to 1) of the drawn sentences that students choose their best epoch by, and do not learn from."""
-    cpus: int = 1
-    """CPU cores, and threads, of a trial."""
-    gpus: float | None = None
-    """GPUs of a trial; by default 1 where the cluster has one, else 0."""
-    keep: bool = False
-    """Keep the models and logits of each trial, in a folder `work`."""
     out: str
     """Folder for the results, which every node sees."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
@@ -90,18 +63,13 @@ class LowResource:
 
     def study(self, corpus: CorpusPlan | None) -> Study:
         """Return what all trials share."""
-        students = list(self.students)
-        for size in self.pseudo_sizes:
-            students += [
-                f"{name},transfer_sentences={size}" for name in self.students if name.split(",")[0] != "labeled"
-            ]
         return Study(
             labeled=self.labeled,
             test=self.test,
             corpus=corpus,
             transfer_words=self.transfer_words,
             teachers=self.teacher,
-            students=tuple(students),
+            students=self.all_students(),
             fine_tuning=self.fine_tuning,
             student=self.student,
             distillation=self.distillation,
@@ -116,48 +84,12 @@ def low_resource(config: LowResource) -> dict[str, Any]:
     study = config.study(corpus)
     teachers = check(study, config.sizes)
     reference = without_secrets(config.reference) if config.reference else None
-    known = [*teachers, MEAN, *study.students]
-    if reference and reference not in known:
-        raise InputError(f"--reference {reference}: is none of the models of the table: {'; '.join(known)}")
-    fingerprint = {
-        "job": "low_resource",
-        "labeled": source_fingerprint(config.labeled),
-        "test": source_fingerprint(config.test),
-        "corpus": corpus.fingerprint() if corpus else None,
-        "transfer_words": config.transfer_words,
-        "teachers": teachers,
-        "development_share": config.development_share,
-        **{name: asdict(getattr(config, name)) for name in ("fine_tuning", "student", "distillation")},
-        "splitter": SPLITTER_VERSION,
-    }
-    with hold(config.out):
-        directory = RunDirectory.open(config.out, fingerprint, {"files": []})
-        directory.clean()
-        folder = directory.local_path
-        seeds = range(config.first_seed, config.first_seed + config.seeds)
-        wanted = [(size, seed) for seed in seeds for size in config.sizes]
-        run_missing(
-            study,
-            wanted,
-            folder,
-            cpus=config.cpus,
-            gpus=config.gpus,
-            keep=config.keep,
-            describe=lambda size, seed, students: {
-                **asdict(config),
-                **{"sizes": (size,), "first_seed": seed, "seeds": 1, "students": students},
-                **{"pseudo_sizes": (), "reference": None},
-            },
-        )
-        trials = read_trials(folder / TRIALS)
-        directory.write_bytes(TABLE, (study_table(trials, reference) + "\n").encode())
-        if has_figures():
-            directory.write_bytes(FIGURE, study_figure(trials))
-        summary = {
-            "trials": len(trials),
-            "seconds": round(sum(trial["seconds"] for trial in trials), 1),
-            "provenance": provenance(config),
-        }
+    rows = [*teachers, MEAN, *study.students]
+    if reference and reference not in rows:
+        raise InputError(f"--reference {reference}: is none of the models of the table: {'; '.join(rows)}")
+    with work_in(config.out, study_fingerprint(study, teachers), {"files": []}) as directory:
+        run_missing(study, config, directory.local_path)
+        summary = with_provenance(write_results(directory, reference), config)
         directory.write_json("summary.json", summary)
     return summary
 
@@ -169,4 +101,4 @@ def main(config: LowResource) -> None:
 
 
 if __name__ == "__main__":
-    run(LowResource, main)
+    run_job(LowResource, main)

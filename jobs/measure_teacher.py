@@ -14,28 +14,20 @@ core against a plain loop over the same shards in one process of one core.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import torch
-
-from kdner.data.corpus import CorpusPlan
-from kdner.data.corpus_sample import sample_corpus
+from kdner.data.corpus import sample_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.reports import speed_report
-from kdner.measuring.teacher_speed import SHAPES, measure_scoring, random_teacher
+from kdner.measuring.teacher_speed import measure_scoring, teacher_or_shape
 from kdner.on_ray.cluster import connect, in_cluster, in_fresh_process, largest_node
-from kdner.on_ray.job import provenance, run
-from kdner.on_ray.shard_map import ShardActor, numeric_type, shard_map
-from kdner.runs.run_directory import RunDirectory
-from kdner.runs.schema import LOGITS
-from kdner.runs.storage import create_folder, without_secrets
-from kdner.teacher.model import Teacher
-from kdner.teacher.score_documents import ScoreDocuments
+from kdner.on_ray.job import run_job, save_measurements
+from kdner.on_ray.pool import numeric_type
+from kdner.on_ray.throughput import compare_with_loop
+from kdner.runs.storage import without_secrets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +60,7 @@ class MeasureTeacher:
 def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
     """Do the job; returns the measurements."""
     with TemporaryDirectory() as scratch:
-        teacher = config.teacher
-        if teacher in SHAPES:
-            teacher = f"{scratch}/teacher"
-            random_teacher(config.teacher, teacher)
-        Teacher.read_labels(teacher)
+        teacher = teacher_or_shape(config.teacher, scratch)
         sample = sample_corpus(
             config.corpus,
             f"{scratch}/sample",
@@ -87,7 +75,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
                 "--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs"
             )
         dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=use_gpu)
-        found = in_fresh_process(
+        scoring = in_fresh_process(
             measure_scoring,
             teacher,
             sample,
@@ -96,35 +84,10 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             rounds=config.rounds,
             peer_documents=config.peer_documents,
         )
-        found = {"teacher": without_secrets(config.teacher), **found, "shard_map": []}
-        for index in range(config.rounds if config.actors else 0):
-            folder = f"{scratch}/round-{index}"
-            arguments = {"teachers": (teacher,), "dtype": dtype}
-            loop = in_fresh_process(time_loop, sample, RunDirectory(f"{folder}-loop"), arguments)
-            for count in config.actors:
-                directory = RunDirectory.open(f"{folder}-{count}", {}, {"files": [s.name for s in sample.shards]})
-                actors = Actors(count=count, gpus=0)
-                summary = shard_map(
-                    "measure", sample, directory, ScoreDocuments, arguments, LOGITS, actors=actors, use_gpu=False
-                )
-                rate = found["words"] / summary["seconds"]
-                found["shard_map"].append(
-                    {"actors": count, "words_per_second": rate, "times_loop": rate * loop / found["words"]}
-                )
-    create_folder(config.out)
-    RunDirectory(config.out).write_json("measurement.json", {**found, "provenance": provenance(config)})
-    return found
-
-
-def time_loop(sample: CorpusPlan, run: RunDirectory, arguments: dict[str, Any]) -> float:
-    """Map all shards in this process, on one thread, without Ray; returns seconds."""
-    torch.set_num_threads(1)
-    Path(run.path).mkdir(parents=True)
-    actor = ShardActor(sample, run, ScoreDocuments, arguments, LOGITS)
-    started = time.monotonic()
-    for shard in sample.shards:
-        actor.map_shard(shard.index)
-    return time.monotonic() - started
+        rows = compare_with_loop(sample, teacher, dtype, config.actors, words=scoring["words"], rounds=config.rounds)
+    measurements = {"teacher": without_secrets(config.teacher), **scoring, "shard_map": rows}
+    save_measurements(config.out, measurements, config)
+    return measurements
 
 
 def main(config: MeasureTeacher) -> None:
@@ -133,4 +96,4 @@ def main(config: MeasureTeacher) -> None:
 
 
 if __name__ == "__main__":
-    run(MeasureTeacher, main)
+    run_job(MeasureTeacher, main)

@@ -4,7 +4,7 @@ Reads   a corpus, and teacher directories
 Writes  a run directory: one Parquet file of `kdner.runs.schema.LOGITS` for each shard, manifest.json, summary.json, and
         _SUCCESS last
 Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing;
-        with --plan it only says what all of it would take
+        with --estimate it only says what all of it would take
 
     python jobs/precompute_logits.py --corpus s3://bucket/news --teacher runs/teacher --out runs/logits
 """
@@ -14,13 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kdner.device import dtype_name
 from kdner.flags import Corpus, Estimation
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
-from kdner.on_ray.job import run
-from kdner.on_ray.shard_map import map_corpus, numeric_type
-from kdner.runs.schema import LOGITS
-from kdner.teacher.by_name import model_fingerprint, model_labels
+from kdner.on_ray.job import run_job
+from kdner.on_ray.pool import numeric_type
+from kdner.on_ray.shard_actor import ShardWork
+from kdner.on_ray.shard_map import map_corpus
+from kdner.teacher.by_name import model_fingerprint, model_labels, teacher_names
 from kdner.teacher.score_documents import ScoreDocuments
 
 
@@ -29,8 +31,9 @@ class PrecomputeLogits(Estimation, Corpus):
     """Run one or several teachers over a corpus once, and keep their logits."""
 
     teacher: tuple[str, ...]
-    """Teachers, with one label list: directories that finetune_teacher or distill_student wrote and that every node
-    sees, or module:Class[=ARGUMENT] for a class of your own. The logits of several lie side by side."""
+    """Teachers, with one label list: directories that finetune_teacher, distill_student or transformers' Trainer saved
+    (a token classifier as safetensors, with its fast tokenizer) and that every node sees, or module:Class[=ARGUMENT]
+    for a class of your own. The logits of several lie side by side."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
     else float32."""
@@ -39,32 +42,35 @@ class PrecomputeLogits(Estimation, Corpus):
 
 
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
-    """Do the job; returns its summary, or with --plan the estimate."""
+    """Do the job; returns its summary, or with --estimate the estimate."""
     labels = model_labels(config.teacher[0])
-    for other in config.teacher[1:]:
-        check_same_labels(labels, model_labels(other), config.teacher[0], other)
+    for teacher in config.teacher[1:]:
+        check_same_labels(labels, model_labels(teacher), config.teacher[0], teacher)
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=True)
-    models = {f"teacher {i}": model_fingerprint(teacher) for i, teacher in enumerate(config.teacher)}
+    models = dict(zip(teacher_names(len(config.teacher)), map(model_fingerprint, config.teacher), strict=True))
+    work = ShardWork(
+        job="precompute_logits",
+        actor=ScoreDocuments,
+        arguments={"teachers": config.teacher, "dtype": dtype},
+        actors=config.actors,
+        use_gpu=True,
+    )
     return map_corpus(
-        "precompute_logits",
         config,
         config.out,
-        ScoreDocuments,
-        {"teachers": config.teacher, "dtype": dtype},
-        LOGITS,
-        fingerprint={**models, "dtype": dtype},
+        work,
+        fingerprint={**models, "dtype": dtype_name(dtype)},
         describe={"labels": labels, "teachers": len(models)},
-        use_gpu=True,
-        planning=config,
+        estimation=config,
     )
 
 
 def main(config: PrecomputeLogits) -> None:
-    """Do the job; with --plan print the estimate."""
+    """Do the job; with --estimate print the estimate."""
     summary = precompute_logits(config)
-    if config.plan:
+    if config.estimate:
         print(estimate_report(summary))
 
 
 if __name__ == "__main__":
-    run(PrecomputeLogits, main)
+    run_job(PrecomputeLogits, main)

@@ -3,7 +3,8 @@
 Reads   a corpus, and a student directory
 Writes  a run directory: one Parquet file of `kdner.runs.schema.ENTITIES` for each shard, manifest.json,
         summary.json, and _SUCCESS last
-Needs   CPU cores; started again it does only what is missing; with --plan it only says what all of it would take
+Needs   CPU cores; started again it does only what is missing; with --estimate it only says what all of it would
+        take
 
     python jobs/tag_corpus.py --corpus news/*.parquet --student runs/student --out runs/entities
 """
@@ -13,12 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kdner.device import dtype_name
 from kdner.flags import Corpus, Estimation
 from kdner.measuring.estimate import estimate_report
-from kdner.on_ray.job import run
-from kdner.on_ray.shard_map import map_corpus, numeric_type
+from kdner.on_ray.job import run_job
+from kdner.on_ray.pool import numeric_type
+from kdner.on_ray.shard_actor import ShardWork
+from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.fingerprint import hash_of_files
-from kdner.runs.schema import ENTITIES
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tag_documents import TagDocuments
 
@@ -40,30 +43,33 @@ class TagCorpus(Estimation, Corpus):
 
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
-    """Do the job; returns its summary, or with --plan the estimate."""
+    """Do the job; returns its summary, or with --estimate the estimate."""
     labels = Student.from_pretrained(config.student).labels
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
+    work = ShardWork(
+        job="tag_corpus",
+        actor=TagDocuments,
+        arguments={"student": config.student, "dtype": dtype},
+        actors=config.actors,
+        use_gpu=False,
+    )
     return map_corpus(
-        "tag_corpus",
         config,
         config.out,
-        TagDocuments,
-        {"student": config.student, "dtype": dtype},
-        ENTITIES,
-        fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype},
+        work,
+        fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)},
         describe={"labels": labels},
-        use_gpu=False,
-        planning=config,
+        estimation=config,
         min_shards=MIN_SHARDS,
     )
 
 
 def main(config: TagCorpus) -> None:
-    """Do the job; with --plan print the estimate."""
+    """Do the job; with --estimate print the estimate."""
     summary = tag_corpus(config)
-    if config.plan:
+    if config.estimate:
         print(estimate_report(summary))
 
 
 if __name__ == "__main__":
-    run(TagCorpus, main)
+    run_job(TagCorpus, main)

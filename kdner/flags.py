@@ -5,9 +5,14 @@ They hold values only: `kdner.data` reads what they name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, TypeVar
+
+import tyro
 
 from kdner.errors import InputError
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +44,16 @@ class Actors:
 class Estimation:
     """Whether a job over a corpus is only estimated."""
 
-    plan: bool = False
+    estimate: Annotated[bool, tyro.conf.arg(aliases=["--plan"])] = False
     """Only estimate what the whole corpus takes on this cluster: shards, words, bytes, hours and cost, from the list of
     files and about 10 seconds of work on a sample. Nothing is written to --out, but a dataset of a hub is stored there
-    for the job to come."""
+    for the job to come. --plan is the old name of --estimate."""
     price_per_hour: float | None = None
-    """With --plan: price of the whole cluster for an hour, in any currency."""
+    """With --estimate: price of the whole cluster for an hour, in any currency."""
 
     def __post_init__(self) -> None:
-        if self.price_per_hour is not None and not self.plan:
-            raise InputError("--price-per-hour: only an estimate has a cost; give --plan too, or leave it out")
+        if self.price_per_hour is not None and not self.estimate:
+            raise InputError("--price-per-hour: only an estimate has a cost; give --estimate too, or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +74,8 @@ class Corpus:
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)
+
+
+def part_of(config: Any, kind: type[F]) -> F:
+    """Return the flags of one kind that a job's config has among others."""
+    return kind(**{flag.name: getattr(config, flag.name) for flag in fields(kind)})  # type: ignore[arg-type]

@@ -1,28 +1,84 @@
-"""Progress of a long step: a bar on a terminal, a quiet line now and then elsewhere, and whoever else watches."""
+"""Progress of a long step: what is done of all, how fast, and how long the rest takes; shown as lines or as bars."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
-LINE_EVERY_S = 15.0
-BAR_EVERY_S = 0.5
+FIRST_MINUTE_S = 60.0
+LINE_EVERY_S = 5.0
+"""Seconds between two lines of one step in its first minute; afterwards `LATER_LINE_EVERY_S`."""
+LATER_LINE_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """How far a step is at one moment."""
+
+    what: str
+    """The step's name."""
+    unit: str
+    """Name of one unit of work, in the singular."""
+    total: int
+    """Units in all; 0 while the step is only starting."""
+    done: int
+    before: int
+    """Units that were done before this start of the step."""
+    words: int
+    """Words of the work done since the start."""
+    numbers: Mapping[str, float]
+    """What else is shown, such as a loss."""
+    seconds: float
+    """Seconds since the start."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last unit is done."""
+        return 0 < self.total <= self.done
+
+    @property
+    def words_per_second(self) -> float:
+        """Words of the work done since the start, by the time since then."""
+        return self.words / max(self.seconds, 1e-9)
+
+    @property
+    def figures(self) -> list[str]:
+        """The numbers and the words per second, as text."""
+        figures = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
+        return [*figures, f"{self.words_per_second:,.0f} words/s"] if self.words else figures
+
+    def line(self) -> str:
+        """Return one line: work done, numbers, words per second, remaining or whole time."""
+        if not self.total:
+            return f"{self.what}: starting, {_duration(self.seconds)} so far"
+        parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit}s", *self.figures]
+        newly_done = self.done - self.before
+        if self.finished:
+            parts.append(f"took {_duration(self.seconds)}")
+        elif newly_done:
+            parts.append(f"{_duration(self.seconds / newly_done * (self.total - self.done))} left")
+        else:
+            parts.append(f"{_duration(self.seconds)} so far")
+        return ", ".join(parts)
+
+
+Display = Callable[[Snapshot], None]
 
 
 class Progress:
-    """Counts units of work and words, and shows them with their rate and the remaining time.
+    """Counts units of work and words.
 
     Args:
         what: the step's name.
-        unit: name of one unit of work.
-        terminal: show a bar rather than log lines.
-        bar: makes the bar; takes `total`, `initial`, `desc` and `unit` as tqdm does.
+        unit: name of one unit of work, in the singular.
+        display: shows snapshots, of which it gets one at each advance; by default `Lines`.
         watchers: called with this object when it begins and whenever it advances; `latest` are the numbers of this
             advance, `numbers` those that are shown.
     """
@@ -32,18 +88,15 @@ class Progress:
         what: str,
         unit: str,
         *,
-        terminal: bool = False,
-        bar: Callable[..., Any] = tqdm,
+        display: Display | None = None,
         watchers: Sequence[Callable[[Progress], None]] = (),
     ) -> None:
         self.what, self.unit, self.watchers = what, unit, watchers
         self.total = self.done = self.before = self.words = 0
         self.numbers: dict[str, float] = {}
         self.latest: dict[str, float] = {}
-        self._terminal, self._make_bar = terminal, bar
-        self._bar: Any = None
-        self._drawn = 0
-        self._started = self._shown = time.monotonic()
+        self._display = display or Lines().show
+        self._started = time.monotonic()
 
     @property
     def finished(self) -> bool:
@@ -53,15 +106,13 @@ class Progress:
     @property
     def words_per_second(self) -> float:
         """Words of the work done since it began, by the time since then."""
-        return self.words / max(time.monotonic() - self._started, 1e-9)
+        return self.snapshot().words_per_second
 
     def begin(self, total: int, done: int = 0) -> None:
         """Start the clock on `total` units of work, of which `done` were done before."""
         self.total = total
-        self.done = self.before = self._drawn = done
-        self._started = self._shown = time.monotonic()
-        if self._terminal:
-            self._bar = self._make_bar(total=total, initial=done, desc=self.what, unit=self.unit)
+        self.done = self.before = done
+        self._started = time.monotonic()
         self._tell()
 
     def advance(self, units: int, words: int, **numbers: float) -> None:
@@ -70,39 +121,79 @@ class Progress:
         self.words += words
         self.latest = numbers
         self.numbers.update(numbers)
-        now = time.monotonic()
-        if self.finished or now - self._shown >= (LINE_EVERY_S if self._bar is None else BAR_EVERY_S):
-            self._shown = now
-            self._show()
         self._tell()
 
+    def snapshot(self) -> Snapshot:
+        """Return how far it is now."""
+        return Snapshot(
+            what=self.what,
+            unit=self.unit,
+            total=self.total,
+            done=self.done,
+            before=self.before,
+            words=self.words,
+            numbers=dict(self.numbers),
+            seconds=time.monotonic() - self._started,
+        )
+
     def line(self) -> str:
-        """Return one line: work done, numbers, words per second, remaining or whole time."""
-        elapsed, done = time.monotonic() - self._started, self.done - self.before
-        parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit}s", *self._figures()]
-        if done and not self.finished:
-            parts.append(f"{_duration(elapsed / done * (self.total - self.done))} left")
-        else:
-            parts.append(f"took {_duration(elapsed)}")
-        return ", ".join(parts)
+        """Return one line; see `Snapshot.line`."""
+        return self.snapshot().line()
 
     def _tell(self) -> None:
+        self._display(self.snapshot())
         for watcher in self.watchers:
             watcher(self)
 
-    def _figures(self) -> list[str]:
-        figures = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
-        return [*figures, f"{self.words_per_second:,.0f} words/s"] if self.words else figures
 
-    def _show(self) -> None:
-        if self._bar is None:
-            logger.info("%s", self.line())
+class Lines:
+    """Shows steps as log lines: one every few seconds for each, and always the last."""
+
+    def __init__(self) -> None:
+        self._shown_at: dict[str, float] = {}
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Log a line, unless the step's last one is too young."""
+        if snapshot.finished and snapshot.done == snapshot.before:
             return
-        self._bar.set_description(", ".join([self.what, *self._figures()]))
-        self._bar.update(self.done - self._drawn)
-        self._drawn = self.done
-        if self.finished:
-            self._bar.close()
+        last = min(self._shown_at.setdefault(snapshot.what, 0.0), snapshot.seconds)
+        interval = LINE_EVERY_S if snapshot.seconds < FIRST_MINUTE_S else LATER_LINE_EVERY_S
+        if snapshot.finished:
+            self._shown_at.pop(snapshot.what)
+        elif snapshot.seconds - last < interval:
+            return
+        else:
+            self._shown_at[snapshot.what] = snapshot.seconds
+        logger.info("%s", snapshot.line())
+
+
+class Bars:
+    """Shows steps as bars on a terminal, one below the other.
+
+    Args:
+        make: makes a bar; takes `total`, `initial`, `desc` and `unit` as tqdm does.
+    """
+
+    def __init__(self, make: Callable[..., Any] = tqdm) -> None:
+        self._make = make
+        self._bars: dict[str, Any] = {}
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the step's bar; close it when the step is finished."""
+        bar = self._bars.get(snapshot.what)
+        if bar is None or bar.total != (snapshot.total or None):
+            if bar is not None:
+                self._bars.pop(snapshot.what).close()
+            if snapshot.finished:
+                return
+            bar = self._make(
+                total=snapshot.total or None, initial=snapshot.done, desc=snapshot.what, unit=f" {snapshot.unit}s"
+            )
+            self._bars[snapshot.what] = bar
+        bar.set_description(", ".join([snapshot.what, *snapshot.figures]), refresh=False)
+        bar.update(snapshot.done - bar.n)
+        if snapshot.finished:
+            self._bars.pop(snapshot.what).close()
 
 
 def _duration(seconds: float) -> str:

@@ -32,7 +32,8 @@ from kdner.labels.tags import label_list
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, LOGITS
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher
@@ -214,7 +215,7 @@ def logits_folder(tmp_path_factory, teacher_folder, toy_texts, labels, make_corp
     """Finished run directory of the toy texts' logits, two sentences a document, in two shards."""
     texts = [f"{a}\n{b}" for a, b in zip(toy_texts[::2], toy_texts[1::2], strict=True)]
     assert all(len(split(text)) == 2 for text in texts)
-    score = ScoreDocuments([teacher_folder], dtype="float32")
+    score = ScoreDocuments([teacher_folder], dtype=torch.float32)
     names = ["part-00000.parquet", "part-00001.parquet"]
     path = str(tmp_path_factory.mktemp("logits"))
     run = RunDirectory.open(path, {"job": "test"}, {"files": names, "labels": labels, "teachers": 1})

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kdner.flags import Corpus
-from kdner.on_ray.job import run
+from kdner.on_ray.job import run_job
+from kdner.on_ray.shard_actor import MapDocuments, ShardWork
 from kdner.on_ray.shard_map import map_corpus
-from kdner.runs.schema import ENTITIES, LOGITS
+from kdner.runs.schema import ENTITIES
 from kdner.teacher.score_documents import ScoreDocuments
 
 
@@ -36,38 +38,44 @@ class SlowJob(Corpus):
 class Echo:
     """An actor that finds nothing."""
 
+    schema = ENTITIES
+
     def __call__(self, documents: pa.Table) -> pa.Table:
         rows = [{"id": row["id"], "entities": [], "words": len(row["text"] or "")} for row in documents.to_pylist()]
         return pa.Table.from_pylist(rows, schema=ENTITIES)
+
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return {"words": pc.sum(mapped["words"]).as_py(), "entities": 0}
 
 
 class Slow:
     """An actor that writes the first document's id to the log, takes its time, and then lets another one map."""
 
     def __init__(self, teacher: str | None, log: str, seconds: float) -> None:
-        self.map_table = Echo() if teacher is None else ScoreDocuments([teacher])
+        self.actor: MapDocuments = Echo() if teacher is None else ScoreDocuments([teacher])
+        self.schema = self.actor.schema
         self.log, self.seconds = Path(log), seconds
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         with self.log.open("ab", buffering=0) as file:  # one write of a line, whole whoever writes beside it
             file.write(f"{documents['id'][0]}\n".encode())
         time.sleep(self.seconds)
-        return self.map_table(documents)
+        return self.actor(documents)
+
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return self.actor.counts(documents, mapped)
 
 
 def slow_job(config: SlowJob) -> dict[str, Any]:
-    return map_corpus(
-        "slow_job",
-        config,
-        config.out,
-        Slow,
-        {"teacher": config.teacher, "log": config.log, "seconds": config.seconds},
-        LOGITS if config.teacher else ENTITIES,
-        fingerprint={},
-        describe={},
+    work = ShardWork(
+        job="slow_job",
+        actor=Slow,
+        arguments={"teacher": config.teacher, "log": config.log, "seconds": config.seconds},
+        actors=config.actors,
         use_gpu=False,
     )
+    return map_corpus(config, config.out, work, fingerprint={}, describe={})
 
 
 if __name__ == "__main__":
-    run(SlowJob, slow_job)
+    run_job(SlowJob, slow_job)

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tyro
 
 from kdner.data.corpus import corpus_plan
 from kdner.data.labeled_sets import drawn_fingerprint, read_drawn, source_fingerprint
 from kdner.errors import InputError
-from kdner.flags import Corpus, LabeledSet
+from kdner.flags import Corpus, Estimation, LabeledSet
 
 
 @pytest.fixture
@@ -46,3 +47,10 @@ def test_a_corpus_is_planned_with_its_options(write, tmp_path):
     config = Corpus(corpus=(source,), text_column="body", id_column="key", shard_documents=2)
     plan = corpus_plan(config, str(tmp_path / "out"))
     assert [shard.documents for shard in plan.shards] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("flag", ["--estimate", "--plan"])
+def test_an_estimate_is_asked_for_by_its_name_or_by_its_old_one(flag):
+    assert tyro.cli(Estimation, args=[flag, "--price-per-hour", "2"]) == Estimation(estimate=True, price_per_hour=2)
+    with pytest.raises(InputError, match=r"--price-per-hour.*--estimate"):
+        Estimation(price_per_hour=2)

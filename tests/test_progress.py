@@ -7,7 +7,7 @@ import pytest
 from tqdm import tqdm
 
 from kdner import progress as module
-from kdner.progress import Progress
+from kdner.progress import Bars, Lines, Progress
 
 
 @pytest.fixture
@@ -42,22 +42,56 @@ def test_work_without_words_shows_no_rate(clock):
     assert progress.line() == "read: 1 of 4 shards, 9 s left"
 
 
-def test_off_a_terminal_lines_are_few_and_the_last_is_always_shown(clock, caplog):
+def test_before_the_first_unit_is_done_a_line_tells_the_time_so_far(clock):
+    progress = Progress("read", "shard")
+    progress.begin(4, done=2)
+    clock.now += 65
+    assert progress.line() == "read: 2 of 4 shards, 1 min 5 s so far"
+
+
+def lines_of(caplog, clock, steps):
     progress = Progress("distill", "step")
     with caplog.at_level(logging.INFO, logger="kdner.progress"):
-        progress.begin(100)
-        for _ in range(100):
+        progress.begin(steps)
+        for _ in range(steps):
             clock.now += 1
             progress.advance(1, 10, loss=1.0)
-    lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 7
-    assert lines[-1].startswith("distill: 100 of 100 steps") and "took 1 min 40 s" in lines[-1]
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_lines_come_every_five_seconds_in_the_first_minute_then_every_fifteen(clock, caplog):
+    lines = lines_of(caplog, clock, 120)
+    done = [int(line.split()[1]) for line in lines]
+    assert done == [*range(5, 60, 5), 70, 85, 100, 115, 120]
+    assert lines[-1].startswith("distill: 120 of 120 steps") and "took 2 min 0 s" in lines[-1]
+
+
+def test_the_last_line_is_always_shown(clock, caplog):
+    assert lines_of(caplog, clock, 1) == ["distill: 1 of 1 steps, loss 1, 10 words/s, took 1 s"]
+
+
+def test_what_was_finished_before_shows_no_line(caplog):
+    with caplog.at_level(logging.INFO, logger="kdner.progress"):
+        Progress("tag_corpus", "document").begin(5, done=5)
+    assert not caplog.records
+
+
+def test_steps_side_by_side_have_lines_of_their_own(clock, caplog):
+    display = Lines()
+    steps = [Progress(name, "step", display=display.show) for name in ("teacher", "teacher-2")]
+    with caplog.at_level(logging.INFO, logger="kdner.progress"):
+        for step in steps:
+            step.begin(10)
+        clock.now += 6
+        for step in steps:
+            step.advance(1, 0)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["teacher", "teacher-2"]
 
 
 def test_on_a_terminal_there_is_a_bar_and_no_lines(clock, caplog):
     screen = StringIO()
-    bar = lambda **options: tqdm(file=screen, **options)  # noqa: E731
-    progress = Progress("distill", "step", terminal=True, bar=bar)
+    bars = Bars(lambda **options: tqdm(file=screen, **options))
+    progress = Progress("distill", "step", display=bars.show)
     with caplog.at_level(logging.INFO, logger="kdner.progress"):
         progress.begin(10)
         for _ in range(10):

@@ -18,10 +18,10 @@ def read_columns(path: Path, lines: Iterable[tuple[int, str]]) -> list[LabeledSe
     Raises:
         InputError: naming file and line, for a row with too few columns or a tag of no known scheme.
     """
-    # per sentence: -DOCSTART- lines before it, its first line, gold words, tags
-    found: list[tuple[int, int, list[str], list[str]]] = []
+    # of each sentence: -DOCSTART- lines before it, its first line, gold words, tags
+    rows: list[tuple[int, int, list[str], list[str]]] = []
     markers, inside = 0, False
-    known: set[str] = set()
+    checked: set[str] = set()
     for number, line in lines:
         if line.startswith("-DOCSTART-") or not line.strip():
             markers += line.startswith("-DOCSTART-")
@@ -34,17 +34,17 @@ def read_columns(path: Path, lines: Iterable[tuple[int, str]]) -> list[LabeledSe
                 f"{path}:{number}: {line!r} has too few columns: expected a token first and a tag last, "
                 "separated by blanks or tabs. Complete the row; a sentence ends with an empty line."
             )
-        if columns[-1] not in known:
+        if columns[-1] not in checked:
             check_tag(columns[-1], f"{path}:{number}")
-            known.add(columns[-1])
+            checked.add(columns[-1])
         if not inside:
-            found.append((markers, number, [], []))
+            rows.append((markers, number, [], []))
             inside = True
-        found[-1][2].append(columns[0])
-        found[-1][3].append(columns[-1])
+        rows[-1][2].append(columns[0])
+        rows[-1][3].append(columns[-1])
     documents: dict[int, int] = {}
     sentences = []
-    for before, number, words, tags in found:
+    for before, number, words, tags in rows:
         document = documents.setdefault(before if markers else number, len(documents))
         sentences.append(LabeledSentence.of_gold_words(f"{path.name}:{number}", document, words, tags))
     return sentences

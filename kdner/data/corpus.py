@@ -1,6 +1,7 @@
 """Corpora and the shard plan: files, folders, globs → slices of documents → Arrow tables.
 
-`kdner.data.corpus_files` tells which files make a corpus, `kdner.data.corpus_rows` what a document is in each format.
+`kdner.data.corpus_files` tells which files make a corpus, `kdner.data.corpus_rows` what a document is in each format;
+`kdner.data.corpus_slices` reads the documents of a shard.
 A document that cannot be read stays, without text, and the job that reads it reports it as an error.
 
 A document's id is the value of the id column (a string or an integer). A file without one gets ids made from
@@ -20,10 +21,13 @@ import pyarrow as pa
 
 from kdner.data.corpus_files import SourceFile, find_files
 from kdner.data.corpus_ids import check_ids
-from kdner.data.corpus_rows import Slice, SliceReader, inspect
+from kdner.data.corpus_rows import inspect
+from kdner.data.corpus_slices import Slice, SliceReader
 from kdner.errors import InputError
 from kdner.flags import Corpus
 from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS
 from kdner.runs.storage import join, without_secrets
 from kdner.text.words import count_words
 
@@ -197,3 +201,19 @@ def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table
                 yield table.slice(0, row + 1)
                 return
         yield table
+
+
+def sample_corpus(
+    corpus: Sequence[str], folder: str, *, words: int, text_column: str, shard_documents: int | None = None
+) -> CorpusPlan:
+    """Draw whole documents of about `words` white-space separated words into a file of `folder`, and plan its shards.
+
+    Raises:
+        InputError: if the corpus holds no documents.
+    """
+    whole = plan_corpus(corpus, text_column=text_column, shard_documents=100, staging=f"{folder}/.corpus")
+    drawn = pa.concat_tables(draw_documents(whole, words, seed=1))
+    if not drawn.num_rows:
+        raise InputError("--words: the corpus holds no documents to measure on")
+    RunDirectory.open(folder, {}).write_table("sample.parquet", drawn, CORPUS)
+    return plan_corpus([f"{folder}/sample.parquet"], shard_documents=shard_documents)

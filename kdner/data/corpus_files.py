@@ -85,7 +85,7 @@ def find_files(inputs: Sequence[str], text_column: str, id_column: str | None, s
     Raises:
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded.
     """
-    found: dict[str, pafs.FileInfo] = {}
+    infos: dict[str, pafs.FileInfo] = {}
     for source in inputs:
         is_dataset = source.startswith("hf:")
         path = hub_datasets.as_parquet(source, staging, text_column, id_column) if is_dataset else source
@@ -95,12 +95,12 @@ def find_files(inputs: Sequence[str], text_column: str, id_column: str | None, s
             raise InputError(f"{source}: cannot be listed ({error}); check the path and its permissions") from error
         if not matches:
             raise InputError(f"{source}: no corpus file here; give files, folders or globs of {_SUFFIXES}")
-        found.update(matches)
-    if not found:
+        infos.update(matches)
+    if not infos:
         raise InputError("no corpus is given; name at least one file, folder or glob")
-    parts = {path: without_secrets(path).split("/") for path in sorted(found)}
+    parts = {path: without_secrets(path).split("/") for path in sorted(infos)}
     common = _common([folders for *folders, _ in parts.values()])
-    return [SourceFile(path, "/".join(parts[path][common:]), found[path].size, found[path].mtime_ns) for path in parts]
+    return [SourceFile(path, "/".join(parts[path][common:]), infos[path].size, infos[path].mtime_ns) for path in parts]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the actors of the shard map share: a document that cannot be processed does not take others with it."""
+"""What the actors of the shard map share: a document that cannot be processed costs itself alone."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def load(source: str) -> Dataset:
 
     try:
         try:
-            found = datasets.load_from_disk(name) if Path(name).is_dir() else None
+            saved = datasets.load_from_disk(name) if Path(name).is_dir() else None
         except FileNotFoundError:
-            found = None  # a folder of data files, not one that the package saved
-        if found is None:
+            saved = None  # a folder of data files, not one that the package saved
+        if saved is None:
             return datasets.load_dataset(name, split=split or "train")
     except Exception as error:  # datasets and the HTTP clients under it share no base class
         raise InputError(
@@ -53,14 +53,14 @@ def load(source: str) -> Dataset:
             "the split in hf:NAME[:SPLIT], or, where the hub cannot be reached, save the dataset where it "
             "can be with save_to_disk(FOLDER) and give hf:FOLDER[:SPLIT]"
         ) from error
-    if isinstance(found, datasets.Dataset):
-        if not split or found.split is None:
-            return found
-        found = {str(found.split): found}
+    if isinstance(saved, datasets.Dataset):
+        if not split or saved.split is None:
+            return saved
+        saved = {str(saved.split): saved}
     wanted = split or "train"
-    if wanted not in found:
-        raise InputError(f"{source}: has no split {wanted!r}, only {', '.join(found)}; name one as hf:{name}:SPLIT")
-    return found[wanted]
+    if wanted not in saved:
+        raise InputError(f"{source}: has no split {wanted!r}, only {', '.join(saved)}; name one as hf:{name}:SPLIT")
+    return saved[wanted]
 
 
 def as_parquet(source: str, folder: str | None, text_column: str, id_column: str | None) -> str:
@@ -85,8 +85,8 @@ def as_parquet(source: str, folder: str | None, text_column: str, id_column: str
     names = dataset.column_names
     if text_column not in names:
         raise InputError(f"{source}: no column {text_column!r}, only {', '.join(names)}; name one with --text-column")
-    kept = [column for column in names if column in (text_column, id_column or "id")]
-    rows = dataset.select_columns(kept).with_format("arrow")
+    columns = [column for column in names if column in (text_column, id_column or "id")]
+    rows = dataset.select_columns(columns).with_format("arrow")
     create_folder(place)
     with commit(path) as file, pq.ParquetWriter(file, rows[:0].schema, compression="zstd") as writer:
         for batch in rows.iter(batch_size=_ROWS_WRITTEN_AT_ONCE):

@@ -121,7 +121,7 @@ def _checked_spans(record: object, where: str) -> tuple[str, list[tuple[int, int
             )
         spans.append((start, end, name))
     spans.sort()
-    for one, other in pairwise(spans):
-        if other[0] < one[1]:
-            raise InputError(f"{where}: spans {list(one)} and {list(other)} overlap. Keep one of them.")
+    for span, following in pairwise(spans):
+        if following[0] < span[1]:
+            raise InputError(f"{where}: spans {list(span)} and {list(following)} overlap. Keep one of them.")
     return text, spans

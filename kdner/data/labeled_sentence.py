@@ -33,9 +33,9 @@ class LabeledSentence:
     starts: list[int]
     """Offsets of the gold words into `text`, in code points."""
     ends: list[int]
-    """The same, end exclusive."""
+    """Ends of the gold words, exclusive, as the offsets in `starts`."""
     tags: list[str]
-    """IOB2."""
+    """IOB2 tag of each gold word."""
 
     @classmethod
     def of_gold_words(cls, id: str, document: int, words: Sequence[str], tags: Sequence[str]) -> LabeledSentence:
@@ -69,6 +69,6 @@ class LabeledSentence:
         tags = []
         for start, end in zip(self.starts, self.ends, strict=True):
             i = bisect_right(words.ends, start)
-            found = i < len(predicted) and (words.starts[i] < end or predicted[i].startswith("I-"))
-            tags.append(predicted[i] if found else "O")
+            labeled = i < len(predicted) and (words.starts[i] < end or predicted[i].startswith("I-"))
+            tags.append(predicted[i] if labeled else "O")
         return repair(tags)

@@ -1,4 +1,4 @@
-"""Labeled sets: reading them, their labels, and drawing from them.
+"""Labeled sets: reading them from any source, listing and checking their labels, and drawing sentences from them.
 
 `kdner.data.conll` and `kdner.data.json_spans` read the formats of files, into `kdner.data.labeled_sentence`.
 """

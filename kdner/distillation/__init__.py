@@ -1,4 +1,4 @@
 """Training: the student from labels and logits, and teachers that are not ready-made.
 
-May import `kdner.measuring.f1`, `kdner.teacher` and what that may.
+May import the rooms before it: `kdner.measuring` and `kdner.teacher`, and what these may.
 """

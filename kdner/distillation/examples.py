@@ -24,14 +24,14 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.student.vocabulary import Vocabulary, WordFeatures
 
 JOINED = ("corpus", "splitter")
-"""What must be equal in the fingerprints of runs whose rows are joined."""
+"""Keys that must be equal in the fingerprints of run directories whose rows are joined."""
 BUFFER_WORDS = 8_000_000
 """Words of the transfer set held in memory and shuffled together; about 26 bytes each with 9 labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some sentences; their words are rows of `features`, which holds each distinct word once."""
+    """Sentences of one step; their words are rows of `features`, which holds each distinct word once."""
 
     features: WordFeatures  # [T]
     index: torch.Tensor  # int64 [N]
@@ -47,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Sentences for training, flat."""
+    """Sentences for training, as flat arrays."""
 
     features: WordFeatures  # [T]
     index: np.ndarray  # int64 [N], rows of features
@@ -106,9 +106,9 @@ def labeled_examples(sentences: Sequence[LabeledSentence], vocabulary: Vocabular
 
 
 class TransferSet:
-    """The logits that `precompute_logits` left in one or several runs over one corpus, read shard by shard.
+    """The logits that `precompute_logits` left in one or several run directories over one corpus, read shard by shard.
 
-    Documents count where all runs have logits, which are the weighted mean over all teachers.
+    It holds the documents that have logits in all of them; their logits are the weighted mean over all teachers.
     """
 
     def __init__(self, folders: Sequence[str], weights: Sequence[float] = ()) -> None:
@@ -120,8 +120,8 @@ class TransferSet:
             if not count:
                 raise InputError(f"{folder}: holds no logits. Expected what precompute_logits writes.")
             check_same_labels(self.labels, manifest["labels"], folders[0], folder)
-            there, here = ({key: m["fingerprint"].get(key) for key in JOINED} for m in (manifests[0], manifest))
-            if lines := differences(there, here):
+            first, joined = ({key: m["fingerprint"].get(key) for key in JOINED} for m in (manifests[0], manifest))
+            if lines := differences(first, joined):
                 raise InputError(
                     f"{folders[0]} and {folder} do not join row by row: they differ in\n  " + "\n  ".join(lines[:5])
                 )
@@ -135,20 +135,20 @@ class TransferSet:
 
     @cached_property
     def words(self) -> int:
-        """Count the words of the whole set."""
+        """Count the words of the transfer set."""
         tables = (first for first, *_ in self._joined(["sentence_words"]))
         return sum(pc.sum(_flatten(table["sentence_words"])).as_py() or 0 for table in tables)
 
     def counts(self) -> Counter[str]:
-        """Count each distinct word over the whole set."""
+        """Count each distinct word of the transfer set."""
         counts: Counter[str] = Counter()
         for first, *_ in self._joined(["words"]):
-            found = pc.value_counts(_flatten(first["words"]))
-            counts.update(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
+            words, times = pc.value_counts(_flatten(first["words"])).flatten()
+            counts.update(dict(zip(words.to_pylist(), times.to_pylist(), strict=True)))
         return counts
 
     def examples(self, vocabulary: Vocabulary, rng: np.random.Generator) -> Iterator[Examples]:
-        """Yield the set once, in parts of about `BUFFER_WORDS` words, shards in random order."""
+        """Yield the transfer set once, in parts of about `BUFFER_WORDS` words, shards in random order."""
         part: list[tuple[pa.Array, pa.Array, np.ndarray]] = []
         words = 0
         files = self.runs[0].files
@@ -163,7 +163,7 @@ class TransferSet:
             yield self._examples(part, vocabulary)
 
     def _joined(self, columns: list[str], files: Sequence[str] | None = None) -> Iterator[list[pa.Table]]:
-        """Yield shard by shard a table of each run, of the documents that have logits in all runs."""
+        """Yield shard by shard a table of each run directory, of the documents that have logits in all of them."""
         for tables in zip(*(run.tables(["id", "error", *columns], files=files) for run in self.runs), strict=True):
             if any(not table["id"].equals(tables[0]["id"]) for table in tables[1:]):
                 raise InputError(f"{', '.join(run.path for run in self.runs)}: their ids differ; make them again")
@@ -173,8 +173,8 @@ class TransferSet:
     def _mean(self, tables: list[pa.Table]) -> np.ndarray:
         """Return the weighted mean of all teachers' logits, float16 [N, L]."""
         flat = (_flatten(table["logits"]).to_numpy(zero_copy_only=False) for table in tables)
-        shaped = (own.reshape(-1, count, len(self.labels)) for own, count in zip(flat, self.teachers, strict=True))
-        logits_ntl = np.concatenate(list(shaped), axis=1)
+        shapes = [(-1, count, len(self.labels)) for count in self.teachers]
+        logits_ntl = np.concatenate([values.reshape(shape) for values, shape in zip(flat, shapes, strict=True)], axis=1)
         if len(self.weights) == 1:
             return logits_ntl[:, 0]
         return np.einsum("ntl,t->nl", logits_ntl.astype(np.float32), self.weights).astype(np.float16)

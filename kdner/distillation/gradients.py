@@ -1,4 +1,4 @@
-"""Gradients between the backward pass and the optimizer: of whole parameters, and of single rows of word vectors."""
+"""Gradients between the backward pass and the optimizer: dense ones, and sparse ones of the word vectors' rows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from torch.nn.functional import pad
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], workers: int) -> None:
-    """Give all workers the mean of their gradients; of rows only those travel that a worker has read."""
+    """Give all workers the mean of their gradients; of word vectors only the rows travel that a worker has read."""
     if workers == 1:
         return
     dense = []
-    for one in parameters:
-        if one.grad is not None and one.grad.is_sparse:
-            one.grad = _mean_of_rows(one.grad.coalesce(), workers)
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = _mean_of_rows(parameter.grad.coalesce(), workers)
         else:
-            dense.append(one)
-    flat = torch.cat([(torch.zeros_like(one) if one.grad is None else one.grad).flatten() for one in dense])
+            dense.append(parameter)
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in dense])
     torch.distributed.all_reduce(flat)
-    for one, mean in zip(dense, (flat / workers).split([one.numel() for one in dense]), strict=True):
-        one.grad = mean.view_as(one)
+    means = (flat / workers).split([parameter.numel() for parameter in dense])
+    for parameter, mean in zip(dense, means, strict=True):
+        parameter.grad = mean.view_as(parameter)
 
 
 def _mean_of_rows(gradient: Tensor, workers: int) -> Tensor:
@@ -33,25 +34,26 @@ def _mean_of_rows(gradient: Tensor, workers: int) -> Tensor:
     missing = max(counts) - len(rows)
     all_rows = _gathered(pad(rows, (0, missing)), workers)
     all_values = _gathered(pad(values, (0, 0, 0, missing)), workers)
-    rows = torch.cat([own[:count] for own, count in zip(all_rows, counts, strict=True)])
-    values = torch.cat([own[:count] for own, count in zip(all_values, counts, strict=True)])
+    rows = torch.cat([padded[:count] for padded, count in zip(all_rows, counts, strict=True)])
+    values = torch.cat([padded[:count] for padded, count in zip(all_values, counts, strict=True)])
     return torch.sparse_coo_tensor(rows[None], values / workers, gradient.shape, check_invariants=False).coalesce()
 
 
-def _gathered(own: Tensor, workers: int) -> list[Tensor]:
-    everyones = [torch.empty_like(own) for _ in range(workers)]
-    torch.distributed.all_gather(everyones, own)
-    return everyones
+def _gathered(tensor: Tensor, workers: int) -> list[Tensor]:
+    """Return the tensors, of one shape, that all workers call this with."""
+    tensors = [torch.empty_like(tensor) for _ in range(workers)]
+    torch.distributed.all_gather(tensors, tensor)
+    return tensors
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], norm: float) -> None:
     """Scale all gradients so that their common norm is at most `norm`."""
     gradients = []
-    for one in parameters:
-        if one.grad is not None and one.grad.is_sparse:
-            one.grad = one.grad.coalesce()
-            gradients.append(one.grad.values())
-        elif one.grad is not None:
-            gradients.append(one.grad)
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            gradients.append(parameter.grad.values())
+        elif parameter.grad is not None:
+            gradients.append(parameter.grad)
     scale = norm / (torch.nn.utils.get_total_norm(gradients) + 1e-6)
     torch._foreach_mul_(gradients, scale.clamp(max=1.0))

@@ -1,6 +1,6 @@
-"""What a student's emissions cost: against labels, and against the logits of a teacher.
+"""The losses of a student's emissions: against labels, and against the logits of a teacher.
 
-Shapes: B sentences, N words of all, L labels.
+Shapes: B sentences, N words of all sentences, L labels.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def task_loss(student: Student, emissions: Tensor, tags: Tensor, lengths: np.nda
     """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
 
     Args:
-        student: its head decides.
+        student: its head, softmax or CRF, decides which loss it is.
         emissions: [N, L].
         tags: int64 [N].
-        lengths: int64 [B], words of each sentence; sums to N.
+        lengths: int64 [B], words of each sentence; they sum to N.
     """
     if student.crf is None:
         return cross_entropy(emissions, tags)
@@ -55,4 +55,5 @@ def distillation_loss(
 
 
 def _centred(logits: Tensor) -> Tensor:
+    """Subtract the mean over labels, which softmax does not see."""
     return logits - logits.mean(dim=-1, keepdim=True)

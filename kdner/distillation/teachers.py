@@ -11,9 +11,11 @@ import torch
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.device import one_thread
 from kdner.distillation.examples import labeled_examples
-from kdner.distillation.trainer import Distillation, Trainer
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.trainer import Trainer
 from kdner.progress import Progress
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.feature_tagger import FeatureTagger, vector_features
@@ -40,8 +42,8 @@ def train_teacher(
             `features:ENCODER` for a feature-based tagger over it.
         sentences: the labeled set.
         labels: the label list.
-        recipe: of fine-tuning.
-        seed: of the first weights, the order of sentences, and dropout.
+        recipe: how an encoder is fine-tuned.
+        seed: decides the first weights, the order of sentences, and dropout.
         progress: counts steps.
     """
     encoder = encoder_of(name)
@@ -67,8 +69,8 @@ def train_feature_tagger(
         base: `minilm`, a model directory, or a name on the Hugging Face hub.
         sentences: the labeled set.
         labels: the label list.
-        config: shape of the LSTM-CNN; `word_dim` is the width that the encoder's vectors are brought to.
-        seed: of the first weights, the order of sentences, and dropout.
+        config: shape of the LSTM-CNN; `word_dim` is the width that the contextual vectors are brought to.
+        seed: decides the first weights, the order of sentences, and dropout.
         progress: counts steps.
         recipe: how it learns; by default `FEATURE_RECIPE`.
     """
@@ -76,7 +78,7 @@ def train_feature_tagger(
     encoder = Teacher.untrained(base, labels)
     encoder.model.eval()
     words = [words for words, _ in (sentence.words() for sentence in sentences) if words]
-    characters = sorted({character for own in words for word in own for character in word})
+    characters = sorted({character for sentence in words for word in sentence for character in word})
     vocabulary = Vocabulary((), tuple(characters))
     student = Student(replace(config, head="softmax"), vocabulary, list(labels), vector_width=encoder.width)
     examples = labeled_examples(sentences, vocabulary, student.labels)

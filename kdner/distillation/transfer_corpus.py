@@ -1,4 +1,4 @@
-"""The documents whose logits will be the transfer set: what is left of the labeled set, and a draw from the corpus."""
+"""The documents whose logits will be the transfer set: sentences that were not drawn, and a draw from the corpus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def transfer_corpus(rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *,
         rest: sentences of the labeled set that were not drawn; each becomes a document.
         plan: the corpus, if there is one.
         words: white-space separated words to draw from the corpus; 0 takes all of it.
-        seed: of the draw.
+        seed: decides which documents are drawn.
     """
     columns = [[sentence.id for sentence in rest], [sentence.text for sentence in rest]]
     sentences = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=CORPUS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ from kdner.data.labeled_sentence import LabeledSentence
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.word_vectors import random_vectors, vectors_from_file, vectors_from_teacher
 from kdner.errors import InputError
-from kdner.student.model import Student, StudentConfig, vocabulary_budget
+from kdner.runs.storage import commit_folder
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig, vocabulary_budget
 from kdner.student.vocabulary import MAX_KNOWN_CHARACTERS, UNKNOWN, Vocabulary
 from kdner.teacher.model import Teacher
 
@@ -30,7 +31,7 @@ def write_untrained_student(
     teacher: str | None,
     seed: int,
 ) -> None:
-    """Write a student that has learned nothing yet; the folder appears only when it is whole.
+    """Write a student that has learned nothing yet; its folder appears whole or not at all.
 
     Its vocabulary holds the most frequent words of the labeled and the transfer set that fit into
     `config.max_parameters`.
@@ -41,9 +42,9 @@ def write_untrained_student(
         labels: the label list.
         labeled: sentences that it will train on.
         transfer: the transfer set, if there is one.
-        vectors: `teacher`, `random`, or the path of a text file of vectors.
-        teacher: teacher directory, for `teacher`.
-        seed: of all random weights.
+        vectors: where the first word vectors come from: `teacher`, `random`, or the path of a text file of vectors.
+        teacher: teacher directory, whose word embeddings become word vectors; needed for `teacher`.
+        seed: decides all random weights.
     """
     counts: Counter[str] = transfer.counts() if transfer else Counter()
     counts.update(word for sentence in labeled for word in sentence.words()[0])
@@ -55,14 +56,12 @@ def write_untrained_student(
     with torch.no_grad():
         student.words.weight[UNKNOWN + 1 :] = torch.from_numpy(rows)
         student.words.weight[UNKNOWN] = torch.from_numpy(rows.mean(axis=0))
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    student.save(unfinished)
-    unfinished.rename(folder)
+    with commit_folder(folder) as unfinished:
+        student.save(unfinished)
 
 
 def _first_vectors(vocabulary: Vocabulary, dim: int, vectors: str, teacher: str | None, seed: int) -> np.ndarray:
+    """Return the first vectors of the vocabulary's words, float32 [words, dim]."""
     if vectors == "random":
         return random_vectors(len(vocabulary.words), dim, seed)
     if vectors != "teacher":

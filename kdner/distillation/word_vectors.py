@@ -1,4 +1,4 @@
-"""Where the student's word vectors come from: the teacher's pieces, a text file, or chance."""
+"""The first values of the student's word vectors: from the teacher's piece embeddings, from a text file, or random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCALE = 0.5
 
 
 def vectors_from_teacher(teacher: Teacher, words: Sequence[str], dim: int) -> np.ndarray:
-    """Reduce the mean piece embeddings of the words to their `dim` strongest directions (XtremeDistil, section 3.2).
+    """Reduce the teacher's word embeddings to their `dim` strongest directions (XtremeDistil, section 3.2).
 
     Returns:
         float32 [words, dim].
@@ -29,21 +29,21 @@ def vectors_from_teacher(teacher: Teacher, words: Sequence[str], dim: int) -> np
 def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> np.ndarray:
     """Read vectors from a GloVe or word2vec text file, gzipped or not; words that it lacks start at random.
 
-    A file wider than `dim` is reduced to its strongest directions over the words found.
+    Vectors wider than `dim` are reduced to their strongest directions over the words that the file has.
 
     Returns:
         float32 [words, dim].
     """
-    wanted = {word: i for i, word in enumerate(words)}
-    found: dict[int, np.ndarray] = {}
+    rows = {word: row for row, word in enumerate(words)}
+    vectors_read: dict[int, np.ndarray] = {}
     width = 0
     with _open(path) as lines:
         for number, line in enumerate(lines, start=1):
             word, *values = line.rstrip().split(" ")
             if number == 1 and len(values) == 1:
                 continue
-            row = wanted.get(normalize(word))
-            if row is None or row in found:
+            row = rows.get(normalize(word))
+            if row is None or row in vectors_read:
                 continue
             try:
                 vector = np.array(values, dtype=np.float32)
@@ -52,8 +52,8 @@ def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> 
             width = width or len(vector)
             if len(vector) != width:
                 raise InputError(f"{path}:{number}: {len(vector)} numbers, but {width} on the lines before")
-            found[row] = vector
-    if not found:
+            vectors_read[row] = vector
+    if not vectors_read:
         raise InputError(
             f"{path}: holds none of the {len(words)} words of the vocabulary. Is it a text file of vectors?"
         )
@@ -61,9 +61,8 @@ def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> 
         raise InputError(
             f"{path}: vectors of width {width}, narrower than the student's. Set --student.word-dim {width}"
         )
-    rows = np.array(list(found))
     vectors = random_vectors(len(words), dim, seed)
-    vectors[rows] = _reduce(np.stack(list(found.values())), dim)
+    vectors[np.array(list(vectors_read))] = _reduce(np.stack(list(vectors_read.values())), dim)
     return vectors
 
 
@@ -73,6 +72,7 @@ def random_vectors(count: int, dim: int, seed: int) -> np.ndarray:
 
 
 def _reduce(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """Return the centred vectors along their `dim` strongest directions, scaled to a root mean square of `SCALE`."""
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     reduced = centred @ directions[:, ::-1][:, :dim]

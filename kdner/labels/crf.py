@@ -24,15 +24,15 @@ class Chain(Protocol):
 
     @property
     def start_transitions(self) -> Tensor:
-        """[L]."""
+        """Of the first label: [L]."""
 
     @property
     def transitions(self) -> Tensor:
-        """[L, L]: from, to."""
+        """Of each label after each: from, to, [L, L]."""
 
     @property
     def end_transitions(self) -> Tensor:
-        """[L]."""
+        """Of the last label: [L]."""
 
 
 def viterbi(chain: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
@@ -43,15 +43,15 @@ def viterbi(chain: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
         emissions: [N, L], packed.
         counts: sums to N and does not rise.
     """
-    first, *rest = emissions.split(list(counts))
-    score = chain.start_transitions + first
+    first_words, *later_words = emissions.split(list(counts))
+    totals = chain.start_transitions + first_words
     into = chain.transitions.t().contiguous()
     arrows = []
-    for count, emission in zip(counts[1:], rest, strict=True):
-        best, arrow = (score[:count, None] + into).max(dim=2)
-        score[:count] = best + emission
+    for count, emission in zip(counts[1:], later_words, strict=True):
+        best, arrow = (totals[:count, None] + into).max(dim=2)
+        totals[:count] = best + emission
         arrows.append(arrow)
-    label = (score + chain.end_transitions).argmax(dim=1)
+    label = (totals + chain.end_transitions).argmax(dim=1)
     path = [label[: counts[-1]].clone()]
     for count, arrow in zip(counts[-2::-1], arrows[::-1], strict=True):
         label[: len(arrow)] = arrow.gather(1, label[: len(arrow), None])[:, 0]
@@ -65,18 +65,18 @@ def marginals(crf: CRF, emissions: Tensor, counts: Sequence[int]) -> Tensor:
     The sums of each word are scaled to 1, so that they are sums of probabilities and not of logarithms (Rabiner 1989).
     The arguments are those of `viterbi`.
     """
-    likely = (emissions - emissions.amax(dim=1, keepdim=True)).exp().split(list(counts))
+    weights = (emissions - emissions.amax(dim=1, keepdim=True)).exp().split(list(counts))
     transitions = (crf.transitions - crf.transitions.max()).exp()
-    forward = [_scaled((crf.start_transitions - crf.start_transitions.max()).exp() * likely[0])]
-    for count, now in zip(counts[1:], likely[1:], strict=True):
-        forward.append(_scaled((forward[-1][:count] @ transitions) * now))
+    forward = [_scaled((crf.start_transitions - crf.start_transitions.max()).exp() * weights[0])]
+    for count, weight in zip(counts[1:], weights[1:], strict=True):
+        forward.append(_scaled((forward[-1][:count] @ transitions) * weight))
     ends = (crf.end_transitions - crf.end_transitions.max()).exp()
     backward = ends.expand(counts[0], -1).clone()
-    both = []
-    for count, ahead, now in zip(counts[::-1], forward[::-1], likely[::-1], strict=True):
-        both.append(ahead * backward[:count])
-        backward[:count] = _scaled((backward[:count] * now) @ transitions.t())
-    return _scaled(torch.cat(both[::-1]))
+    products = []
+    for count, ahead, weight in zip(counts[::-1], forward[::-1], weights[::-1], strict=True):
+        products.append(ahead * backward[:count])
+        backward[:count] = _scaled((backward[:count] * weight) @ transitions.t())
+    return _scaled(torch.cat(products[::-1]))
 
 
 def _scaled(sums: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """From logits to labels: the best of the label sequences that IOB2 allows.
 
 Labels that are likeliest word by word may not fit together: an entity that no word begins, or that changes its name
-midway. Sentences where they do are few; there the best sequence is searched for, in all others it is what it would be.
+midway. Few sentences have such labels; for these the best legal sequence is searched. In all others the likeliest
+labels are the best legal ones.
 
 Shapes: N words of all sentences, L labels. Words are packed as `kdner.labels.crf` says.
 """
@@ -22,7 +23,7 @@ from kdner.labels.packing import Packing
 class Grammar(nn.Module):
     """Which label may follow which by IOB2, as costs in the places of a CRF's: 0, or minus infinity.
 
-    An `I-` label only follows a label of its own name.
+    An `I-` label only follows a label of the same type.
     """
 
     start_transitions: Tensor  # [L]
@@ -66,21 +67,21 @@ def best_legal_labels(logits: Tensor, counts: Sequence[int], grammar: Grammar) -
     Args:
         logits: [N, L], packed.
         counts: sentences that have a t-th word, for each t; sums to N and does not rise.
-        grammar: of the labels.
+        grammar: which label may follow which.
     """
     labels = logits.argmax(dim=1)
     counts_t = torch.tensor(counts, device=logits.device)
     firsts = (counts_t.cumsum(0) - counts_t).repeat_interleave(counts_t)
     sentence = torch.arange(len(labels), device=logits.device) - firsts
     later = slice(counts[0], None)
-    before = labels[firsts[later] - counts_t[:-1].repeat_interleave(counts_t[1:]) + sentence[later]]
-    cost = torch.cat([grammar.start_transitions[labels[: counts[0]]], grammar.transitions[before, labels[later]]])
+    previous = labels[firsts[later] - counts_t[:-1].repeat_interleave(counts_t[1:]) + sentence[later]]
+    cost = torch.cat([grammar.start_transitions[labels[: counts[0]]], grammar.transitions[previous, labels[later]]])
     wrong = torch.zeros(counts[0], dtype=torch.bool, device=logits.device)
     wrong[sentence[cost < 0]] = True
     if wrong.any():
-        own = wrong[sentence]
-        left = wrong.cumsum(0)[counts_t - 1]
-        labels[own] = viterbi(grammar, logits[own], left[left > 0].tolist())
+        words = wrong[sentence]
+        wrong_counts = wrong.cumsum(0)[counts_t - 1]
+        labels[words] = viterbi(grammar, logits[words], wrong_counts[wrong_counts > 0].tolist())
     return labels
 
 
@@ -93,10 +94,10 @@ def best_legal_tags(logits: np.ndarray, sentences: Sequence[Sequence[str]], labe
         labels: the label list.
     """
     lengths = np.array([len(words) for words in sentences], np.int64)
-    found = np.empty(len(logits), np.int64)
+    label_ids = np.empty(len(logits), np.int64)
     if len(logits):
         packing = Packing(lengths[lengths > 0], torch.device("cpu"))
         order = packing.read[: len(logits)]
-        found[order] = best_legal_labels(torch.from_numpy(logits)[order].float(), packing.counts, Grammar(labels))
-    best = iter(found.tolist())
-    return [[labels[next(best)] for _ in words] for words in sentences]
+        label_ids[order] = best_legal_labels(torch.from_numpy(logits)[order].float(), packing.counts, Grammar(labels))
+    word_labels = iter(label_ids.tolist())
+    return [[labels[next(word_labels)] for _ in words] for words in sentences]

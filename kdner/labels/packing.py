@@ -17,11 +17,11 @@ class Packing:
     """The order in which the words of B sentences are read."""
 
     def __init__(self, lengths: np.ndarray, device: torch.device) -> None:
-        """Find the order.
+        """Find the order of the words.
 
         Args:
             lengths: int64 [B], at least 1; the words of a sentence follow one another.
-            device: of the words.
+            device: where the words are.
         """
         order = np.argsort(-lengths, kind="stable")
         words, longest = int(lengths.sum()), int(lengths[order[0]])

@@ -1,4 +1,4 @@
-"""Label lists, tag schemes, tags <-> entities.
+"""Label lists, tag schemes, and the entities that tags stand for.
 
 A label is an IOB2 tag; an entity of a sentence is (first word, one past its last word, type). One rule reads
 the tags of every known scheme, so no scheme has to be told and none can be guessed wrongly:
@@ -27,29 +27,26 @@ _PREFIXES = frozenset("BIESLU")
 
 
 def label_list(tags: Iterable[str]) -> list[str]:
-    """List the labels of a run: ``O``, then ``B-T`` and ``I-T`` of every type T in `tags`, sorted by type."""
+    """Return a label list: ``O``, then ``B-T`` and ``I-T`` of every type T in `tags`, sorted by type."""
     types = {tag[2:] for tag in set(tags) if tag != "O"}
     return ["O", *(prefix + name for name in sorted(types) for prefix in ("B-", "I-"))]
 
 
-def check_same_labels(labels: Sequence[str], others: Sequence[str], what: str, other: str) -> None:
+def check_same_labels(labels: Sequence[str], other_labels: Sequence[str], owner: str, other_owner: str) -> None:
     """Refuse two label lists that are not the same, in the same order.
 
     Raises:
-        InputError: it names both owners, `what` and `other`, and spells out the difference.
+        InputError: it names the owners of both lists, and spells out the difference.
     """
-    if list(labels) == list(others):
+    if list(labels) == list(other_labels):
         return
-    only = [
-        f"only {owner} has {', '.join(own)}"
-        for owner, own in (
-            (what, [label for label in labels if label not in others]),
-            (other, [label for label in others if label not in labels]),
-        )
-        if own
-    ]
+    only = {
+        owner: [label for label in labels if label not in other_labels],
+        other_owner: [label for label in other_labels if label not in labels],
+    }
+    difference = "; ".join(f"only {name} has {', '.join(extra)}" for name, extra in only.items() if extra)
     raise InputError(
-        f"{what} and {other} have different label lists: {'; '.join(only) or 'the same labels in another order'}. "
+        f"{owner} and {other_owner} have different label lists: {difference or 'the same labels in another order'}. "
         "Fine-tune both on labeled sets of the same labels."
     )
 
@@ -57,8 +54,11 @@ def check_same_labels(labels: Sequence[str], others: Sequence[str], what: str, o
 def entities_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """Read the entities off the tags of one sentence, in any known scheme.
 
-    Returns (first word, one past the last word, type) in order. Raises InputError for a tag of no known
-    scheme.
+    Returns:
+        (first word, one past the last word, type) of each, in order.
+
+    Raises:
+        InputError: a tag belongs to no known scheme.
     """
     entities: list[tuple[int, int, str]] = []
     first, open_type = 0, None
@@ -89,7 +89,7 @@ class EntityWords:
 
 
 def entities_of_words(label_ids: np.ndarray, lengths: np.ndarray, labels: Sequence[str]) -> EntityWords:
-    """Read the entities off the tags of many sentences at once, by the same rule.
+    """Read the entities off the tags of many sentences at once, by the rule of `entities_of`.
 
     Args:
         label_ids: int64 [N], places in `labels`.

@@ -11,7 +11,7 @@ import io
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from kdner.data.corpus import CorpusPlan, Shard, draw_documents, read_shard
 from kdner.errors import InputError
-from kdner.runs.run_directory import write_parquet
+from kdner.runs.parquet import write_parquet
 from kdner.text.words import count_words
 
 COUNTED_SHARDS = 16
@@ -54,9 +54,10 @@ class Sampler:
         self,
         plan: CorpusPlan,
         actor: Callable[..., Callable[[pa.Table], pa.Table]],
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
+        """Build the actor, as `actor(**arguments)`."""
         self.plan, self.seed = plan, seed
         self.map_table = actor(**arguments)
 
@@ -123,7 +124,9 @@ def extrapolate(
     """
     sampled_words = sum(sample.words for sample in samples)
     if not sampled_words:
-        raise InputError("--plan: the documents drawn from the corpus hold no words; is --text-column the right one?")
+        raise InputError(
+            "--estimate: the documents drawn from the corpus hold no words; is --text-column the right one?"
+        )
     bytes_per_word = sum(sample.output_bytes for sample in samples) / sampled_words
     speed = fmean(sample.words / sample.seconds for sample in samples)
     hours = math.ceil(shards / actors) / shards * words / speed / 3600
@@ -148,7 +151,7 @@ def extrapolate(
 
 
 def estimate_report(estimate: dict[str, Any]) -> str:
-    """Lay out what `kdner.on_ray.shard_map.estimate_corpus` returned."""
+    """Lay out what `kdner.on_ray.estimation.estimate_corpus` returned."""
     sample = estimate["sample"]
     lines = {
         "shards": f"{estimate['shards']:,}",

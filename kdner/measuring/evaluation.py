@@ -1,33 +1,43 @@
-"""One model measured on one labeled set: quality, size, seconds per document and peak memory."""
+"""Models measured on one labeled set: quality, size, seconds per document and peak memory."""
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels
 from kdner.device import peak_memory_mb
-from kdner.measuring.f1 import score
+from kdner.measuring.f1 import measure_f1
+from kdner.progress import Progress
 from kdner.teacher.by_name import load_model
 
 WARM_UP_SENTENCES = 32
 
 
-def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> dict[str, Any]:
-    """Tag a labeled set and measure.
+class Evaluation(NamedTuple):
+    """What one model did on a labeled set."""
+
+    measures: dict[str, Any]
+    """f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label."""
+    tags: list[list[str]]
+    """IOB2 tags of the splitter's words of each sentence."""
+
+
+def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> Evaluation:
+    """Tag a labeled set with a model and measure.
 
     Time is that of words to tags, after a warm-up, per document of the labeled set. Peak memory is the resident
-    memory of the whole process, so call this in a fresh one.
+    memory of the whole process, so call this in a fresh one, or use `evaluate_models`.
 
     Args:
         name: of the model, as `kdner.teacher.by_name` says.
         sentences: the labeled set.
         source: the labeled set's name, for errors.
-
-    Returns:
-        f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label.
     """
     model = load_model(name)
     check_labels(sentences, model.labels, source)
@@ -36,12 +46,39 @@ def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> di
     started = time.perf_counter()
     tags = model.tags(words)
     seconds = time.perf_counter() - started
-    scores = score(lambda _: tags, sentences)
+    quality = measure_f1(lambda _: tags, sentences)
     documents = len({sentence.document for sentence in sentences})
-    return {
-        **scores.pop("micro").rounded(),
+    measures = {
+        **quality.pop("micro").rounded(),
         "parameters": model.parameters,
         "seconds_per_document": round(seconds / documents, 6),
         "peak_memory_mb": round(peak_memory_mb()),
-        "per_label": {label: row.rounded() for label, row in scores.items()},
+        "per_label": {label: row.rounded() for label, row in quality.items()},
     }
+    return Evaluation(measures, tags)
+
+
+def evaluate_models(
+    names: Sequence[str], sentences: Sequence[LabeledSentence], source: str, progress: Progress
+) -> list[Evaluation]:
+    """Evaluate models one after the other, each in a process of its own with this process's number of threads.
+
+    The processes are forked from one that has only imported what they need: a start takes no time, and the peak memory
+    of one model knows nothing of the others.
+
+    Args:
+        names: of the models, as `kdner.teacher.by_name` says.
+        sentences: the labeled set.
+        source: the labeled set's name, for errors.
+        progress: counts models.
+    """
+    evaluations = []
+    words = sum(len(sentence.words()[0]) for sentence in sentences)
+    progress.begin(len(names))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__, "seqeval.metrics"])
+    with processes.Pool(1, torch.set_num_threads, (torch.get_num_threads(),), maxtasksperchild=1) as pool:
+        for name in names:
+            evaluations.append(pool.apply(evaluate, (name, sentences, source)))
+            progress.advance(1, words)
+    return evaluations

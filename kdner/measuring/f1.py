@@ -1,4 +1,4 @@
-"""Quality: strict IOB2 entity scores by seqeval, on the words that the labeled set came with."""
+"""Quality: strict IOB2 precision, recall and F1 by seqeval, on the words that the labeled set came with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Tag = Callable[[Sequence[Sequence[str]]], list[list[str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class Quality:
     """Precision, recall and F1 from 0 to 1; an entity counts if label, first and last word are all right."""
 
     precision: float
@@ -22,7 +22,7 @@ class Scores:
     """Gold entities."""
 
     def rounded(self) -> dict[str, float | int]:
-        """Return the scores with four decimals, for a summary."""
+        """Return the numbers with four decimals, by name, for a summary."""
         return {
             "f1": round(self.f1, 4),
             "precision": round(self.precision, 4),
@@ -31,11 +31,14 @@ class Scores:
         }
 
 
-def score(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Scores]:
-    """Tag a labeled set and compare; `micro` is the whole, the other keys are entity labels.
+def measure_f1(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Quality]:
+    """Tag a labeled set and compare with its gold tags.
 
     The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of
     `kdner.data.labeled_sentence`.
+
+    Returns:
+        the quality over all entities under `micro`, and that of each type of entity under its name, such as `PER`.
     """
     from seqeval.metrics import classification_report  # here because it imports scikit-learn, a second for every worker
     from seqeval.scheme import IOB2
@@ -49,7 +52,7 @@ def score(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Scores]:
     rows = {"micro": report["micro avg"]}
     rows |= {name: row for name, row in report.items() if not name.endswith(" avg")}
     return {
-        name: Scores(
+        name: Quality(
             precision=float(row["precision"]),
             recall=float(row["recall"]),
             f1=float(row["f1-score"]),

@@ -38,13 +38,14 @@ def check_peers(names: Sequence[str]) -> None:
 class TransformersPeer:
     """transformers' token-classification pipeline, which takes one sentence at a time."""
 
-    def __init__(self, teacher: str, dtype: str, *, device: torch.device, threads: int) -> None:
+    def __init__(self, teacher: str, dtype: torch.dtype, *, device: torch.device, threads: int) -> None:
+        """Load a teacher from its directory, and warm up."""
         torch.set_num_threads(threads)
         self._pipeline = pipeline(
             "token-classification",
             model=teacher,
             device=device,
-            dtype=getattr(torch, dtype),
+            dtype=dtype,
             batch_size=PIPELINE_BATCH_SENTENCES,
         )
         self._pipeline(["Warm up."] * PIPELINE_BATCH_SENTENCES)
@@ -61,6 +62,13 @@ class SpacyPeer:
     """spaCy's tokenizer and `ner`, trained for a moment on texts that a student has tagged."""
 
     def __init__(self, texts: Sequence[str], entities: Sequence[Sequence[Entity]], *, processes: int) -> None:
+        """Train `ner`.
+
+        Args:
+            texts: what to train on.
+            entities: those that a student found in each text.
+            processes: how many `words_per_second` tags with.
+        """
         import spacy
         from spacy.training import Example
         from spacy.util import minibatch
@@ -72,9 +80,9 @@ class SpacyPeer:
         self._nlp: Any = spacy.blank("en")
         self._nlp.add_pipe("ner")
         examples = []
-        for text, found in zip(texts, entities, strict=True):
+        for text, tagged in zip(texts, entities, strict=True):
             document = self._nlp.make_doc(text)
-            spans = [document.char_span(e.start, e.end, label=e.label) for e in found]
+            spans = [document.char_span(entity.start, entity.end, label=entity.label) for entity in tagged]
             document.set_ents([span for span in spans if span])
             examples.append(Example(self._nlp.make_doc(text), document))
         optimizer = self._nlp.initialize(lambda: examples)

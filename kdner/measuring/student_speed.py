@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,24 +16,21 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-import kdner.student.tag_documents
-import kdner.student.tagger
 from kdner.data.corpus import CorpusPlan, read_shard
-from kdner.data.corpus_rows import SliceReader
+from kdner.data.corpus_slices import SliceReader
 from kdner.device import peak_memory_mb
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES
-from kdner.student.inference import Inference
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.student.tagger import Tagger
 from kdner.teacher.model import Teacher
-from kdner.text.splitter import Splitter
 from kdner.text.words import count_words, split
 
 STEPS = ("read", "split", "look up", "LSTM", "decode", "write")
-"""What `time_steps` tells apart. To look up is to encode the words that were not seen before; the rest of looking up
-is part of the LSTM, which gathers rows of a table. To decode goes from emissions to columns of entities."""
+"""What `time_steps` tells apart: to read and write files, and the steps of a tagger. To look up is to encode the words
+that were not seen before; the rest of looking up is part of the LSTM, which gathers rows of a table. To decode goes
+from emissions to columns of entities."""
 
 LONG_DOCUMENT_CHARACTERS = 5_000_000
 SHARD_DOCUMENTS = 1000
@@ -44,10 +40,10 @@ WARM_UP_DOCUMENTS = 200
 class StudentTimer:
     """A process that tags batches of sentences, as text, on one thread; it has tagged other text before."""
 
-    def __init__(self, student: str, dtype: str, warm_up: Sequence[str], sentences: Sequence[str]) -> None:
+    def __init__(self, student: str, dtype: torch.dtype, warm_up: Sequence[str], sentences: Sequence[str]) -> None:
         torch.set_num_threads(1)
         self.student = Student.from_pretrained(student)
-        self.dtype, self.warm_up, self.sentences = getattr(torch, dtype), warm_up, sentences
+        self.dtype, self.warm_up, self.sentences = dtype, warm_up, sentences
 
     def time(self, batch: int) -> tuple[int, list[float]]:
         """Tag all sentences, from text to entities; returns their words, and the seconds of each batch."""
@@ -60,9 +56,9 @@ class StudentTimer:
 class TeacherTimer:
     """A process that labels batches of sentences, as words, on many threads."""
 
-    def __init__(self, teacher: str, dtype: str, texts: Sequence[str], *, sort: bool, threads: int) -> None:
+    def __init__(self, teacher: str, dtype: torch.dtype, texts: Sequence[str], *, sort: bool, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.teacher = Teacher.load(teacher, dtype=getattr(torch, dtype))
+        self.teacher = Teacher.load(teacher, dtype=dtype)
         sentences = [
             ([word for sentence in split(text) for word in sentence.words], count_words(text)) for text in texts
         ]
@@ -82,9 +78,10 @@ class TeacherTimer:
         """
         every = _batches(self.sentences, batch)
         chosen = [every[k] for k in sorted({(2 * i + 1) * len(every) // (2 * batches) for i in range(batches)})]
-        words = [[words for words, _ in own] for own in chosen]
+        words = [[words for words, _ in sentences] for sentences in chosen]
         self.label(words[-1])
-        return sum(count for own in chosen for _, count in own), _seconds([partial(self.label, own) for own in words])
+        count = sum(count for sentences in chosen for _, count in sentences)
+        return count, _seconds([partial(self.label, sentences) for sentences in words])
 
     def label(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Return the label ids of each sentence; all of them in one forward pass."""
@@ -95,7 +92,7 @@ class TeacherTimer:
         return [labels[row, window.firsts] for row, window in enumerate(windows)]
 
 
-def time_steps(student: str, dtype: str, plan: CorpusPlan) -> dict[str, Any]:
+def time_steps(student: str, dtype: torch.dtype, plan: CorpusPlan) -> dict[str, Any]:
     """Tag a corpus in this process, on one thread, from documents to files of entities.
 
     Returns:
@@ -107,33 +104,37 @@ def time_steps(student: str, dtype: str, plan: CorpusPlan) -> dict[str, Any]:
     tag = TagDocuments(student, dtype)
     tag.tagger.tag("Angela Merkel flew to Paris.")
     first = time.perf_counter() - started
-    spent = dict.fromkeys(STEPS, 0.0)
-    with TemporaryDirectory() as folder, _clocks(spent):
+    times = tag.tagger.times
+    times.reset()
+    with TemporaryDirectory() as folder:
         run, reader = RunDirectory(folder), SliceReader(plan.text_column)
         started = time.perf_counter()
         words = 0
         for shard in plan.shards:
-            with _clock(spent, "read"):
+            with times.step("read"):
                 documents = read_shard(plan, shard, reader)
             entities = tag(documents)
-            with _clock(spent, "write"):
+            with times.step("write"):
                 run.write_table(shard.name, entities, ENTITIES)
             words += int(entities["words"].to_numpy().sum())
         seconds = time.perf_counter() - started
+    steps = {step: times.seconds[step] for step in STEPS}
     return {
         "words": words,
-        "seconds": {"all": seconds, **spent, "other": seconds - sum(spent.values())},
+        "seconds": {"all": seconds, **steps, "other": seconds - sum(steps.values())},
         "peak_memory_mb": round(peak_memory_mb()),
         "first_text_seconds": first,
     }
 
 
-def time_growth(student: str, dtype: str, documents: Sequence[str], sizes: Sequence[int]) -> list[dict[str, float]]:
+def time_growth(
+    student: str, dtype: torch.dtype, documents: Sequence[str], sizes: Sequence[int]
+) -> list[dict[str, float]]:
     """Tag more and more words of documents, on one thread, and then a document of `LONG_DOCUMENT_CHARACTERS`.
 
     Args:
         student: its directory.
-        dtype: `float32` or `bfloat16`.
+        dtype: what it computes in.
         documents: are repeated where they hold too few words; the first of them warm up.
         sizes: words of each measurement.
 
@@ -144,20 +145,20 @@ def time_growth(student: str, dtype: str, documents: Sequence[str], sizes: Seque
     tag = TagDocuments(student, dtype)
     counts = np.array([count_words(text) for text in documents])
     tag(_table(documents[:WARM_UP_DOCUMENTS]))
-    found = []
+    rows = []
 
     def measure(tables: Iterator[pa.Table]) -> None:
-        words = rows = 0
+        words = count = 0
         seconds = 0.0
         for table in tables:
             started = time.perf_counter()
             words += int(tag(table)["words"].to_numpy().sum())
             seconds += time.perf_counter() - started
-            rows += table.num_rows
-        found.append(
+            count += table.num_rows
+        rows.append(
             {
                 "words": words,
-                "documents": rows,
+                "documents": count,
                 "microseconds_per_word": 1e6 * seconds / words,
                 "peak_memory_mb": round(peak_memory_mb()),
             }
@@ -167,10 +168,10 @@ def time_growth(student: str, dtype: str, documents: Sequence[str], sizes: Seque
         repeats = 1 + size // int(counts.sum())
         last = int(np.searchsorted(np.cumsum(np.tile(counts, repeats)), size)) + 1
         measure(_tables(documents, min(last, repeats * len(documents))))
-    whole = "\n\n".join(documents)
-    long = "\n\n".join([whole] * (1 + LONG_DOCUMENT_CHARACTERS // len(whole)))[:LONG_DOCUMENT_CHARACTERS]
+    joined = "\n\n".join(documents)
+    long = "\n\n".join([joined] * (1 + LONG_DOCUMENT_CHARACTERS // len(joined)))[:LONG_DOCUMENT_CHARACTERS]
     measure(iter([_table([long])]))
-    return found
+    return rows
 
 
 def _tables(documents: Sequence[str], count: int) -> Iterator[pa.Table]:
@@ -194,41 +195,3 @@ def _seconds(calls: Sequence[Callable[[], object]]) -> list[float]:
         call()
         seconds.append(time.perf_counter() - started)
     return seconds
-
-
-@contextmanager
-def _clock(spent: dict[str, float], step: str) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        spent[step] += time.perf_counter() - started
-
-
-@contextmanager
-def _clocks(spent: dict[str, float]) -> Iterator[None]:
-    """Time the parts of a tagger, each by the function that does it, while the block runs."""
-    parts: list[tuple[Any, str, str]] = [
-        (Splitter, "split", "split"),
-        (Inference, "extend", "look up"),
-        (Inference, "_emissions", "LSTM"),
-        (Student, "decode", "decode"),
-        (kdner.student.tagger, "entities_of_words", "decode"),
-        (kdner.student.tag_documents, "_entities", "decode"),
-    ]
-    originals = [getattr(owner, name) for owner, name, _ in parts]
-
-    def timed(function: Callable[..., Any], step: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with _clock(spent, step):
-                return function(*args, **kwargs)
-
-        return call
-
-    try:
-        for (owner, name, step), original in zip(parts, originals, strict=True):
-            setattr(owner, name, timed(original, step))
-        yield
-    finally:
-        for (owner, name, _), original in zip(parts, originals, strict=True):
-            setattr(owner, name, original)

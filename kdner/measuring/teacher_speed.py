@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -17,12 +19,15 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig
 
 from kdner.data.corpus import CorpusPlan, read_shard
-from kdner.data.corpus_rows import SliceReader
+from kdner.data.corpus_slices import SliceReader
+from kdner.device import dtype_name
 from kdner.measuring.flops import encoder_flops, matmul_peak
 from kdner.measuring.peers import TransformersPeer
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
-from kdner.teacher.model import BATCH_PIECES, Teacher, batch_windows, encoder_path
+from kdner.teacher.encoder import encoder_path
+from kdner.teacher.model import BATCH_PIECES, Teacher
+from kdner.teacher.pieces import batch_windows
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.text.words import count_words, split
 
@@ -52,15 +57,29 @@ def random_teacher(shape: str, folder: str | Path) -> None:
     Teacher(model, AutoTokenizer.from_pretrained(encoder_path("minilm"))).save(folder)
 
 
+def teacher_or_shape(name: str, scratch: str) -> str:
+    """Return the directory of a teacher; of a name of `SHAPES`, one that is written to a folder `scratch`.
+
+    Raises:
+        InputError: it is neither.
+    """
+    folder = name
+    if name in SHAPES:
+        folder = f"{scratch}/{name}"
+        random_teacher(name, folder)
+    Teacher.read_labels(folder)
+    return folder
+
+
 def measure_scoring(
-    teacher: str, plan: CorpusPlan, *, dtype: str, threads: int, rounds: int = 3, peer_documents: int = 0
+    teacher: str, plan: CorpusPlan, *, dtype: torch.dtype, threads: int, rounds: int = 3, peer_documents: int = 0
 ) -> dict[str, Any]:
     """Time reading, splitting, tokenizing, scoring and writing of a corpus, shard by shard.
 
     Args:
         teacher: its directory.
         plan: the corpus.
-        dtype: `float32` or `bfloat16`.
+        dtype: the teacher's numeric type.
         threads: CPU threads of this process.
         rounds: how often everything is measured; one shard is scored before, untimed.
         peer_documents: the first so many documents also go through the transformers pipeline, in its default numeric
@@ -73,48 +92,70 @@ def measure_scoring(
     torch.set_num_threads(threads)
     score = ScoreDocuments([teacher], dtype)
     model = cast("Teacher", score.teachers[0])
-    shards = [read_shard(plan, shard)["text"].to_pylist() for shard in plan.shards]
-    texts = [text for shard in shards for text in shard if text]
-    sizes = [_window_sizes(model, [text for text in shard if text]) for shard in shards]
-    padded = sum(len(b) * own[b[0]] for own in sizes for b in batch_windows(own, BATCH_PIECES[model.device.type]))
-    pieces = sum(map(sum, sizes))
-    flops = sum(encoder_flops(model.model, size) for own in sizes for size in own)
-    words = sum(map(count_words, texts))
+    shards = [[text for text in read_shard(plan, shard)["text"].to_pylist() if text] for shard in plan.shards]
+    texts = [text for shard in shards for text in shard]
+    amount = _amount(model, shards)
     peers = {}
     if peer_documents:
-        kinds = dict.fromkeys(("float32", dtype))
-        peers = {kind: TransformersPeer(teacher, kind, device=model.device, threads=threads) for kind in kinds}
+        for kind in dict.fromkeys((torch.float32, dtype)):
+            peers[dtype_name(kind)] = TransformersPeer(teacher, kind, device=model.device, threads=threads)
     readings: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         _score_shards(plan, score, RunDirectory(folder), shards=1)
         for _ in range(rounds):
-            peak = matmul_peak(model.device, getattr(torch, dtype))
+            peak = matmul_peak(model.device, dtype)
             seconds = _score_shards(plan, score, RunDirectory(folder))
             reading = {
                 "peak_flops": peak,
-                "flops": flops / seconds,
-                "share": flops / seconds / peak,
-                "words_per_second": words / seconds,
-                "pieces_per_second": pieces / seconds,
+                "flops": amount.flops / seconds,
+                "share": amount.flops / seconds / peak,
+                "words_per_second": amount.words / seconds,
+                "pieces_per_second": amount.pieces / seconds,
             }
-            for kind, peer in peers.items():
+            for name, peer in peers.items():
                 rate = peer.words_per_second(texts[:peer_documents])
-                reading[f"pipeline_{kind}_words_per_second"] = rate
-                reading[f"times_pipeline_{kind}"] = words / seconds / rate
+                reading[f"pipeline_{name}_words_per_second"] = rate
+                reading[f"times_pipeline_{name}"] = amount.words / seconds / rate
             readings.append(reading)
     spread = {key: [reading[key] for reading in readings] for key in readings[0]}
     return {
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
         "threads": threads,
-        "dtype": dtype,
-        "words": words,
-        "pieces": pieces,
-        "padding": 1 - pieces / padded,
+        "dtype": dtype_name(dtype),
+        "words": amount.words,
+        "pieces": amount.pieces,
+        "padding": 1 - amount.pieces / amount.padded,
         **{key: {"median": median(values), "min": min(values), "max": max(values)} for key, values in spread.items()},
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Amount:
+    """How much work a corpus is."""
+
+    words: int
+    """White-space separated."""
+    pieces: int
+    padded: int
+    """Pieces with the padding of their batches."""
+    flops: int
+    """Operations on the pieces, padding excluded."""
+
+
+def _amount(teacher: Teacher, shards: Sequence[Sequence[str]]) -> _Amount:
+    """Return how much work the texts of each shard are for a teacher."""
+    sizes = [_window_sizes(teacher, texts) for texts in shards]
+    limit = BATCH_PIECES[teacher.device.type]
+    return _Amount(
+        words=sum(count_words(text) for texts in shards for text in texts),
+        pieces=sum(map(sum, sizes)),
+        padded=sum(len(batch) * windows[batch[0]] for windows in sizes for batch in batch_windows(windows, limit)),
+        flops=sum(encoder_flops(teacher.model, size) for windows in sizes for size in windows),
+    )
+
+
 def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, shards: int | None = None) -> float:
+    """Score the first so many shards, by default all, and write their files; returns seconds."""
     started = time.perf_counter()
     reader = SliceReader(plan.text_column)
     for shard in islice(plan.shards, shards):
@@ -122,6 +163,7 @@ def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, sh
     return time.perf_counter() - started
 
 
-def _window_sizes(teacher: Teacher, texts: list[str]) -> list[int]:
+def _window_sizes(teacher: Teacher, texts: Sequence[str]) -> list[int]:
+    """Return the pieces of each window that the texts are cut into."""
     sentences = (sentence.words for text in texts for sentence in split(text))
     return [len(window.pieces) for words in sentences for window in teacher.pieces.windows(words)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import ray
+import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from kdner.on_ray.logs import set_up_logging
+from kdner.on_ray.console import console, set_up_logging
 
 SPIN_COUNT = "10000"
 """How often an idle OpenMP thread looks for work before it sleeps.
@@ -25,6 +27,10 @@ TRAIN_POLL_S = "0.2"
 A training of 2 s took 14 to 16 s with this and without a preemption watcher, 19 to 21 s with Ray's default of 2 s.
 """
 
+PROCESSES_AT_ONCE = "8"
+"""How many processes may start at the same time on a machine of one job's own. Ray warns where there are four times as
+many in all, and takes the number of cores by default: two trainings side by side on two cores are more."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,35 +41,103 @@ def connect() -> None:
     """Join the cluster that RAY_ADDRESS names, as in a submitted job, else start one on this machine.
 
     Ray 2.60 lets only processes with this user's token into a cluster that it starts; its dashboard is on loopback.
+    What its processes print stays in its own logs, unless RAY_LOG_TO_DRIVER=1 asks for it; `kdner.on_ray.console` shows
+    what is kdner's.
     """
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", TRAIN_POLL_S)
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING)
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody preempts this machine
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    ray.init(address="local", include_dashboard=True, dashboard_host="127.0.0.1", logging_level=logging.WARNING)
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # nothing but this function begins a Ray
+    options: dict[str, Any] = {"logging_level": logging.WARNING}
+    options["log_to_driver"] = os.environ.get("RAY_LOG_TO_DRIVER") == "1"
+    if not os.environ.get("RAY_ADDRESS"):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody preempts this machine
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+        os.environ.setdefault("RAY_worker_maximum_startup_concurrency", PROCESSES_AT_ONCE)
+        options |= {"address": "local", "include_dashboard": True, "dashboard_host": "127.0.0.1"}
+    ray.init(**options)
+    console.start()
 
 
 def on_one_node(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a function in another process on all cores of a node, and on a GPU where the cluster has one."""
+    """Run a function in another process on all cores of a node, and on a GPU where the cluster has one.
+
+    Functions that `at_once` has begun share the cores of a node, each with as many threads as there are cores: while
+    one waits, the others have them.
+    """
     connect()
-    task: Any = ray.remote(_with_logging)
-    return ray.get(task.options(name=_stage(function), **_whole_node()).remote(function, args, kwargs))
+    needs = _whole_node()
+    threads, needs["num_cpus"] = int(needs["num_cpus"]), max(1, needs["num_cpus"] // _sharing.functions)
+    task: Any = ray.remote(_in_process)
+    named = task.options(name=_stage(function), **needs)
+    try:
+        return ray.get(named.remote(console.relay, threads, function, args, kwargs))
+    finally:
+        console.catch_up()
 
 
 def in_fresh_process(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a function as `on_one_node` does, in a process that has done nothing before and ends after it."""
     connect()
     process: Any = ray.remote(_FreshProcess)
-    actor = process.options(**_whole_node()).remote()
+    needs = _whole_node()
+    actor = process.options(**needs).remote()
+    name = _stage(function)
     try:
-        return ray.get(actor.run.options(name=_stage(function)).remote(function, args, kwargs))
+        return ray.get(
+            actor.run.options(name=name).remote(console.relay, int(needs["num_cpus"]), function, args, kwargs)
+        )
     finally:
         ray.kill(actor)
+        console.catch_up()
+
+
+class _Sharing(threading.local):
+    functions = 1
+    """How many functions were begun together with that of this thread."""
+
+
+_sharing = _Sharing()
+
+
+def at_once(functions: Sequence[Callable[[], R]], most: int) -> list[R]:
+    """Call functions that wait for work of the cluster, several at a time, each in a thread of its own.
+
+    Args:
+        functions: what to call.
+        most: how many at a time.
+
+    Returns:
+        what they return, in their order. If one raises an error, so does this, once those that have begun have ended.
+    """
+    connect()  # not in a thread, where Ray could not handle signals
+    most = min(most, len(functions))
+    results: dict[int, R] = {}
+    errors: dict[int, BaseException] = {}
+    waiting = iter(enumerate(functions))
+    lock = threading.Lock()
+
+    def work() -> None:
+        _sharing.functions = most
+        while not errors:
+            with lock:
+                number, function = next(waiting, (-1, None))
+            if function is None:
+                return
+            try:
+                results[number] = function()
+            except BaseException as error:
+                errors[number] = error
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(most)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()  # Ctrl-C ends this, and the process its threads
+    if errors:
+        raise errors[min(errors)]
+    return [results[number] for number in range(len(functions))]
 
 
 class Crew:
@@ -78,7 +152,7 @@ class Crew:
         process: Any = ray.remote(_Member)
         here = NodeAffinitySchedulingStrategy(_best_node()["NodeID"], soft=False)
         options = process.options(num_cpus=0, scheduling_strategy=here)
-        self._members = [options.remote(build, args, kwargs) for _ in range(count)]
+        self._members = [options.remote(console.relay, build, args, kwargs) for _ in range(count)]
 
     def ask(self, method: str, *args: Any) -> list[Any]:
         """Call a method of each object; returns what they return."""
@@ -93,8 +167,8 @@ class Crew:
 
 
 class _Member:
-    def __init__(self, build: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        set_up_logging()
+    def __init__(self, relay: Any, build: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        set_up_logging(relay)
         self.object = build(*args, **kwargs)
 
     def ask(self, method: str, args: tuple[Any, ...]) -> Any:
@@ -152,10 +226,14 @@ def _stage(function: Callable[..., Any]) -> str:
 
 
 class _FreshProcess:
-    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _with_logging(function, args, kwargs)
+    def run(self, *arguments: Any) -> Any:
+        return _in_process(*arguments)
 
 
-def _with_logging(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    set_up_logging()
+def _in_process(
+    relay: Any, threads: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a function in a process of the cluster, where the driver shows its progress."""
+    set_up_logging(relay)
+    torch.set_num_threads(threads)
     return function(*args, **kwargs)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
@@ -14,19 +18,19 @@ from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
 from kdner.errors import InputError
-from kdner.on_ray.cluster import resources
-from kdner.on_ray.logs import set_up_logging
+from kdner.on_ray.cluster import at_once, resources
+from kdner.on_ray.console import say, set_up_logging
 from kdner.runs.lock import hold
 from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import RunDirectory
-from kdner.runs.storage import without_secrets
+from kdner.runs.storage import create_folder, without_secrets
 
 C = TypeVar("C")
 
 logger = logging.getLogger(__name__)
 
 
-def run(config: type[C], job: Callable[[C], object]) -> None:
+def run_job(config: type[C], job: Callable[[C], object]) -> None:
     """Parse the flags of a script into its config, do the job, and exit.
 
     The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback),
@@ -67,33 +71,103 @@ def once(
         InputError: if the directory is another run's, or another job works in it.
     """
     if not RunDirectory(out).finished:
-        with hold(out):
-            directory = RunDirectory.open(out, fingerprint, describe)
+        with work_in(out, fingerprint, describe) as directory:
             if not directory.finished:  # else another job came to its end before this one got the lock
-                directory.clean()
                 started = time.monotonic()
                 summary = work(directory)
                 seconds = round(time.monotonic() - started, 4)
-                directory.finish({**summary, "stage_seconds": seconds, "provenance": provenance(configuration)})
+                directory.finish(with_provenance({**summary, "stage_seconds": seconds}, configuration))
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
     logger.info("%s: finished before, nothing to do", without_secrets(directory.path))
     return directory.summary()
 
 
-def provenance(configuration: object) -> dict[str, Any]:
-    """Return where a result comes from, for its summary.
+@contextmanager
+def work_in(out: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any]) -> Iterator[RunDirectory]:
+    """Start a run directory, or resume the one that is there, and keep other jobs out of it until the block ends.
+
+    What a killed job left half written is deleted.
 
     Args:
-        configuration: of the job, a dataclass; secrets in its URIs are left out.
+        out: the run directory.
+        fingerprint: all that changes the result; a directory with another one is refused.
+        describe: what else the manifest should say, such as `files` and `labels`.
+
+    Raises:
+        InputError: if the directory is another run's, or another job works in it.
     """
-    return {
+    with hold(out):
+        directory = RunDirectory.open(out, fingerprint, describe)
+        if not directory.finished:
+            directory.clean()
+        yield directory
+
+
+class Stages:
+    """The stages of a job that does others' work in a row: a heading for each, and its seconds."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.number = count, 0
+        self.seconds: dict[str, float] = {}
+        """Seconds of each job that was run, by its name."""
+
+    def run(
+        self,
+        title: str,
+        jobs: Mapping[str, tuple[Callable[[Any], dict[str, Any]], Any]],
+        reads: Sequence[str],
+        *,
+        most: int = 1,
+    ) -> list[dict[str, Any]]:
+        """Do the jobs of the next stage; returns their summaries.
+
+        Args:
+            title: what the stage does.
+            jobs: a function and its config, which has a field `out`, by the job's name in the summary.
+            reads: what they read, for the heading.
+            most: jobs at a time.
+        """
+        self.number += 1
+        say(f"\n[{self.number}/{self.count}] {title}")
+        for verb, paths in (("reads", reads), ("writes", [config.out for _, config in jobs.values()])):
+            listed = textwrap.fill(
+                ", ".join(map(shown_path, paths)), 100, break_on_hyphens=False, break_long_words=False
+            )
+            say(textwrap.indent(listed, " " * 13).replace(" " * 12, f"      {verb:<6}", 1))
+        summaries = at_once([partial(function, config) for function, config in jobs.values()], most)
+        self.seconds |= {name: summary["stage_seconds"] for name, summary in zip(jobs, summaries, strict=True)}
+        return summaries
+
+
+def shown_path(path: str) -> str:
+    """Return a path as people read it: without secrets, and from the current folder on where it lies below it."""
+    return without_secrets(path).removeprefix(f"{Path.cwd()}/")
+
+
+def save_measurements(out: str, measurements: Mapping[str, Any], configuration: object) -> RunDirectory:
+    """Write what a job measured, with its provenance, to measurement.json of a folder, which is no run directory."""
+    create_folder(out)
+    directory = RunDirectory(out)
+    directory.write_json("measurement.json", with_provenance(measurements, configuration))
+    return directory
+
+
+def with_provenance(summary: Mapping[str, Any], configuration: object) -> dict[str, Any]:
+    """Add to a summary, as `provenance`, where its numbers come from.
+
+    Args:
+        summary: the numbers.
+        configuration: that of the job, a dataclass; secrets in its URIs are left out.
+    """
+    provenance = {
         "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "git_commit": git_commit(),
         "versions": versions(),
         "resources": resources(),
         "configuration": settings(configuration),
     }
+    return {**summary, "provenance": provenance}
 
 
 def input_error(error: BaseException) -> InputError | None:

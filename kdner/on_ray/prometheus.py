@@ -12,7 +12,7 @@ from kdner.progress import Progress
 TAGS = ("stage",)
 
 
-class Metrics:
+class PrometheusMetrics:
     """Watches the progress of a stage, in the process that has it.
 
     Prometheus sees, with the tag `stage`, the counters ``ray_kdner_documents_total`` (or ``steps``: what the stage

@@ -14,11 +14,13 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig
 from ray.train.torch import TorchTrainer
 
 from kdner.data.labeled_sentence import LabeledSentence
+from kdner.distillation.checkpoint import State, best_student
 from kdner.distillation.examples import TransferSet
-from kdner.distillation.trainer import Distillation, State, Trainer
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.trainer import Trainer
 from kdner.errors import InputError
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
-from kdner.on_ray.logs import on_terminal, set_up_logging, worker_progress
+from kdner.on_ray.console import console, set_up_logging, stage_progress
 from kdner.student.model import Student
 
 STAGE = "distill_student"
@@ -73,7 +75,7 @@ def distill(
     """
     connect()
     await_cores()
-    gpu = workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
+    gpu = _with_gpu(workers)
     trainer = TorchTrainer(
         _work,
         train_loop_config={
@@ -84,7 +86,7 @@ def distill(
             "labeled": labeled,
             "development": development,
             "transfer": transfer,
-            "terminal": on_terminal(),
+            "relay": console.relay,
             "logs": str(logs),
         },
         scaling_config=ScalingConfig(
@@ -98,15 +100,30 @@ def distill(
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
-    checkpoint = trainer.fit().checkpoint
+    with console.awaiting(logs.name):
+        checkpoint = trainer.fit().checkpoint
     if checkpoint is None:
         raise RuntimeError(f"{folder}: training ended without a checkpoint")
     with checkpoint.as_directory() as saved:
-        return Trainer.best_student(Path(saved), initial)
+        return best_student(Path(saved), initial)
+
+
+def trainings_at_once(workers: Workers) -> int:
+    """Return how many students the cluster has room to train at the same time; at least one."""
+    connect()
+    await_cores()
+    cores = in_cluster("CPU") // (workers.count * workers.cpus)
+    cards = in_cluster("GPU") // workers.count if _with_gpu(workers) else cores
+    return max(1, min(cores, cards))
+
+
+def _with_gpu(workers: Workers) -> bool:
+    """Return whether each worker has a GPU: as asked, else where the cluster has one for each."""
+    return workers.gpu if workers.gpu is not None else in_cluster("GPU") >= workers.count
 
 
 def _work(setting: dict[str, Any]) -> None:
-    set_up_logging()
+    set_up_logging(setting["relay"])
     torch.set_num_threads(setting["cpus"])
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
@@ -126,14 +143,14 @@ def _work(setting: dict[str, Any]) -> None:
         with checkpoint.as_directory() as saved:
             trainer.restore(Path(saved))
 
-    def on_epoch(metrics: dict[str, float]) -> None:
+    def on_epoch(record: dict[str, float]) -> None:
         if rank > 0:
-            ray.train.report(metrics)
+            ray.train.report(record)
             return
         with tempfile.TemporaryDirectory() as folder:
             trainer.save(Path(folder))
-            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+            ray.train.report(record, checkpoint=Checkpoint.from_directory(folder))
 
-    terminal = setting["terminal"] and rank == 0
-    logs = Path(setting["logs"]) if rank == 0 else None
-    trainer.train(on_epoch, worker_progress(STAGE, "step", terminal=terminal, tensorboard=logs))
+    logs = Path(setting["logs"])
+    first = {"tensorboard": logs, "show": True} if rank == 0 else {"show": False}
+    trainer.train(on_epoch, stage_progress(logs.name, "step", stage=STAGE, **first))

@@ -52,9 +52,9 @@ def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
     return hashes
 
 
-def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """List in what two fingerprints differ, a line for each value that is not equal, sorted by its key."""
-    old, new = _flat(there), _flat(here)
+    old, new = _flat(before), _flat(now)
     return [
         f"{key}: there {_shown(old, key)}, now {_shown(new, key)}"
         for key in sorted({*old, *new})
@@ -63,6 +63,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their keys, joined with periods."""
     if not isinstance(value, Mapping) or (prefix and not value):
         return {prefix: value}
     joined = ((f"{prefix}.{key}" if prefix else key, inner) for key, inner in value.items())

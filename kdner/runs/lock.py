@@ -114,14 +114,14 @@ def hold(path: str) -> Iterator[None]:
 
 
 def _take(path: str, holder: Holder) -> None:
-    while (there := _read(path)) != holder:
-        if there:
-            _outlive(path, there)
-            _bury(path, there)
+    while (current := _read(path)) != holder:
+        if current:
+            _outlive(path, current)
+            _bury(path, current)
         _put(path, holder)
 
 
-def _outlive(path: str, there: Holder) -> None:
+def _outlive(path: str, current: Holder) -> None:
     """Return once a holder is dead or gone; one that cannot be seen from here is watched until it gives a sign of life.
 
     Raises:
@@ -130,21 +130,22 @@ def _outlive(path: str, there: Holder) -> None:
     seen: int | None = None
     while (sign := look(join(path, LOCK)).mtime_ns) is not None:
         silent_s = max(0, time.time() - sign / 1e9)
-        lives = there.lives()
+        lives = current.lives()
         if lives is False or (lives is None and silent_s > DEAD_AFTER_S):
             return
         if lives or seen not in (None, sign):
             raise InputError(
-                f"{path}: another job works here: process {there.pid} on {there.host}, since {there.since}, last sign "
-                f"of life {silent_s:.0f} s ago. Wait until it ends, or stop it, then run the same command again."
+                f"{path}: another job works here: process {current.pid} on {current.host}, since {current.since}, "
+                f"last sign of life {silent_s:.0f} s ago. Wait until it ends, or stop it, then run the same command "
+                "again."
             )
         if seen is None:
             logger.info(
                 "%s: waiting whether process %d on %s still works here: it is taken over from %.0f s after its last "
                 "sign of life, which was %.0f s ago",
                 without_secrets(path),
-                there.pid,
-                there.host,
+                current.pid,
+                current.host,
                 DEAD_AFTER_S,
                 silent_s,
             )

@@ -23,11 +23,11 @@ def versions() -> dict[str, str]:
 
     kdner's is that of the code itself: a job's working directory may hold newer code than the installed package.
     """
-    found = {"python": platform.python_version(), "kdner": __version__}
+    by_package = {"python": platform.python_version(), "kdner": __version__}
     for package in PACKAGES:
         with suppress(ModuleNotFoundError):
-            found[package] = version(package)
-    return found
+            by_package[package] = version(package)
+    return by_package
 
 
 @cache

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from kdner import __version__
 from kdner.errors import InputError
 from kdner.runs.fingerprint import differences
-from kdner.runs.schema import SCHEMA_VERSION, check, leaves
+from kdner.runs.parquet import read_footer, read_parquet, write_parquet
+from kdner.runs.schema import SCHEMA_VERSION, check
 from kdner.runs.storage import commit, create_folder, is_temporary, join, locate, look
 
 MANIFEST = "manifest.json"
@@ -147,9 +147,7 @@ class RunDirectory:
         """Read a Parquet file's number of rows and the metadata that it was written with."""
         filesystem, inner = locate(self.path)
         with filesystem.open_input_file(f"{inner}/{name}") as file:
-            footer = pq.ParquetFile(file).metadata
-            metadata = footer.metadata or {}
-            return footer.num_rows, {key.decode(): value.decode() for key, value in metadata.items()}
+            return read_footer(file)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, indented, atomically."""
@@ -178,23 +176,21 @@ class RunDirectory:
             path = join(self.path, name)
             try:
                 with filesystem.open_input_file(f"{inner}/{name}") as file:
-                    parquet = pq.ParquetFile(file, page_checksum_verification=True)
-                    if schema is not None:
-                        check(parquet.schema_arrow.empty_table(), schema, path)
-                    table = parquet.read(columns=columns)
+                    table = read_parquet(file, columns, schema, path)
             except (OSError, pa.ArrowException) as error:
                 raise InputError(
                     f"{path}: cannot be read ({error}); delete it and {SUCCESS}, then run the job again"
                 ) from error
-            yield table if columns is None else table.select(columns)
+            yield table
 
     def clean(self) -> None:
-        """Delete temporary files that a killed job left; only while no other job writes here."""
-        filesystem, inner = locate(self.path)
-        for name in self._names():
-            if is_temporary(name):
+        """Delete temporary files and folders that a killed job left; only while no other job writes here."""
+        filesystem, _ = locate(self.path)
+        for info in self._listing():
+            if is_temporary(info.base_name):
+                delete = filesystem.delete_dir if info.type == pafs.FileType.Directory else filesystem.delete_file
                 with suppress(FileNotFoundError):  # an actor that outlives its killed job has come to its end
-                    filesystem.delete_file(f"{inner}/{name}")
+                    delete(info.path)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``, then ``_SUCCESS``, once every file of the manifest is there.
@@ -212,8 +208,11 @@ class RunDirectory:
         self.write_bytes(SUCCESS, b"")
 
     def _names(self) -> set[str]:
+        return {info.base_name for info in self._listing()}
+
+    def _listing(self) -> list[pafs.FileInfo]:
         filesystem, inner = locate(self.path)
-        return {info.base_name for info in filesystem.get_file_info(pafs.FileSelector(inner))}
+        return list(filesystem.get_file_info(pafs.FileSelector(inner)))
 
     def _read_json(self, name: str) -> dict[str, Any]:
         filesystem, inner = locate(self.path)
@@ -239,20 +238,3 @@ class RunDirectory:
                 f"{self.path}: holds a run that differs from this one in\n{''.join(shown)}"
                 "give another --out, or delete this one"
             )
-
-
-def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
-    """Write a table as every file of a run is written: zstd, checksums, float16 columns in separate byte streams.
-
-    The streams save a quarter of 9 logits a word against zstd alone, and lose nothing.
-    """
-    numbers = [path for path, kind in leaves(table.schema) if pa.types.is_float16(kind)]
-    pq.write_table(
-        table,
-        file,
-        compression="zstd",
-        compression_level=3,
-        write_page_checksum=True,
-        use_dictionary=[path for path, _ in leaves(table.schema) if path not in numbers],
-        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
-    )

@@ -5,8 +5,6 @@ The description of a column travels with each file, in the metadata of its field
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import pyarrow as pa
 
 from kdner.errors import InputError
@@ -55,19 +53,7 @@ ENTITIES = pa.schema(
         _column("error", pa.string(), "why the document could not be processed; null if it was"),
     ]
 )
-"""One row per document: what the student found."""
-
-
-def leaves(fields: Iterable[pa.Field], above: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """Give the path inside a Parquet file, such as ``logits.list.element``, and the type of each flat column."""
-    for field in fields:
-        path, kind = f"{above}{field.name}", field.type
-        while pa.types.is_list(kind):
-            path, kind = f"{path}.list.element", kind.value_type
-        if pa.types.is_struct(kind):
-            yield from leaves(kind, f"{path}.")
-        else:
-            yield path, kind
+"""One row per document: the entities that the student found."""
 
 
 def check(table: pa.Table, schema: pa.Schema, where: str) -> None:
@@ -81,10 +67,10 @@ def check(table: pa.Table, schema: pa.Schema, where: str) -> None:
     for position, expected in enumerate(schema):
         if position >= table.num_columns:
             raise InputError(f"{where}: column {expected.name!r} ({expected.type}) is missing; {_remedy(schema)}")
-        found = table.schema.field(position)
-        if (found.name, found.type) != (expected.name, expected.type):
+        field = table.schema.field(position)
+        if (field.name, field.type) != (expected.name, expected.type):
             raise InputError(
-                f"{where}: column {position} is {found.name!r} ({found.type}), expected {expected.name!r} "
+                f"{where}: column {position} is {field.name!r} ({field.type}), expected {expected.name!r} "
                 f"({expected.type}); {_remedy(schema)}"
             )
         nulls = table.column(position).null_count

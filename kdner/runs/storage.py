@@ -1,8 +1,9 @@
-"""Storage: any file system that pyarrow knows, by path or URI, and files that appear whole or not at all."""
+"""Storage: any file system that pyarrow knows, by path or URI; files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
 import atexit
+import glob
 import mmap
 import os
 import posixpath
@@ -55,7 +56,7 @@ def without_secrets(path: str) -> str:
 
 
 def local_folder(path: str | Path) -> Path:
-    """Give a folder as a local one: of a URI's, a copy that this process makes once and deletes at its end.
+    """Give the local folder of a path; of a URI, a copy that this process makes once and deletes at its end.
 
     Raises:
         InputError: a URI's folder is not there, or cannot be read.
@@ -78,7 +79,7 @@ def _local_copy(uri: str) -> Path:
 
 
 def look(path: str) -> pafs.FileInfo:
-    """Tell what is at a path, be it nothing.
+    """Tell what is at a path: its type (perhaps that nothing is there), size and time of change.
 
     Raises:
         InputError: if the file system cannot say (no permission, no connection).
@@ -117,7 +118,7 @@ def commit(path: str) -> Iterator[IO[bytes]]:
     """
     filesystem, inner = locate(path)
     folder, name = posixpath.split(inner)
-    temporary = f"{folder}/.{name}.tmp-{secrets.token_hex(8)}"
+    temporary = f"{folder}/{_temporary_name(name)}"
     with _writing(path):
         if isinstance(filesystem, pafs.LocalFileSystem):
             with _whole_local(Path(temporary), Path(inner)) as file:
@@ -127,9 +128,53 @@ def commit(path: str) -> Iterator[IO[bytes]]:
                 yield file
 
 
+@contextmanager
+def commit_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that gets its name when it is whole, at the end of the block, and never if the block fails.
+
+    As `commit` does: a temporary name beside it, fsync of all files, rename, fsync of the folder above. What a killed
+    process left of the same folder is deleted, so only one process at a time may write it.
+
+    Args:
+        folder: a local folder that is not there yet; those above it are created.
+
+    Raises:
+        InputError: if the file system cannot take it (full, read-only, no permission).
+    """
+    temporary = folder.with_name(_temporary_name(folder.name))
+    with _writing(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.parent.glob(f".{glob.escape(folder.name)}.tmp-*"):
+            if is_temporary(unfinished.name):
+                shutil.rmtree(unfinished)
+        try:
+            temporary.mkdir()
+            yield temporary
+            for path in temporary.rglob("*"):
+                _sync(path)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync(folder.parent)
+
+
 def is_temporary(name: str) -> bool:
-    """Tell whether a file name is one that `commit` uses until the file is whole."""
+    """Tell whether a name is one that `commit` or `commit_folder` uses until the file or the folder is whole."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def _temporary_name(name: str) -> str:
+    return f".{name}.tmp-{secrets.token_hex(8)}"
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @lru_cache(maxsize=64)
@@ -155,11 +200,7 @@ def _whole_local(temporary: Path, final: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             temporary.unlink()
         raise
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync(final.parent)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The numbers of a training for TensorBoard."""
+"""The numbers of a training, such as its loss, as TensorBoard shows them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from tensorboardX import SummaryWriter
 from kdner.progress import Progress
 
 FOLDER = "tensorboard"
-"""Of a run directory."""
+"""Folder of a run directory that holds the numbers."""
 FLUSH_S = 10
+"""Seconds between two writes to disk."""
 
 
 class TensorBoard:
@@ -24,7 +25,7 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Write what it shows."""
+        """Write the numbers that the progress shows."""
         if self._writer is None:
             self._writer = SummaryWriter(str(self.folder), purge_step=progress.done + 1, flush_secs=FLUSH_S)
         if progress.words:

@@ -1,8 +1,9 @@
-"""The student: an LSTM-CNN, its training pass (`lstm`, `character_cnn`) and its inference (`inference`, `tagger`).
+"""The student: an LSTM-CNN, as users have it (`model`) and as an actor of the shard map (`tag_documents`).
 
     from kdner.student import Student
 
-May import `kdner.text`, `kdner.labels` and `kdner.runs`.
+Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `inference` and `tagger`. May
+import `kdner.text`, `kdner.labels`, `kdner.runs` and, for `tag_documents`, `kdner.data.documents`.
 """
 
 from kdner.student.model import Student

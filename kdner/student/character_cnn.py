@@ -38,9 +38,9 @@ def highest_answers(table: Tensor, characters: Tensor, width: int) -> Tensor:
     longest = int(lengths[order[0]])
     counts = (lengths[:, None] > torch.arange(longest, device=lengths.device)).sum(dim=0).tolist()
     rows = len(table) // width * torch.arange(width, device=characters.device)
-    around = pad(characters[order, :longest], (width // 2, width // 2), value=PADDING)
-    seen_ctk = around.unfold(1, width, 1).add(rows).transpose(0, 1)
-    seen_mk = torch.cat([own[:count] for own, count in zip(seen_ctk, counts, strict=True)])
+    padded = pad(characters[order, :longest], (width // 2, width // 2), value=PADDING)
+    seen_ctk = padded.unfold(1, width, 1).add(rows).transpose(0, 1)
+    seen_mk = torch.cat([seen_tk[:count] for seen_tk, count in zip(seen_ctk, counts, strict=True)])
     highest: Tensor = _Highest.apply(table, seen_mk, counts)
     return highest[torch.argsort(order)]
 
@@ -50,15 +50,15 @@ class _Highest(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, seen_mk: Tensor, counts: list[int]) -> Tensor:
-        first, *others = embedding_bag(seen_mk, table, mode="sum").split(counts)
-        highest = first.clone()
+        first_answers, *later_answers = embedding_bag(seen_mk, table, mode="sum").split(counts)
+        highest = first_answers.clone()
         at = torch.arange(counts[0], device=table.device)[:, None].expand(highest.shape).contiguous()
         begin = counts[0]
-        for own, count in zip(others, counts[1:], strict=True):
-            higher = own > highest[:count]
+        for answers, count in zip(later_answers, counts[1:], strict=True):
+            higher = answers > highest[:count]
             places = torch.arange(begin, begin + count, device=table.device)[:, None]
             torch.where(higher, places, at[:count], out=at[:count])
-            torch.maximum(own, highest[:count], out=highest[:count])
+            torch.maximum(answers, highest[:count], out=highest[:count])
             begin += count
         ctx.save_for_backward(seen_mk, at)
         ctx.size = table.shape

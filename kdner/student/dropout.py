@@ -19,7 +19,7 @@ class Dropout(nn.Module):
         """Return `x` with some numbers dropped; outside training `x` itself."""
         if not self.training or not self.level:
             return x
-        four = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        bits = four.view(torch.int16)[: x.numel()].view(x.shape)
-        kept = torch.ge(bits, self.level - _LEVELS // 2, out=torch.empty_like(x))
-        return x * kept.mul_(_LEVELS / (_LEVELS - self.level))
+        quarter = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        bits = quarter.view(torch.int16)[: x.numel()].view(x.shape)
+        mask = torch.ge(bits, self.level - _LEVELS // 2, out=torch.empty_like(x))
+        return x * mask.mul_(_LEVELS / (_LEVELS - self.level))

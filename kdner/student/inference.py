@@ -1,6 +1,6 @@
 """The student's forward pass over many sentences, as fast as a CPU core goes: from word types to labels.
 
-It computes what `Student.forward` does, in another order:
+It computes what `Network.forward` does, in another order:
 
 - What depends on a word alone goes as far as the first LSTM's gates: the word's vector, shape and characters, and their
   product with the LSTM's input weights, lie in a table with a row for each distinct word ("type"). What a character
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,12 +25,10 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
 
 from kdner.student.character_cnn import answers_by_place
-from kdner.student.vocabulary import PADDING
-
-if TYPE_CHECKING:
-    from kdner.student.lstm import BidirectionalLSTM
-    from kdner.student.model import Student
-    from kdner.student.vocabulary import WordFeatures
+from kdner.student.lstm import BidirectionalLSTM
+from kdner.student.network import Network
+from kdner.student.step_times import StepTimes
+from kdner.student.vocabulary import PADDING, WordFeatures
 
 BATCH_SENTENCES = 384
 """Sentences that advance together: their states stay in a core's own cache."""
@@ -45,26 +43,27 @@ TYPES_AT_ONCE = 64
 
 
 class Inference:
-    """A student's weights at one moment, arranged for tagging."""
+    """A network's weights at one moment, arranged for tagging."""
 
-    def __init__(self, student: Student, dtype: torch.dtype, *, room: int = 0) -> None:
-        """Copy the weights of a student.
+    def __init__(self, network: Network, dtype: torch.dtype, *, room: int = 0, times: StepTimes | None = None) -> None:
+        """Copy the weights of a network.
 
         Args:
-            student: any, of which `encode`, `decode` and the vocabulary are used too.
+            network: its tables of words and shapes, its `decode` and its vocabulary are used as they are.
             dtype: what the LSTMs compute in.
             room: types that the table is expected to hold; more only cost a copy of it.
+            times: where the seconds of its steps `LSTM` and `decode` are added.
         """
-        self.device = student.output.weight.device
+        self.device = network.output.weight.device
         self.dtype = dtype
-        self.student = student
-        layers = cast("list[BidirectionalLSTM]", list(student.encoder))
-        self.characters = answers_by_place(student.characters.weight.detach(), student.filters.weight.detach())
+        self.network = network
+        self.times = times or StepTimes()
+        layers = cast("list[BidirectionalLSTM]", list(network.encoder))
+        self.characters = answers_by_place(network.characters.weight.detach(), network.filters.weight.detach())
         self.layers = [_Layer(layer, dtype, negated=number > 0) for number, layer in enumerate(layers)]
-        hidden = student.config.hidden
-        self.output = -student.output.weight.detach()  # what it multiplies is negated
-        self.bias = student.output.bias.detach()[:, None]
-        self.gates = torch.empty(2, room, 4 * hidden, dtype=dtype, device=self.device)
+        self.output = -network.output.weight.detach()  # what it multiplies is negated
+        self.bias = network.output.bias.detach()[:, None]
+        self.gates = torch.empty(2, room, 4 * network.config.hidden, dtype=dtype, device=self.device)
         self.types = 0
 
     @torch.inference_mode()
@@ -76,24 +75,24 @@ class Inference:
             grown[:, : self.types] = self.gates[:, : self.types]
             self.gates = grown
         for first in range(0, len(types), TYPES_AT_ONCE):
-            some = types[first : first + TYPES_AT_ONCE]
-            encoded = self._encode(self.student.vocabulary.features(some).to(self.device))
-            gates_2tg = self.layers[0].gates(pad(encoded, (0, 0, 0, TYPES_AT_ONCE - len(some))))
-            self.gates[:, self.types : self.types + len(some)] = gates_2tg[:, : len(some)]
-            self.types += len(some)
+            part = types[first : first + TYPES_AT_ONCE]
+            encoded = self._encode(self.network.vocabulary.features(part).to(self.device))
+            gates_2tg = self.layers[0].gates(pad(encoded, (0, 0, 0, TYPES_AT_ONCE - len(part))))
+            self.gates[:, self.types : self.types + len(part)] = gates_2tg[:, : len(part)]
+            self.types += len(part)
 
     def _encode(self, features: WordFeatures) -> Tensor:
-        """Return what `Student.encode` does: [T, D]."""
-        width, bias = self.student.config.character_width, self.student.filters.bias
+        """Return what `Network.encode` does: [T, D]."""
+        width, bias = self.network.config.character_width, self.network.filters.bias
         inside_tc = features.characters != PADDING
         longest = int(inside_tc.sum(dim=1).max())
-        rows = self.student.vocabulary.character_rows * torch.arange(width, device=self.device)
-        around = pad(features.characters[:, :longest], (width // 2, width // 2), value=PADDING)
-        seen = around.unfold(1, width, 1).add(rows).flatten(0, 1)  # what each filter sees at each character
-        filtered_tcf = embedding_bag(seen, self.characters, mode="sum").unflatten(0, (-1, longest))
+        rows = self.network.vocabulary.character_rows * torch.arange(width, device=self.device)
+        padded = pad(features.characters[:, :longest], (width // 2, width // 2), value=PADDING)
+        windows = padded.unfold(1, width, 1).add(rows).flatten(0, 1)  # what each filter sees at each character
+        filtered_tcf = embedding_bag(windows, self.characters, mode="sum").unflatten(0, (-1, longest))
         filtered_tcf.masked_fill_(~inside_tc[:, :longest, None], float("-inf"))
         filtered_tf = filtered_tcf.amax(dim=1).add_(cast("Tensor", bias)).relu_()
-        return torch.cat([self.student.words(features.words), self.student.shapes(features.shapes), filtered_tf], dim=1)
+        return torch.cat([self.network.words(features.words), self.network.shapes(features.shapes), filtered_tf], dim=1)
 
     @torch.inference_mode()
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +104,10 @@ class Inference:
         """
         labels, probabilities = np.empty(len(types), np.int64), np.empty(len(types), np.float32)
         for packed, emissions in self._batches(types, lengths):
-            found, likely = self.student.decode(emissions, packed.counts)
-            labels[packed.words], probabilities[packed.words] = found.cpu().numpy(), likely.cpu().numpy()
+            with self.times.step("decode"):
+                batch_labels, batch_probabilities = self.network.decode(emissions, packed.counts)
+            labels[packed.words] = batch_labels.cpu().numpy()
+            probabilities[packed.words] = batch_probabilities.cpu().numpy()
         return labels, probabilities
 
     @torch.inference_mode()
@@ -117,7 +118,7 @@ class Inference:
         """
         logits = np.empty((len(types), len(self.bias)), np.float32)
         for packed, emissions in self._batches(types, lengths):
-            logits[packed.words] = self.student.logits(emissions, packed.counts).cpu().numpy()
+            logits[packed.words] = self.network.logits(emissions, packed.counts).cpu().numpy()
         return logits
 
     def _batches(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Packed, Tensor]]:
@@ -127,7 +128,9 @@ class Inference:
         for first in range(0, len(order), BATCH_SENTENCES):
             batch = order[first : first + BATCH_SENTENCES]
             packed = _Packed(starts[batch], lengths[batch])
-            yield packed, self._emissions(types, packed)
+            with self.times.step("LSTM"):
+                emissions = self._emissions(types, packed)
+            yield packed, emissions
 
     def _emissions(self, types: np.ndarray, packed: _Packed) -> Tensor:
         place = torch.from_numpy(packed.mirror).to(self.device)
@@ -162,19 +165,19 @@ class _Packed:
         self.counts: list[int] = counts.tolist()
         """How many sentences have a t-th word, for each t."""
         self.rows = [_rounded(count) for count in self.counts]
-        """How many rows there are for these words."""
+        """How many rows there are for the t-th words, for each t."""
         firsts = np.cumsum(self.rows) - self.rows
         step = np.repeat(np.arange(len(counts)), self.rows)
         sentence = np.arange(len(step)) - np.repeat(firsts, self.rows)
         self.real = np.flatnonzero(sentence < counts[step])
         sentence[sentence >= counts[step]] = 0  # the longest, which has such a word
-        rest = lengths[sentence] - 1 - step
-        self.order = starts[sentence] + np.stack([step, rest])
+        mirror_step = lengths[sentence] - 1 - step
+        self.order = starts[sentence] + np.stack([step, mirror_step])
         """Places of the words among all, read ahead and back: [2, R]."""
         self.steps = firsts[step] + np.arange(len(step)) + np.array([[0], [1]]) * np.repeat(self.rows, self.rows)
         """Places of the words when both directions of a step follow one another: [2, R]."""
-        self.mirror = firsts[rest] + sentence
-        """Where a word of one direction is in the other: [R]."""
+        self.mirror = firsts[mirror_step] + sentence
+        """Row in the other direction of the word in each row: [R]."""
         self.words = self.order[0, self.real]
 
 
@@ -183,7 +186,7 @@ def _rounded(count: int) -> int:
 
 
 class _Layer:
-    """A bidirectional LSTM, arranged."""
+    """The weights of a bidirectional LSTM, arranged for tagging."""
 
     def __init__(self, lstm: BidirectionalLSTM, dtype: torch.dtype, *, negated: bool) -> None:
         self.inputs = lstm.doubled(lstm.inputs.detach()) * (-1 if negated else 1)
@@ -201,42 +204,45 @@ class _Layer:
         Args:
             gates: [G, 4 H], a table of what the inputs alone give.
             rows: int64 [2 R], its row for each word; of each step those ahead, then those back.
-            steps: how many rows of each direction there are at each step; sums to R and does not rise.
+            steps: rows of each direction at each step; sums to R and does not rise.
         """
         recurrent = self.recurrent_exact if steps[0] <= FEW_SENTENCES else self.recurrent
         hidden = recurrent.shape[1]
         out = recurrent.new_empty(2, len(rows) // 2, hidden)
         cells = recurrent.new_zeros(2, steps[0], hidden)
-        before: Tensor | None = None
+        previous: Tensor | None = None
         first = 0
-        for count, length in _runs(steps):
+        for count, length in _equal_steps(steps):
             last = first + count * length
             gathered = (
                 torch.embedding(gates, rows[2 * first : 2 * last])
                 .to(recurrent.dtype)
                 .view(length, 2, count, 4 * hidden)
             )
-            each = zip(*(part.unbind() for part in (gathered, *gathered.split(hidden, dim=3))), strict=True)
+            step_gates = zip(*(part.unbind() for part in (gathered, *gathered.split(hidden, dim=3))), strict=True)
             states = out[:, first:last].unflatten(1, (length, count)).unbind(1)
             c = cells[:, :count]
-            before = before[:, :count] if before is not None else None
-            for (here, i, f, g, o), now in zip(each, states, strict=True):
-                if before is not None:
-                    here.baddbmm_(before, recurrent)
-                here.sigmoid_()
+            previous = previous[:, :count] if previous is not None else None
+            for (ifgo, i, f, g, o), state in zip(step_gates, states, strict=True):
+                if previous is not None:
+                    ifgo.baddbmm_(previous, recurrent)
+                ifgo.sigmoid_()
                 c.mul_(f).addcmul_(i, g, value=4).sub_(i, alpha=2)
-                torch.sigmoid(c, out=now)
-                torch.addcmul(o, o, now, value=-2, out=now)
-                before = now
+                torch.sigmoid(c, out=state)
+                torch.addcmul(o, o, state, value=-2, out=state)
+                previous = state
             first = last
         return out
 
 
-def _runs(steps: list[int]) -> Iterator[tuple[int, int]]:
-    """Cut steps into runs of equal numbers of rows, with at most `GATHERED_ROWS` rows, or one step."""
-    for count, run in groupby(steps):
-        left = len(list(run))
-        most = max(1, GATHERED_ROWS // count)
+def _equal_steps(steps: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield steps that follow one another with equally many rows: their rows, and how many steps they are.
+
+    Together they have at most `GATHERED_ROWS` rows, or they are one step.
+    """
+    for rows, group in groupby(steps):
+        left = len(list(group))
+        most = max(1, GATHERED_ROWS // rows)
         while left:
-            yield count, min(left, most)
+            yield rows, min(left, most)
             left -= min(left, most)

@@ -41,7 +41,7 @@ def _blocks(counts: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
 
 
 class BidirectionalLSTM(nn.Module):
-    """Its weights are those of two `nn.LSTM`, transposed and stacked: ahead, back."""
+    """A bidirectional LSTM whose weights are those of two `nn.LSTM`, transposed and stacked: ahead, back."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class BidirectionalLSTM(nn.Module):
         Args:
             table: [T, D], distinct words; or [N, D], all words.
             index: int64 [N], row of each word in the table; None where it holds all words.
-            packing: of the N words.
+            packing: the order in which the N words are read.
         """
         gates_2tg = torch.baddbmm(self.doubled(self.bias)[:, None], table.expand(2, -1, -1), self.doubled(self.inputs))
         rows = packing.read
@@ -75,7 +75,7 @@ class BidirectionalLSTM(nn.Module):
 
 
 class _Recurrence(torch.autograd.Function):
-    """From gates that the inputs alone give to hidden states, [2, N, H].
+    """The steps of an LSTM: from gates that the inputs alone give to hidden states, [2, N, H].
 
     Takes the gates as a table, [G, 4 H]; its row for each word, int64 [2 N]; the recurrent weights, [2, H, 4 H]; and
     the packing. Cells and states begin with B rows of zeros, those before the first words.
@@ -88,17 +88,17 @@ class _Recurrence(torch.autograd.Function):
         cells, states = (table.new_empty(2, sentences + gates.shape[1], hidden) for _ in range(2))
         squashed = torch.empty_like(states[:, sentences:])
         negated = -recurrent
-        cell, state = (own[:, :sentences].zero_() for own in (cells, states))
+        cell, state = (column[:, :sentences].zero_() for column in (cells, states))
         each_gate = gates.unflatten(2, (4, hidden)).unbind(2)
-        of_words = (gates, *each_gate, cells[:, sentences:], states[:, sentences:], squashed)
-        steps = zip(*(own.split(counts, 1) for own in of_words), strict=True)
-        for here, i, f, g, o, cell_here, state_here, squashed_here in steps:
-            count = here.shape[1]
-            here.baddbmm_(state.narrow(1, 0, count), negated).sigmoid_()
-            torch.mul(cell.narrow(1, 0, count), f, out=cell_here).addcmul_(i, g, value=4).sub_(i, alpha=2)
-            torch.sigmoid(cell_here, out=squashed_here)
-            torch.addcmul(o, o, squashed_here, value=-2, out=state_here)
-            cell, state = cell_here, state_here
+        columns = (gates, *each_gate, cells[:, sentences:], states[:, sentences:], squashed)
+        steps = zip(*(column.split(counts, 1) for column in columns), strict=True)
+        for ifgo, i, f, g, o, next_cell, next_state, squashed_cell in steps:
+            count = ifgo.shape[1]
+            ifgo.baddbmm_(state.narrow(1, 0, count), negated).sigmoid_()
+            torch.mul(cell.narrow(1, 0, count), f, out=next_cell).addcmul_(i, g, value=4).sub_(i, alpha=2)
+            torch.sigmoid(next_cell, out=squashed_cell)
+            torch.addcmul(o, o, squashed_cell, value=-2, out=next_state)
+            cell, state = next_cell, next_state
         ctx.save_for_backward(rows, recurrent, gates, cells, squashed, states)
         ctx.packing, ctx.table_rows = packing, len(table)
         return -states[:, sentences:]
@@ -114,27 +114,27 @@ class _Recurrence(torch.autograd.Function):
         d_recurrent = torch.zeros_like(recurrent)
         d_after = gates.new_empty(2, 0, 4 * hidden)
         for block, counts in reversed(list(_blocks(packing.counts))):
-            before, here, s = packing.before[block], gates[:, block], squashed[:, block]
-            i, f, g, o = here.unflatten(2, (4, hidden)).unbind(2)
+            before, ifgo, s = packing.before[block], gates[:, block], squashed[:, block]
+            i, f, g, o = ifgo.unflatten(2, (4, hidden)).unbind(2)
             by_cell = _sigmoid_backward(-2 * o, s)
             # what the loop multiplies by the gradient of the cell, or of the state, for that of each gate
-            d_gates = torch.empty_like(here, memory_format=torch.contiguous_format)
+            d_gates = torch.empty_like(ifgo, memory_format=torch.contiguous_format)
             d_i, d_f, d_g, d_o = d_gates.unflatten(2, (4, hidden)).unbind(2)
             torch.mul(g, 4, out=d_i).sub_(2)
             d_f.copy_(cells.index_select(1, before))
             torch.mul(i, 4, out=d_g)
             torch.mul(s, -2, out=d_o).add_(1)
-            _sigmoid_backward(d_gates, here, grad_input=d_gates)
-            three = d_gates.unflatten(2, (4, hidden))[:, :, :3]
-            of_words = (d_states[:, block], by_cell, f, d_gates, three, d_o)
-            steps = zip(*(own.split(counts, 1) for own in of_words), strict=True)
-            for d_state, by, forget, d_here, d_three, d_out in reversed([*steps]):
+            _sigmoid_backward(d_gates, ifgo, grad_input=d_gates)
+            d_ifg = d_gates.unflatten(2, (4, hidden))[:, :, :3]
+            columns = (d_states[:, block], by_cell, f, d_gates, d_ifg, d_o)
+            steps = zip(*(column.split(counts, 1) for column in columns), strict=True)
+            for d_state, cell_factor, forget, d_step, d_step_ifg, d_out in reversed([*steps]):
                 d_state.narrow(1, 0, d_after.shape[1]).baddbmm_(d_after, transposed)
-                d_cell = d_cells.narrow(1, 0, d_state.shape[1]).addcmul_(d_state, by)
-                d_three.mul_(d_cell.unsqueeze(2))
+                d_cell = d_cells.narrow(1, 0, d_state.shape[1]).addcmul_(d_state, cell_factor)
+                d_step_ifg.mul_(d_cell.unsqueeze(2))
                 d_out.mul_(d_state)
                 d_cell.mul_(forget)
-                d_after = d_here
+                d_after = d_step
             d_table.index_add_(0, rows.view(2, -1)[:, block].flatten(), d_gates.flatten(0, 1))
             d_recurrent.baddbmm_(states.index_select(1, before).transpose(1, 2), d_gates, alpha=-1)
         return d_table, None, d_recurrent, None

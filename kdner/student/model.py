@@ -1,171 +1,33 @@
-"""The student: word vectors, a character CNN and a bidirectional LSTM under a softmax or a CRF head.
-
-After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with word vectors from the teacher (XtremeDistil).
-
-Shapes: B sentences, N words of all, T distinct words, C characters of a word, D features of a word, H hidden, L labels.
-"""
+"""The student as users have it: a network that tags texts, is saved in a folder and comes back from it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import Any, overload
 
-import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
-from torchcrf import CRF
+from torch import Size, Tensor
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from kdner.errors import InputError
-from kdner.labels import crf
-from kdner.labels.decoding import Grammar, best_legal_labels
-from kdner.labels.packing import Packing
 from kdner.runs.storage import local_folder
-from kdner.student.character_cnn import answers_by_place, highest_answers
-from kdner.student.dropout import Dropout
-from kdner.student.lstm import BidirectionalLSTM
-from kdner.student.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
-
-if TYPE_CHECKING:
-    from kdner.student.tagger import Entity, Tagger
+from kdner.student.network import Network, StudentConfig
+from kdner.student.tagger import Entity, Tagger
+from kdner.student.vocabulary import Vocabulary
 
 MODEL_TYPE = "kdner-student"
 MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
-BERT_BASE_PARAMETERS = 108_310_272
-"""BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudentConfig:
-    """The shape of the student."""
-
-    head: Literal["softmax", "crf"] = "softmax"
-    """softmax labels each word by itself; crf scores whole label sequences and decodes with Viterbi."""
-    word_dim: int = 96
-    """Width of a word vector. Costs parameters, hardly any time."""
-    character_dim: int = 24
-    """Width of a character vector."""
-    character_filters: int = 48
-    """Filters of the character CNN."""
-    character_width: int = 3
-    """Characters that one filter sees; odd."""
-    shape_dim: int = 8
-    """Width of the vector for a word's shape (Title, UPPER, digits and so on)."""
-    hidden: int = 96
-    """Hidden units of each direction of the LSTM. Most of the time at inference."""
-    layers: int = 1
-    """Bidirectional LSTM layers."""
-    dropout: float = 0.3
-    """Share of features dropped (0 to 1): of each distinct word in a batch, and after each LSTM layer."""
-    max_parameters: int = 3_000_000
-    """Limit for the whole student; the vocabulary takes what the rest leaves."""
-
-    def __post_init__(self) -> None:
-        if self.character_width % 2 == 0:
-            raise InputError(f"--student.character-width {self.character_width}: must be odd")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"--student.dropout {self.dropout}: must be at least 0 and under 1")
-
-
-class Student(nn.Module):
+class Student(Network):
     """An LSTM-CNN tagger with its vocabulary and label list."""
 
-    def __init__(
-        self, config: StudentConfig, vocabulary: Vocabulary, labels: list[str], *, vector_width: int | None = None
-    ) -> None:
-        """Make a student with random weights.
-
-        Args:
-            config: its shape.
-            vocabulary: the words and characters that it knows.
-            labels: the label list; its order is that of the logits.
-            vector_width: width of the vectors that are read in place of word ids; None for a table of word vectors.
-        """
-        super().__init__()
-        self.config, self.vocabulary, self.labels = config, vocabulary, labels
-        self._tagger: Tagger | None = None
-        self.words = (
-            nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING, sparse=True)
-            if vector_width is None
-            else nn.Linear(vector_width, config.word_dim)
-        )
-        self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
-        self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
-        self.filters = nn.Conv1d(
-            config.character_dim,
-            config.character_filters,
-            config.character_width,
-            padding=config.character_width // 2,
-        )
-        self.encoder = nn.ModuleList(
-            BidirectionalLSTM(self.word_features if layer == 0 else 2 * config.hidden, config.hidden)
-            for layer in range(config.layers)
-        )
-        self.output = nn.Linear(2 * config.hidden, len(labels))
-        self.crf = CRF(len(labels), batch_first=True) if config.head == "crf" else None
-        self.grammar = Grammar(labels)
-        self.dropout = Dropout(config.dropout)
-
-    @property
-    def word_features(self) -> int:
-        """The width D of what `encode` returns."""
-        return self.config.word_dim + self.config.shape_dim + self.config.character_filters
-
-    @property
-    def row_parameters(self) -> list[nn.Parameter]:
-        """The parameters of which a step changes only the rows of the words that it reads."""
-        return list(self.words.parameters()) if isinstance(self.words, nn.Embedding) else []
-
-    @property
-    def parameters_count(self) -> int:
-        """Count the student's parameters, word vectors included."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def encode(self, features: WordFeatures) -> torch.Tensor:
-        """Return [T, D]: all that the student knows of a word by itself."""
-        answers = answers_by_place(self.characters.weight, self.filters.weight)
-        highest_tf = highest_answers(answers, features.characters, self.config.character_width)
-        filtered_tf = (highest_tf + cast("torch.Tensor", self.filters.bias)).relu()
-        return torch.cat([self.words(features.words), self.shapes(features.shapes), filtered_tf], dim=1)
-
-    def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
-        """Return emissions [N, L], which are logits for a softmax head.
-
-        Args:
-            table: [T, D] from `encode`.
-            index: int64 [N], the row of each word, sentence by sentence.
-            lengths: int64 [B], the words of each sentence, at least 1; sums to N.
-        """
-        packing = Packing(lengths, table.device)
-        rows: torch.Tensor | None = index
-        x = table
-        for layer in self.encoder:
-            x, rows = layer(self.dropout(x), rows, packing), None
-        return self.output(self.dropout(x))
-
-    def decode(self, emissions: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the best labels that fit together, int64 [N], and their probabilities [N].
-
-        Args:
-            emissions: [N, L] of N words, packed as `kdner.labels.crf` says.
-            counts: sentences that have a t-th word, for each t.
-        """
-        if self.crf is None:
-            labels = best_legal_labels(emissions, counts, self.grammar)
-            chosen = emissions.gather(1, labels[:, None])
-            return labels, (emissions - chosen).exp_().sum(dim=1).reciprocal_()
-        labels = crf.viterbi(self.grammar.restrict(self.crf), emissions, counts)
-        return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
-
-    def logits(self, emissions: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """Return [N, L] whose softmax is the probability of each label; a CRF's are logarithms of its marginals.
-
-        The arguments are those of `decode`.
-        """
-        return emissions if self.crf is None else crf.marginals(self.crf, emissions, counts).clamp_min(1e-9).log()
+    _kept: tuple[Tagger, _Weights] | None = None
+    """The tagger of the last call of `tag`, and the weights that it has."""
 
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
@@ -174,18 +36,13 @@ class Student(nn.Module):
     def tag(self, texts: str | Sequence[str]) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start, as `kdner.student.tagger.Tagger` does.
 
-        Weights count as they are at the first call after `eval()`, or after loading.
+        Weights count as they are at the call. Only a change that PyTorch does not count, one through `parameter.data`,
+        goes unnoticed; a new `Tagger` has it.
         """
-        from kdner.student.tagger import Tagger
-
-        if self._tagger is None:
-            self._tagger = Tagger(self)
-        return self._tagger.tag(texts)
-
-    def train(self, mode: bool = True) -> Student:
-        """Switch between training and inference, and forget what `tag` has made of the weights."""
-        self._tagger = None
-        return super().train(mode)
+        if self._kept is None or not self._kept[1].are_those_of(self):
+            weights = _Weights(self)
+            self._kept = Tagger(self), weights
+        return self._kept[0].tag(texts)
 
     def save(self, folder: Path, *, model_type: str = MODEL_TYPE) -> None:
         """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
@@ -225,7 +82,7 @@ class Student(nn.Module):
             InputError: they are not of this shape.
         """
         weights = load_file(folder / "model.safetensors")
-        if {name: own.shape for name, own in self.state_dict().items()} != {k: w.shape for k, w in weights.items()}:
+        if _shapes(self.state_dict()) != _shapes(weights):
             raise InputError(
                 f"{folder}/model.safetensors: not the weights that config.json and vocabulary.json describe. Were they "
                 "written by another version of kdner? Then train it again"
@@ -233,13 +90,48 @@ class Student(nn.Module):
         self.load_state_dict(weights)
 
 
-def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int) -> int:
-    """Return how many words the vocabulary may hold within `config.max_parameters`."""
-    bare = Student(config, Vocabulary((), tuple(chr(i) for i in range(characters))), labels)
-    budget = (config.max_parameters - bare.parameters_count) // config.word_dim
-    if budget < 1:
-        raise InputError(
-            f"--student.max-parameters {config.max_parameters}: no room for word vectors; the rest of the student "
-            f"takes {bare.parameters_count}. Lower --student.hidden or raise the limit."
-        )
-    return budget
+def _shapes(weights: dict[str, Tensor]) -> dict[str, Size]:
+    return {name: values.shape for name, values in weights.items()}
+
+
+class _Weights:
+    """The weights of a network at one moment, told from later ones.
+
+    They lie at the same places in memory, which is held so that no others can, and PyTorch has counted no change in
+    place. It counts none that a fused optimizer makes, so the steps of these are counted here.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.memory = [parameter.detach() for parameter in network.parameters()]
+        self.state = _state(network)
+
+    def are_those_of(self, network: Network) -> bool:
+        """Tell whether a network has these weights."""
+        return self.state == _state(network)
+
+
+def _state(network: Network) -> tuple[int, list[tuple[int, int | None]]]:
+    """Return the steps of fused optimizers, and for each parameter where it lies and how often it was changed there.
+
+    Changes of a parameter that was made in inference mode are not counted.
+    """
+    return _fused_steps().count, [
+        (parameter.data_ptr(), None if parameter.is_inference() else parameter._version)
+        for parameter in network.parameters()
+    ]
+
+
+class _FusedSteps:
+    """The number of steps that fused optimizers have made in this process since the first call of `_fused_steps`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        register_optimizer_step_post_hook(self._add)
+
+    def _add(self, optimizer: Optimizer, arguments: Any, options: Any) -> None:
+        self.count += any(group.get("fused") for group in optimizer.param_groups)
+
+
+@cache
+def _fused_steps() -> _FusedSteps:
+    return _FusedSteps()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from huggingface_hub import ModelCardData
+
 from kdner import __version__
 
 
@@ -24,10 +26,13 @@ def model_card(name: str, summary: dict[str, Any], student: dict[str, Any], reci
         else "not measured: no development sentences"
     )
     settings = "\n".join(f"| {key} | {value} |" for key, value in {**student, **recipe}.items())
+    front_matter = ModelCardData(
+        library_name="kdner",
+        pipeline_tag="token-classification",
+        tags=["named-entity-recognition", "distillation", "lstm"],
+    )
     return f"""---
-library_name: kdner
-pipeline_tag: token-classification
-tags: [named-entity-recognition, distillation, lstm]
+{front_matter.to_yaml()}
 ---
 
 # {name}

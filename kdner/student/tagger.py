@@ -17,13 +17,15 @@ import torch
 from kdner.device import best_dtype
 from kdner.labels.tags import entities_of_words
 from kdner.student.inference import Inference
-from kdner.student.model import Student
+from kdner.student.network import Network
+from kdner.student.step_times import StepTimes
 from kdner.text.splitter import Splitter
 
 MAX_TYPES = 60_000
 """Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in bfloat16."""
 CHARACTERS_AT_ONCE = 250_000
-"""Text that is tagged together, save that a document is never cut: enough to sort by length, little enough to hold."""
+"""Characters of the documents that are tagged together, of which none is cut: enough of them to sort sentences by
+length, few enough to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,12 @@ class Entity:
     label: str
     text: str
     score: float
-    """Mean over its words of the probability of the tag that each was given, 0 to 1."""
+    """Mean, over the words of the entity, of the probability of the tag that each was given, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The entities of D documents, in order, by start."""
+class EntityTable:
+    """The entities of D documents as columns: document by document, each by start."""
 
     documents: np.ndarray  # int64 [D], entities of each document
     words: np.ndarray  # int64 [D], white-space separated words of each document
@@ -52,19 +54,23 @@ class Found:
 
 
 class Tagger:
-    """A student that tags words and texts; make a new one when its weights have changed."""
+    """A student that tags words and texts; make a new one when its weights have changed.
 
-    def __init__(self, student: Student, *, dtype: torch.dtype | None = None) -> None:
-        """Make a tagger that computes in `dtype`; by default in what the student's device is fastest at."""
-        self.student = student
-        self.labels = student.labels
-        self.dtype = dtype or best_dtype(student.output.weight.device)
+    `times` has the seconds of its steps.
+    """
+
+    def __init__(self, network: Network, *, dtype: torch.dtype | None = None) -> None:
+        """Make a tagger that computes in `dtype`; by default in what the network's device is fastest at."""
+        self.network = network
+        self.labels = network.labels
+        self.dtype = dtype or best_dtype(network.output.weight.device)
+        self.times = StepTimes()
         self._forget()
 
     @property
     def parameters(self) -> int:
         """Count the student's parameters."""
-        return self.student.parameters_count
+        return self.network.parameters_count
 
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
@@ -74,10 +80,10 @@ class Tagger:
         """Return the entities of a text, or of each of many, by start."""
         if isinstance(texts, str):
             return self.tag([texts])[0]
-        found = self.find(texts)
-        columns = (found.starts.tolist(), found.ends.tolist(), found.labels, found.texts, found.scores.tolist())
+        table = self.entity_table(texts)
+        columns = (table.starts.tolist(), table.ends.tolist(), table.labels, table.texts, table.scores.tolist())
         entities = [Entity(*row) for row in zip(*columns, strict=True)]
-        ends = np.cumsum(found.documents).tolist()
+        ends = np.cumsum(table.documents).tolist()
         return [entities[first:last] for first, last in zip([0, *ends], ends, strict=False)]
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -102,33 +108,35 @@ class Tagger:
             types, lengths = self._numbered(sentences)
             return self._extended().score(types, lengths[lengths > 0])
 
-    def find(self, texts: Sequence[str]) -> Found:
+    def entity_table(self, texts: Sequence[str]) -> EntityTable:
         """Return the entities of many texts as columns."""
-        found = [self._find(some) for some in _in_portions(texts)]
-        return Found(
-            documents=np.concatenate([one.documents for one in found]),
-            words=np.concatenate([one.words for one in found]),
-            starts=np.concatenate([one.starts for one in found]),
-            ends=np.concatenate([one.ends for one in found]),
-            labels=[label for one in found for label in one.labels],
-            scores=np.concatenate([one.scores for one in found]),
-            texts=[text for one in found for text in one.texts],
+        tables = [self._entity_table(portion) for portion in _in_portions(texts)]
+        return EntityTable(
+            documents=np.concatenate([table.documents for table in tables]),
+            words=np.concatenate([table.words for table in tables]),
+            starts=np.concatenate([table.starts for table in tables]),
+            ends=np.concatenate([table.ends for table in tables]),
+            labels=[label for table in tables for label in table.labels],
+            scores=np.concatenate([table.scores for table in tables]),
+            texts=[text for table in tables for text in table.texts],
         )
 
-    def _find(self, texts: Sequence[str]) -> Found:
+    def _entity_table(self, texts: Sequence[str]) -> EntityTable:
         with self._remembering():
-            words = self.splitter.split(texts)
+            with self.times.step("split"):
+                words = self.splitter.split(texts)
             labels, probabilities = self._extended().label(words.types, words.lengths)
-        entities = entities_of_words(labels, words.lengths, self.labels)
+        with self.times.step("decode"):
+            entities = entities_of_words(labels, words.lengths, self.labels)
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
         documents = np.searchsorted(document_ends, entities.firsts, side="right")
         starts, ends = words.starts[entities.firsts], words.ends[entities.lasts - 1]
         total = np.concatenate([[0.0], np.cumsum(probabilities, dtype=np.float64)])
         scores = (total[entities.lasts] - total[entities.firsts]) / (entities.lasts - entities.firsts)
         places = zip(documents.tolist(), starts.tolist(), ends.tolist(), strict=True)
-        return Found(
+        return EntityTable(
             documents=np.bincount(documents, minlength=len(texts)),
-            words=words.runs,
+            words=words.chunks,
             starts=starts,
             ends=ends,
             labels=entities.names,
@@ -144,7 +152,9 @@ class Tagger:
 
     def _extended(self) -> Inference:
         """Return the engine, after it has learned the types that the splitter saw since."""
-        self.inference.extend(self.splitter.types.words[self.inference.types :])
+        new_types = self.splitter.types.words[self.inference.types :]
+        with self.times.step("look up"):
+            self.inference.extend(new_types)
         return self.inference
 
     @contextmanager
@@ -160,11 +170,11 @@ class Tagger:
 
     def _forget(self) -> None:
         self.splitter = Splitter()
-        self.inference = Inference(self.student, self.dtype, room=MAX_TYPES)
+        self.inference = Inference(self.network, self.dtype, room=MAX_TYPES, times=self.times)
 
 
 def _in_portions(texts: Sequence[str]) -> list[Sequence[str]]:
-    """Cut a list into parts of about `CHARACTERS_AT_ONCE`; at least one."""
-    before = np.cumsum([0, *(len(text) for text in texts)])[:-1]
-    cuts = np.flatnonzero(np.diff(before // CHARACTERS_AT_ONCE)) + 1
+    """Cut texts into portions of about `CHARACTERS_AT_ONCE` characters; at least one portion, which may be empty."""
+    starts = np.cumsum([0, *(len(text) for text in texts)])[:-1]
+    cuts = np.flatnonzero(np.diff(starts // CHARACTERS_AT_ONCE)) + 1
     return [texts[first:last] for first, last in pairwise([0, *cuts.tolist(), len(texts)])]

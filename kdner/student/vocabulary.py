@@ -48,17 +48,17 @@ class WordFeatures:
         return len(self.words)
 
     def take(self, index: torch.Tensor) -> WordFeatures:
-        """Select rows, with repetition."""
+        """Select the words of an index, with repetition."""
         return WordFeatures(self.words[index], self.shapes[index], self.characters[index])
 
     @classmethod
     def join(cls, parts: Sequence[WordFeatures]) -> WordFeatures:
-        """Put several after one another."""
+        """Put the features of several lists of words after one another."""
         columns = ((part.words, part.shapes, part.characters) for part in parts)
         return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
 
     def to(self, device: torch.device) -> WordFeatures:
-        """Copy to a device."""
+        """Copy the features to a device."""
         return WordFeatures(self.words.to(device), self.shapes.to(device), self.characters.to(device))
 
 
@@ -94,9 +94,9 @@ class Vocabulary:
         """Return the features of distinct words."""
         words = np.fromiter((self._word_ids.get(normalize(t), UNKNOWN) for t in types), np.int64, len(types))
         shapes = np.fromiter((_shape(t) for t in types), np.int64, len(types))
-        seen = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
-        lengths = np.fromiter(map(len, seen), np.int64, len(seen))
-        code_points = np.frombuffer("".join(seen).encode("utf-32-le", "surrogatepass"), np.uint32)
+        views = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
+        lengths = np.fromiter(map(len, views), np.int64, len(views))
+        code_points = np.frombuffer("".join(views).encode("utf-32-le", "surrogatepass"), np.uint32)
         characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
         characters[np.arange(MAX_CHARACTERS) < lengths[:, None]] = self._character_ids[code_points]
         return WordFeatures(torch.from_numpy(words), torch.from_numpy(shapes), torch.from_numpy(characters))
@@ -124,7 +124,7 @@ class Vocabulary:
 
 
 def normalize(word: str) -> str:
-    """Return the word as the word table knows it; what is lost here, shape and characters keep."""
+    """Return the word as the word table has it, in lower case, with digits as 0; shape and characters tell the rest."""
     return word.lower() if word.isalpha() else _DIGIT.sub("0", word.lower())
 
 

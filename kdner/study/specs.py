@@ -20,13 +20,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from kdner.data.corpus import CorpusPlan
 from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.runs.storage import without_secrets
-from kdner.student.model import StudentConfig
+from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_of, model_fingerprint
+from kdner.teacher.encoder import check_encoder, encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
-from kdner.teacher.model import check_encoder, encoder_fingerprint
 
 SETTINGS: dict[str, dict[str, float]] = {
     "labeled": {},
@@ -44,7 +44,7 @@ RECIPES = {
 batches of 10 labeled and 10 unlabeled sentences, of some 14.5 words, until it has read these 155 times:
 twice the epochs, since half of their words are gold."""
 REST: Literal["rest"] = "rest"
-"""Files of logits that begin so are of the sentences that were not drawn."""
+"""The part of a transfer set that is the sentences not drawn from the labeled set; the files of its logits begin so."""
 _TEACHER = re.compile(r"(?P<source>.+?)(@(?P<labeled>[^#]+))?(#(?P<seed>\d+))?")
 
 
@@ -55,54 +55,63 @@ class Study:
     labeled: str
     """Labeled set that the sentences are drawn from."""
     test: str
-    """Labeled set for the scores."""
+    """Labeled set that F1 is measured on."""
     corpus: CorpusPlan | None
     """Documents for the transfer set, beside the sentences that were not drawn."""
     transfer_words: int
     """White-space separated words drawn from the corpus; 0 takes all of it."""
     teachers: tuple[str, ...]
-    """Names."""
+    """Names of the teachers, as the docstring of this module says."""
     students: tuple[str, ...]
-    """Names."""
+    """Names of the students."""
     fine_tuning: FineTuning
+    """How teachers that are fine-tuned learn."""
     student: StudentConfig
+    """Shape of students whose names do not change it."""
     distillation: Distillation
+    """Recipe of students whose names do not change it."""
     development_share: float
     """Share of the drawn sentences that students choose their best epoch by, and do not learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherSpec:
-    """A teacher's name, read."""
+    """What a teacher's name says."""
 
     source: str
     """A finished model, or one to train: `[features:]ENCODER`."""
     fixed: bool = False
+    """Whether it is a finished model."""
     labeled: str | None = None
+    """Labeled set that it is trained on; by default the drawn sentences."""
     seed: int = 0
+    """Number that is added to the trial's seed."""
 
     @classmethod
     def read(cls, name: str) -> TeacherSpec:
-        """Read a name.
+        """Read the name of a teacher.
 
         Raises:
-            InputError: it is none.
+            InputError: it is not one.
         """
         if name.startswith("fixed:"):
             return cls(source=name.removeprefix("fixed:"), fixed=True)
-        found = _TEACHER.fullmatch(name)
-        if not found:
+        match = _TEACHER.fullmatch(name)
+        if not match:
             raise InputError(f"--teacher {name!r}: expected [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL")
-        return cls(source=found["source"], labeled=found["labeled"], seed=int(found["seed"] or 0))
+        return cls(source=match["source"], labeled=match["labeled"], seed=int(match["seed"] or 0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentSpec:
-    """A student's name, read: its setting, and what differs from the study's recipe."""
+    """What a student's name says: its setting, and what differs from the study's shape and recipe."""
 
     setting: str
+    """One of `SETTINGS`."""
     shape: StudentConfig
+    """Shape of the student."""
     recipe: Distillation
+    """How it learns."""
     teachers: tuple[int, ...] = ()
     """Key `teachers`, as in `teachers=1+3`: it learns from the mean of these, counted from 1; by default of all."""
     transfer: Literal["all", "rest"] = "all"
@@ -117,7 +126,7 @@ class StudentSpec:
 
     @classmethod
     def read(cls, name: str, study: Study) -> StudentSpec:
-        """Read a name.
+        """Read the name of a student.
 
         Raises:
             InputError: it names no setting, or a key that is unknown, or a value that does not fit.
@@ -127,27 +136,31 @@ class StudentSpec:
             setting, *changes = [*RECIPES[setting].split(","), *changes]
         if setting not in SETTINGS:
             raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
-        own: dict[str, Any] = {"development_share": study.development_share}
+        spec: dict[str, Any] = {"development_share": study.development_share}
         shape: dict[str, Any] = {}
         recipe: dict[str, Any] = dict(SETTINGS[setting])
         for change in changes:
             key, _, text = change.partition("=")
             key = key.strip().replace("-", "_")
-            for owner, found in ((StudentConfig, shape), (Distillation, recipe), (cls, own)):
-                if key in {one.name for one in fields(owner)} - {"setting", "shape", "recipe"}:
-                    found[key] = _value(owner, key, text, name)
+            for owner, values in ((StudentConfig, shape), (Distillation, recipe), (cls, spec)):
+                if key in {field.name for field in fields(owner)} - {"setting", "shape", "recipe"}:
+                    values[key] = _value(owner, key, text, name)
                     break
             else:
                 raise InputError(f"--students {name}: unknown key {key!r}")
-        if not set(own.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
+        if not set(spec.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
             raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
         return cls(
-            setting=setting, shape=replace(study.student, **shape), recipe=replace(study.distillation, **recipe), **own
+            setting=setting, shape=replace(study.student, **shape), recipe=replace(study.distillation, **recipe), **spec
         )
 
 
 def _value(owner: type, key: str, text: str, name: str) -> Any:
-    """Read a value as the type of a field."""
+    """Read a value of a student's name as the type of the field `key` of `owner`.
+
+    Raises:
+        InputError: it does not fit; `name` begins the message.
+    """
     if key == "teachers":
         if not re.fullmatch(r"\d+(\+\d+)*", text):
             raise InputError(f"--students {name}: teachers are numbers, as in teachers=1+3")

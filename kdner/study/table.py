@@ -1,4 +1,4 @@
-"""The table of a low-resource study: mean F1 and its spread, by model and size, and students against one of them."""
+"""The table of a low-resource study: mean F1 and its spread, by model and size, and students against a reference."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 CONFIDENCE = 0.95
+"""Probability that an interval holds the mean difference."""
 MEAN = "mean of the teachers"
-"""The name of their row."""
+"""Name of the row for the mean of several teachers' logits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +24,17 @@ class Row:
     spreads: dict[int, float]
     """Standard deviation over trials; of a difference, half of its 95 % interval. NaN where there is one trial."""
     trials: dict[int, int]
+    """Number of trials by size."""
 
 
 def f1_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Give each teacher, their mean, and each student a row."""
     rows = []
-    for name, values in _by_model(trials).items():
-        spreads = {size: float(np.std(own, ddof=1)) if len(own) > 1 else float("nan") for size, own in values.items()}
-        rows.append(_row(name, values, spreads))
+    for name, by_size in _by_model(trials).items():
+        spreads = {
+            size: float(np.std(values, ddof=1)) if len(values) > 1 else float("nan") for size, values in by_size.items()
+        }
+        rows.append(_row(name, by_size, spreads))
     return rows
 
 
@@ -41,27 +45,20 @@ def difference_rows(trials: Sequence[Mapping[str, Any]], reference: str) -> list
         trials: lines of `jobs/low_resource.py`.
         reference: name of a model; trials without it are left out.
     """
-    from scipy.stats import t
-
     rows = []
     for name in dict.fromkeys(name for trial in trials for name in trial["students"] if name != reference):
-        values: dict[int, list[float]] = {}
+        by_size: dict[int, list[float]] = {}
         for trial in trials:
             f1 = _f1_by_model(trial)
             if name in f1 and reference in f1:
-                values.setdefault(trial["size"], []).append(f1[name] - f1[reference])
-        spreads = {}
-        for size, own in values.items():
-            n = len(own)
-            quantile = t.ppf((1 + CONFIDENCE) / 2, n - 1) if n > 1 else float("nan")
-            spreads[size] = float(quantile * np.std(own, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-        if values:
-            rows.append(_row(name, values, spreads))
+                by_size.setdefault(trial["size"], []).append(f1[name] - f1[reference])
+        if by_size:
+            rows.append(_row(name, by_size, {size: _half_interval(values) for size, values in by_size.items()}))
     return rows
 
 
 def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = None) -> str:
-    """Lay both out as Markdown, in points of F1 (0 to 100), with the number of trials of each size.
+    """Lay F1 and differences out as Markdown, in points of F1 (0 to 100), with the number of trials of each size.
 
     Args:
         trials: lines of `jobs/low_resource.py`.
@@ -88,25 +85,35 @@ def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = Non
     return "\n".join(lines)
 
 
+def _half_interval(values: Sequence[float]) -> float:
+    """Return half of Student's t interval of a mean; NaN for one value."""
+    from scipy.stats import sem, t  # here because it takes a second, which only a table needs
+
+    if len(values) < 2:
+        return float("nan")
+    return float(t.interval(CONFIDENCE, len(values) - 1)[1] * sem(values))
+
+
 def _by_model(trials: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, list[float]]]:
-    values: dict[str, dict[int, list[float]]] = {}
+    """Collect the F1 of each model in each trial, by name and size."""
+    by_model: dict[str, dict[int, list[float]]] = {}
     for trial in trials:
         for name, f1 in _f1_by_model(trial).items():
-            values.setdefault(name, {}).setdefault(trial["size"], []).append(f1)
-    return values
+            by_model.setdefault(name, {}).setdefault(trial["size"], []).append(f1)
+    return by_model
 
 
 def _f1_by_model(trial: Mapping[str, Any]) -> dict[str, float]:
     mean = {MEAN: trial["mean"]} if "mean" in trial else {}
-    return {name: scores["f1"] for name, scores in {**trial["teachers"], **mean, **trial["students"]}.items()}
+    return {name: quality["f1"] for name, quality in {**trial["teachers"], **mean, **trial["students"]}.items()}
 
 
-def _row(name: str, values: dict[int, list[float]], spreads: dict[int, float]) -> Row:
+def _row(name: str, by_size: dict[int, list[float]], spreads: dict[int, float]) -> Row:
     return Row(
         name=name,
-        means={size: float(np.mean(own)) for size, own in values.items()},
+        means={size: float(np.mean(values)) for size, values in by_size.items()},
         spreads=spreads,
-        trials={size: len(own) for size, own in values.items()},
+        trials={size: len(values) for size, values in by_size.items()},
     )
 
 

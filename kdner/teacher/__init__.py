@@ -1,4 +1,4 @@
 """Teachers: fine-tuned encoders, feature-based taggers, and whatever else has logits (`by_name`).
 
-May import `kdner.student` and what that may, and `kdner.data`.
+May import the rooms before it: `kdner.text`, `kdner.labels`, `kdner.runs`, `kdner.data` and `kdner.student`.
 """

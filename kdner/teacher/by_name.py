@@ -14,7 +14,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,8 +31,8 @@ from kdner.teacher import feature_tagger
 from kdner.teacher import model as teacher
 
 FEATURES = "features:"
-"""Begins the name of a feature-based tagger that is to be trained."""
-_OWN = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
+"""Prefix of the name of a feature-based tagger that is to be trained."""
+_CLASS = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
 _MODEL_FILES = {student.MODEL_TYPE: student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
 
 
@@ -51,7 +51,7 @@ class Model(Protocol):
         """Return logits, float [N, L], of all N words of all sentences, in order: any numbers, softmax reads them."""
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the label of each word."""
+        """Return the label of each word of each sentence."""
 
 
 class OwnModel:
@@ -65,14 +65,14 @@ class OwnModel:
 
     @property
     def parameters(self) -> int:
-        """Return its own count; 0 where it has none."""
+        """Return the count that the instance gives; 0 where it gives none."""
         return int(getattr(self._instance, "parameters", 0))
 
     def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return its logits, float32 [N, L].
+        """Return the logits of all N words of all sentences, float32 [N, L].
 
         Raises:
-            ValueError: their shape is another, or one is not a finite number.
+            ValueError: the instance returned logits of another shape, or one that is not a finite number.
         """
         expected = (sum(map(len, sentences)), len(self.labels))
         if not expected[0]:
@@ -85,7 +85,7 @@ class OwnModel:
         return logits
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the labels of each sentence: the best that fit together."""
+        """Return the best legal labels of each sentence."""
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
 
@@ -93,14 +93,14 @@ def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model
     """Load a model by its name.
 
     Args:
-        source: see the module.
+        source: its name, as the docstring of this module says.
         dtype: what it computes in, by default what its device is fastest at; a class of your own decides itself.
 
     Raises:
         InputError: there is no such model.
     """
-    if own := _own(source):
-        _, build = own
+    if own_class := _own_class(source):
+        _, build = own_class
         return build()
     kind = _kind(source)
     if kind == student.MODEL_TYPE:
@@ -116,8 +116,8 @@ def model_labels(source: str | Path) -> list[str]:
     Raises:
         InputError: there is no such model.
     """
-    if own := _own(source):
-        _, build = own
+    if own_class := _own_class(source):
+        _, build = own_class
         return build().labels
     if _kind(source) in _MODEL_FILES:
         labels: list[str] = _config(source)["labels"]
@@ -131,8 +131,8 @@ def model_fingerprint(source: str | Path) -> dict[str, str]:
     Raises:
         InputError: there is no such model.
     """
-    if own := _own(source):
-        module, _ = own
+    if own_class := _own_class(source):
+        module, _ = own_class
         return {"class": str(source), **hash_of_files(str(module.parent), [module.name])}
     return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
 
@@ -143,9 +143,14 @@ def encoder_folder(source: str) -> str | None:
     Raises:
         InputError: there is no such model.
     """
-    if _own(source) or _kind(source) == student.MODEL_TYPE:
+    if _own_class(source) or _kind(source) == student.MODEL_TYPE:
         return None
     return join(source, feature_tagger.ENCODER) if _kind(source) == feature_tagger.MODEL_TYPE else source
+
+
+def teacher_names(count: int) -> list[str]:
+    """Return the names of so many teachers in folders, manifests and logs: `teacher`, `teacher-2`, `teacher-3`, ..."""
+    return ["teacher" if number == 1 else f"teacher-{number}" for number in range(1, count + 1)]
 
 
 def encoder_of(name: str) -> str:
@@ -168,15 +173,15 @@ def _config(source: str | Path) -> dict[str, Any]:
     return config
 
 
-def _own(source: str | Path) -> Any:
-    """Return the file of a class of the user's and what builds it, if a source names one."""
-    found = _OWN.fullmatch(str(source))
-    if not found or Path(source).exists():
+def _own_class(source: str | Path) -> tuple[Path, Callable[[], OwnModel]] | None:
+    """Return the file of a class of the user's and a function that builds the model; None if a source names none."""
+    match = _CLASS.fullmatch(str(source))
+    if not match or Path(source).exists():
         return None
     try:
-        module = importlib.import_module(found["module"])
-        built = getattr(module, found["name"])
+        module = importlib.import_module(match["module"])
+        named_class = getattr(module, match["name"])
     except (ImportError, AttributeError) as error:
         raise InputError(f"{source}: {error}. Expected a module:Class that can be imported, or a folder") from error
-    arguments = () if found["argument"] is None else (found["argument"],)
-    return Path(inspect.getfile(module)), lambda: OwnModel(str(source), built(*arguments))
+    arguments = () if match["argument"] is None else (match["argument"],)
+    return Path(inspect.getfile(module)), lambda: OwnModel(str(source), named_class(*arguments))

@@ -1,9 +1,9 @@
-"""A feature-based tagger: the student's LSTM-CNN over the vectors of a frozen encoder, in place of word vectors.
+"""A feature-based tagger: the student's LSTM-CNN over a frozen encoder's contextual vectors, in place of word vectors.
 
 The first system of Izsak et al. (arXiv 1910.06294) without fine-tuning, and a teacher like any other.
 `kdner.distillation.teachers` trains it.
 
-Shapes: N words, S sentences, H width of the encoder, L labels.
+Shapes: N words of all sentences, H hidden size of the encoder, L labels.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary, WordFeatures
-from kdner.teacher.model import MODEL_FILES as ENCODER_FILES
+from kdner.teacher.encoder import ENCODER_FILES
 from kdner.teacher.model import Teacher
 from kdner.teacher.vector_cache import ContextualVectors
 
@@ -38,7 +39,7 @@ BATCH_SENTENCES = 64
 
 
 class FeatureTagger:
-    """A frozen encoder and an LSTM-CNN that reads its vectors."""
+    """A frozen encoder and an LSTM-CNN that reads the encoder's contextual vectors."""
 
     def __init__(self, encoder: Teacher, student: Student) -> None:
         self.encoder, self.student = encoder, student
@@ -47,7 +48,7 @@ class FeatureTagger:
 
     @property
     def parameters(self) -> int:
-        """Count the parameters of both."""
+        """Count the parameters of the encoder and of the LSTM-CNN."""
         return self.encoder.parameters + self.student.parameters_count
 
     def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
@@ -66,7 +67,7 @@ class FeatureTagger:
         return logits
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the best legal tags of each sentence."""
+        """Return the best legal labels of each sentence."""
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
     def save(self, folder: str | Path) -> None:
@@ -91,7 +92,13 @@ class FeatureTagger:
 
 
 def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], vectors_nh: np.ndarray) -> WordFeatures:
-    """Return the features of all N words of sentences, a row for each, with a vector in place of the word's id."""
+    """Return the features of all N words of sentences, a row for each, with a vector in place of the word's id.
+
+    Args:
+        vocabulary: gives the other features of a word.
+        sentences: words of each sentence.
+        vectors_nh: the contextual vectors of these words, float32 [N, H].
+    """
     types: dict[str, int] = {}
     index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
     features = vocabulary.features(list(types)).take(torch.tensor(index, dtype=torch.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from kdner.device import best_dtype
 from kdner.progress import Progress
-from kdner.teacher.model import Teacher, Window
+from kdner.teacher.model import Teacher
+from kdner.teacher.pieces import Window
 
 IGNORED = -100
-"""The label of pieces that the loss passes over: all but the first piece of each word."""
+"""The label id of pieces that the loss passes over: all but the first piece of each word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +53,18 @@ def fine_tune(
         sentences: words and tags of each sentence, as the splitter sees them.
         labels: the label list; its order is the order of the logits.
         config: the recipe.
-        seed: of the head's weights, the order of sentences, and dropout.
+        seed: decides the head's weights, the order of sentences, and dropout.
         progress: counts steps.
     """
     torch.manual_seed(seed)
     teacher = Teacher.untrained(base, labels)
     model, device = teacher.model, teacher.device
-    ids = {label: i for i, label in enumerate(labels)}
-    examples: list[tuple[Window, list[int]]] = []
-    for words, tags in sentences:
-        done = 0
-        for window in teacher.pieces.windows(words):
-            examples.append((window, [ids[tag] for tag in tags[done : done + len(window.firsts)]]))
-            done += len(window.firsts)
-
+    examples = _labeled_windows(teacher, sentences)
     per_epoch = -(-len(examples) // config.batch_sentences)
     epochs = max(config.epochs, -(-config.min_steps // per_epoch))
     steps = epochs * per_epoch
     warmup = max(1, round(config.warmup_share * steps))
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    rate = config.learning_rate or (1e-4 if model.config.hidden_size < 768 else 5e-5)
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=rate,
-        fused=True,
-    )
+    optimizer = _optimizer(model, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
     )
@@ -106,6 +94,32 @@ def fine_tune(
             progress.advance(1, sum(len(window.firsts) for window in windows), loss=loss.item())
     model.eval()
     return teacher
+
+
+def _labeled_windows(
+    teacher: Teacher, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]
+) -> list[tuple[Window, list[int]]]:
+    """Cut sentences into the windows that the encoder reads, each with the label ids of its words."""
+    ids = {label: i for i, label in enumerate(teacher.labels)}
+    examples = []
+    for words, tags in sentences:
+        done = 0
+        for window in teacher.pieces.windows(words):
+            examples.append((window, [ids[tag] for tag in tags[done : done + len(window.firsts)]]))
+            done += len(window.firsts)
+    return examples
+
+
+def _optimizer(model: Any, config: FineTuning) -> torch.optim.Optimizer:
+    """Return AdamW with weight decay on matrices only."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    biases_and_scales = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": biases_and_scales, "weight_decay": 0.0},
+    ]
+    rate = config.learning_rate or (1e-4 if model.config.hidden_size < 768 else 5e-5)
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def _random_batches(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Iterator[list[int]]:

@@ -1,4 +1,7 @@
-"""The actor of precompute_logits: documents to the teacher's logits."""
+"""The actor of precompute_logits: from documents to the logits of one or several teachers.
+
+Shapes: N words of all documents of a part, T teachers, L labels.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,20 @@ import torch
 from kdner.data.documents import in_parts
 from kdner.runs.schema import LOGITS
 from kdner.teacher.by_name import load_model
-from kdner.text.words import Sentence, split
+from kdner.text.words import Sentence, count_words, split
 
 
 class ScoreDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
-    The teachers are named as `kdner.teacher.by_name` says, with one label list; `dtype` (`float32` or
-    `bfloat16`) is by default what the device is fastest at.
+    The teachers are named as `kdner.teacher.by_name` says, with one label list; `dtype` is by default what the device
+    is fastest at.
     """
 
-    def __init__(self, teachers: Sequence[str], dtype: str | None = None) -> None:
-        kind = getattr(torch, dtype) if dtype else None
-        self.teachers = [load_model(teacher, dtype=kind) for teacher in teachers]
+    schema = LOGITS
+
+    def __init__(self, teachers: Sequence[str], dtype: torch.dtype | None = None) -> None:
+        self.teachers = [load_model(teacher, dtype=dtype) for teacher in teachers]
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
@@ -34,8 +38,8 @@ class ScoreDocuments:
             for row, result in zip(rows, results, strict=True):
                 scored[row] = result
         sentences = [None if result is None else result[0] for result in scored]
-        words = [None if own is None else [word for s in own for word in s.words] for own in sentences]
-        lengths = [None if own is None else [len(s.words) for s in own] for own in sentences]
+        words = [None if row is None else [word for s in row for word in s.words] for row in sentences]
+        lengths = [None if row is None else [len(s.words) for s in row] for row in sentences]
         logits = [None if result is None else result[1] for result in scored]
         columns = [documents["id"], words, lengths, _lists(logits), errors]
         return pa.Table.from_arrays(
@@ -45,6 +49,10 @@ class ScoreDocuments:
             ],
             schema=LOGITS,
         )
+
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        """Count the white-space separated words of documents."""
+        return {"words": sum(count_words(text or "") for text in documents["text"].to_pylist())}
 
     def _score(self, texts: list[str]) -> list[tuple[list[Sentence], np.ndarray]]:
         documents = [split(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Vectors of a frozen encoder, kept in files by what was read: trials that read the same text share them."""
+"""A cache of contextual vectors in files, named by the text that was read: trials that read the same text share it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 from kdner.runs.storage import commit
 
 ContextualVectors = Callable[[Sequence[Sequence[str]]], np.ndarray]
-"""From sentences, lists of N words in all, to float32 [N, H]."""
+"""What gives contextual vectors: maps sentences, with N words in all, to float32 [N, H]."""
 
 
 def cached_vectors(compute: ContextualVectors, folder: Path, name: str) -> ContextualVectors:
-    """Return a function that computes vectors once for each list of sentences, whoever asks.
+    """Return a function that computes contextual vectors once for each list of sentences, whoever asks.
 
-    They are kept as float16, and rounded to it also when they are new.
+    Files hold float16; new vectors are rounded to it too.
 
     Args:
-        compute: computes them.
-        folder: of the files, 2 bytes a number; several processes, on several nodes, may use it at once.
-        name: tells encoders apart that share the folder.
+        compute: computes the vectors.
+        folder: holds the files, 2 bytes a number; several processes, on several nodes, may use it at once.
+        name: name of the encoder; tells encoders apart that share the folder.
     """
 
-    def kept(sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    def read_or_compute(sentences: Sequence[Sequence[str]]) -> np.ndarray:
         content = json.dumps([name, [list(words) for words in sentences]])
         path = folder / f"{hashlib.sha256(content.encode()).hexdigest()}.npy"
         if not path.exists():
@@ -35,4 +35,4 @@ def cached_vectors(compute: ContextualVectors, folder: Path, name: str) -> Conte
                 np.save(file, compute(sentences).astype(np.float16), allow_pickle=False)
         return np.load(path, allow_pickle=False).astype(np.float32)
 
-    return kept
+    return read_or_compute

@@ -6,10 +6,10 @@ At each place that is not white space, the first of these that fits is a word:
 2. single letters joined by periods, with the closing one: ``U.S.``, ``a.m.``;
 3. the English clitic ``'s``;
 4. one character of a script that is written without spaces (Han, kana, Thai, Lao, Khmer, Burmese), with its marks;
-5. a run of letters, marks and digits; one of more than ``MAX_WORD_CHARACTERS`` becomes several words;
+5. letters, marks and digits that follow one another; more than ``MAX_WORD_CHARACTERS`` become several words;
 6. any other single character, with its marks.
 
-Control characters, format characters (zero-width joiners inside a run excepted) and lone surrogates belong to no word.
+Control characters, format characters (zero-width joiners inside a word excepted) and lone surrogates belong to no word.
 A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital or
 digit (and opening quotes or brackets), save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``;
 and at a newline, unless the next line starts with a lower-case letter (a wrapped line). A blank line always ends one.
@@ -30,7 +30,7 @@ SPLITTER_VERSION = 2
 
 MAX_WORD_CHARACTERS = 100
 MAX_SENTENCE_WORDS = 128
-"""A longer sentence is cut after its last comma, semicolon, colon or dash before this, or right here."""
+"""A longer sentence is cut after its last comma, semicolon, colon or dash before this limit, or at the limit."""
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
@@ -56,7 +56,7 @@ WORD = _compile(
     | [^\s\p{{Cc}}\p{{Cf}}\p{{Cs}}] \p{{M}}*
     """
 )
-# Possessive quantifiers and the look behind keep the time linear in runs of dots or white space, however long.
+# Possessive quantifiers and the look behind keep the time linear in dots or blanks in a row, however many.
 _SENTENCE_END = _compile(
     rf"""
       {_STOP} [{_SPACE}]++ (?= {_OPENING} )
@@ -66,7 +66,7 @@ _SENTENCE_END = _compile(
 )
 STOPS = frozenset(".!?…")
 FINAL_STOP = _compile(rf"{_STOP} \Z")
-"""The stop at the end of a run of characters without white space."""
+"""The stop at the end of a chunk, that is, of characters without white space."""
 OPENING = _compile(_OPENING)
 """What a sentence that follows a stop begins with."""
 CLOSING_STOP = _compile(_CLOSING_STOP)
@@ -81,14 +81,14 @@ ABBREVIATION = _compile(
       | Jan | Feb | Mar | Apr | Jun | Jul | Aug | Sep | Sept | Oct | Nov | Dec )
     \Z"""
 )
-"""What a single full stop after it does not end a sentence; looked for in `LONGEST_ABBREVIATION` characters."""
+"""What ends no sentence with a single full stop after it; looked for in the last `LONGEST_ABBREVIATION` characters."""
 LONGEST_ABBREVIATION = 12
 PAUSES = frozenset([",", ";", ":", "-", "–", "—"])
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A run of words with their offsets into the document; the three lists have one entry per word."""
+    """Words that belong together, with their offsets into the document; the three lists have one entry per word."""
 
     words: list[str]
     starts: list[int]
@@ -125,8 +125,8 @@ def _sentences(text: str) -> Iterator[Sentence]:
 
 def _boundaries(text: str) -> Iterator[int]:
     for match in _SENTENCE_END.finditer(text):
-        before = text[max(0, match.start() - LONGEST_ABBREVIATION) : match.start()]
-        if match["stop"] == "." and "\n" not in match.group() and ABBREVIATION.search(before):
+        last_word = text[max(0, match.start() - LONGEST_ABBREVIATION) : match.start()]
+        if match["stop"] == "." and "\n" not in match.group() and ABBREVIATION.search(last_word):
             continue
         yield match.end()
     yield len(text)

@@ -10,10 +10,10 @@ from files import contents, put_parquet
 from two_nodes import TwoNodes, wait_until
 
 from jobs.distill_student import DistillStudent, distill_student
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.model import StudentConfig
+from kdner.student.network import StudentConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1200)]
 

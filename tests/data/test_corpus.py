@@ -18,7 +18,7 @@ from kdner.data.corpus import (
     read_shard,
 )
 from kdner.data.corpus_files import SourceFile
-from kdner.data.corpus_rows import SliceReader
+from kdner.data.corpus_slices import SliceReader
 from kdner.errors import InputError
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kdner.data.documents import NO_TEXT
+from kdner.device import best_dtype
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS, check
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
@@ -33,7 +34,7 @@ def student_folder(make_student, tmp_path_factory):
 
 @pytest.fixture
 def score(teacher_folder):
-    return ScoreDocuments([teacher_folder], dtype="float32")
+    return ScoreDocuments([teacher_folder], dtype=torch.float32)
 
 
 @pytest.fixture
@@ -96,6 +97,26 @@ def test_entities_are_the_taggers(tag, student_folder, make_corpus):
             assert [e["score"] for e in row["entities"]] == pytest.approx([e.score for e in entities], abs=1e-5)
 
 
+def test_a_tagger_counts_words_and_entities(tag, make_corpus):
+    corpus = make_corpus(TEXTS)
+    rows = tag(corpus).to_pylist()
+    entities = sum(len(row["entities"] or []) for row in rows)
+    assert entities > 0 and any(row["entities"] is None for row in rows)
+    words = sum(count_words(text or "") for text in TEXTS)
+    assert tag.counts(corpus, tag(corpus)) == {"words": words, "entities": entities}
+    for texts in ([], [None]):
+        assert tag.counts(make_corpus(texts), tag(make_corpus(texts))) == {"words": 0, "entities": 0}
+
+
+def test_a_tagger_names_its_schema():
+    assert TagDocuments.schema.equals(ENTITIES, check_metadata=True)
+
+
+def test_a_tagger_computes_in_the_type_that_it_is_told(student_folder):
+    assert TagDocuments(student_folder, torch.bfloat16).tagger.dtype == torch.bfloat16
+    assert TagDocuments(student_folder).tagger.dtype == best_dtype(torch.device("cpu"))
+
+
 @pytest.mark.parametrize("bad", ["Tom", "Rome", "everything"])
 def test_a_document_that_fails_keeps_its_row_and_harms_no_other(score, tag, make_corpus, monkeypatch, bad):
     texts = ["Anna flew.", "Tom won.", "Rain in Rome.", "Mary said so."]
@@ -106,7 +127,7 @@ def test_a_document_that_fails_keeps_its_row_and_harms_no_other(score, tag, make
     before = {actor: actor(corpus).to_pylist() for actor in (score, tag)}
     (teacher,) = score.teachers
     monkeypatch.setattr(teacher, "score_words", sensitive(teacher.score_words, bad))
-    monkeypatch.setattr(tag.tagger, "find", sensitive(tag.tagger.find, bad))
+    monkeypatch.setattr(tag.tagger, "entity_table", sensitive(tag.tagger.entity_table, bad))
     for actor, column, schema in ((score, "logits", LOGITS), (tag, "entities", ENTITIES)):
         table = actor(corpus)
         check(table, schema, "test")
@@ -139,8 +160,8 @@ def test_several_teachers_lie_side_by_side(teacher_folder, tmp_path, teacher, la
     torch.nn.init.normal_(other.model.classifier.weight)
     other.save(tmp_path)
     corpus = make_corpus(TEXTS)
-    single = [ScoreDocuments([folder], dtype="float32")(corpus) for folder in (teacher_folder, str(tmp_path))]
-    both = ScoreDocuments([teacher_folder, str(tmp_path)], dtype="float32")(corpus)
+    single = [ScoreDocuments([folder], dtype=torch.float32)(corpus) for folder in (teacher_folder, str(tmp_path))]
+    both = ScoreDocuments([teacher_folder, str(tmp_path)], dtype=torch.float32)(corpus)
     for first, second, row in zip(*(table.to_pylist() for table in (*single, both)), strict=True):
         assert (row["words"], row["sentence_words"]) == (first["words"], first["sentence_words"])
         if row["logits"] is not None:
@@ -174,7 +195,7 @@ def test_stored_logits_are_the_live_ones_in_bfloat16(teacher_folder, toy, make_c
     stored = [
         np.array(row["logits"], np.float32).reshape(live.shape)
         for live, row in zip(
-            alone, ScoreDocuments([teacher_folder], "bfloat16")(make_corpus(texts)).to_pylist(), strict=True
+            alone, ScoreDocuments([teacher_folder], torch.bfloat16)(make_corpus(texts)).to_pylist(), strict=True
         )
     ]
     a, b = np.concatenate(alone), np.concatenate(stored)

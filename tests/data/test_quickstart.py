@@ -9,7 +9,8 @@ import pytest
 import regex
 
 from kdner.data import quickstart
-from kdner.data.quickstart import KIND_LABELS, NAMES, NUMBERS, PATTERNS, PHRASES, SHARED_NAMES, write_quickstart
+from kdner.data.quickstart import write_quickstart
+from kdner.data.quickstart_words import KIND_LABELS, NAMES, NUMBERS, PATTERNS, PHRASES, SHARED_NAMES, deal_tiers
 from kdner.errors import InputError
 from kdner.text.words import split, split_words
 
@@ -33,14 +34,14 @@ def read_conll(path: Path) -> list[list[tuple[str, str]]]:
 
 def entities(sentences: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
     """Return (name in lower case, words joined by blanks; label)."""
-    found: list[tuple[list[str], str]] = []
+    names: list[tuple[list[str], str]] = []
     for sentence in sentences:
         for word, tag in sentence:
             if tag.startswith("B-"):
-                found.append(([word.lower()], tag[2:]))
+                names.append(([word.lower()], tag[2:]))
             elif tag.startswith("I-"):
-                found[-1][0].append(word.lower())
-    return [(" ".join(words), label) for words, label in found]
+                names[-1][0].append(word.lower())
+    return [(" ".join(words), label) for words, label in names]
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(files, tmp_path):
@@ -107,7 +108,7 @@ def test_patterns_are_many_and_name_known_kinds_and_labels():
 def test_offsets_are_those_of_words(files):
     rng = random.Random(3)
     patterns = [line.strip() for line in PATTERNS.splitlines() if line.strip()]
-    writer = quickstart._Writer(rng, patterns, quickstart._deal_tiers(rng), (1, 1, 1))
+    writer = quickstart._Writer(rng, patterns, deal_tiers(rng), (1, 1, 1))
     for example in (writer.write() for _ in range(3000)):
         words = split_words(example.text)
         for start, end, _ in example.entities:
@@ -126,7 +127,7 @@ def test_many_names_of_the_test_set_occur_nowhere_else(files, documents):
 
 
 def test_single_names_of_the_last_tier_occur_in_the_test_set_alone(files, documents):
-    tiers = quickstart._deal_tiers(random.Random(1))
+    tiers = deal_tiers(random.Random(1))
     training = " ".join([*documents, *(word for s in read_conll(files.labeled) for word, _ in s)]).lower()
     test = {name for name, _ in entities(read_conll(files.test))}
     last = {name.lower() for name in NAMES["surname"].split() if tiers[name] == 2}

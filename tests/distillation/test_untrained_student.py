@@ -10,7 +10,8 @@ from kdner.distillation.examples import TransferSet
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.distillation.word_vectors import vectors_from_teacher
 from kdner.errors import InputError
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import PADDING, UNKNOWN
 
 SHAPE = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)
@@ -88,8 +89,9 @@ def test_vectors_of_a_teacher_need_one(begin, tmp_path):
 
 
 def test_a_start_that_was_killed_is_swept_away(begin, tmp_path):
-    (tmp_path / "student.unfinished").mkdir()
-    (tmp_path / "student.unfinished" / "junk").write_text("")
+    unfinished = tmp_path / f".student.tmp-{'0' * 16}"
+    unfinished.mkdir()
+    (unfinished / "junk").write_text("")
     begin()
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
     assert not (tmp_path / "student" / "junk").exists()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kdner.on_ray.job import run
+import kdner.on_ray.job
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def run_job(monkeypatch):
 
     def run_job(config, job, *flags):
         monkeypatch.setattr(sys, "argv", ["job.py", *map(str, flags)])
-        run(config, job)
+        kdner.on_ray.job.run_job(config, job)
 
     return run_job
 

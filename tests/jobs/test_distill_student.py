@@ -12,10 +12,11 @@ import ray
 from event_files import scalars
 
 from jobs.distill_student import DistillStudent, distill_student
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 
 pytestmark = pytest.mark.ray
 

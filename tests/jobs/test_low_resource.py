@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from jobs.low_resource import LowResource, low_resource, main
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.runs.json_lines import read_lines
-from kdner.student.model import StudentConfig
+from kdner.student.network import StudentConfig
 from kdner.teacher.fine_tuning import FineTuning
 
 SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
@@ -60,7 +60,7 @@ def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path
             k: row["f1"] for k, row in trials[2][kind].items()
         }
     work = tmp_path / "again" / "work" / f"{repeated['size']}-2"
-    teacher = work / "teacher-1" / "model.safetensors"
+    teacher = work / "teacher" / "model.safetensors"
     before = teacher.stat().st_mtime_ns
 
     more = replace(again, students=("pseudo-labels", "both"), pseudo_sizes=(), reference="both")
@@ -79,7 +79,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
     low_resource(replace(quick, sizes=(24,)))
     broken = tmp_path / "study" / "work" / "12-1"
     broken.mkdir()
-    (broken / "teacher-1.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
+    (broken / "teacher.json").write_text(json.dumps({"f1": 0.1, "seconds": 0, "parameters": 1}))
     (broken / "student-labeled-initial").mkdir()  # not a student's folder
     with pytest.raises(InputError, match=r"1 trials failed, the first: 12 sentences, seed 1: .* not a student"):
         low_resource(replace(quick, sizes=(12, 24, 30)))

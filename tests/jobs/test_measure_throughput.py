@@ -22,18 +22,18 @@ def test_it_reports_every_figure(
         *("--peers", "transformers", "--peer-documents", 20, "--growth", 50, 500),
         *("--test", train_file, "--models", teacher_folder, "--actors", 1),
     )
-    found = json.loads((out / "measurement.json").read_text())
-    models = {(row["batch"], row["model"]) for row in found["batches"]}
-    assert len(found["batches"]) == len(models) == 2 * 3
+    measured = json.loads((out / "measurement.json").read_text())
+    models = {(row["batch"], row["model"]) for row in measured["batches"]}
+    assert len(measured["batches"]) == len(models) == 2 * 3
     assert {batch for batch, _ in models} == {1, 8}
-    for row in found["batches"]:
+    for row in measured["batches"]:
         assert 0 < row["least"] <= row["words_per_second"] <= row["most"] and 0 < row["p50_ms"] <= row["p99_ms"]
-    assert [row["actors"] for row in found["actors"]] == [1]
-    assert all(row["words_per_second"] > 0 and row["actor_peak_memory_mb"] > 50 for row in found["actors"])
-    assert [row["peer"].split(",")[0] for row in found["peers"]] == ["transformers pipeline"]
-    assert found["steps"]["words"] == found["words"]
-    assert len(found["growth"]) == 3
-    assert set(found["models"]) == {str(student), teacher_folder}
+    assert [row["actors"] for row in measured["actors"]] == [1]
+    assert all(row["words_per_second"] > 0 and row["actor_peak_memory_mb"] > 50 for row in measured["actors"])
+    assert [row["peer"].split(",")[0] for row in measured["peers"]] == ["transformers pipeline"]
+    assert measured["steps"]["words"] == measured["words"]
+    assert len(measured["growth"]) == 3
+    assert set(measured["models"]) == {str(student), teacher_folder}
     assert (out / "throughput.png").read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
     for part in (", sorted", "tag_corpus, actors 1", "transformers pipeline", "look up", "F1", "throughput.png"):

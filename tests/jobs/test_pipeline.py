@@ -10,11 +10,12 @@ import pytest
 from jobs.pipeline import Pipeline, main, pipeline
 from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.data.labeled_sets import read_labeled
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
-from kdner.student.model import Student, StudentConfig
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.text.words import count_words
 

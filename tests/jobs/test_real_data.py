@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.pipeline import Pipeline, pipeline
-from kdner.distillation.trainer import Distillation
+from kdner.distillation.recipe import Distillation
 from kdner.runs.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.ray, pytest.mark.data]

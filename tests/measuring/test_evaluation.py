@@ -5,8 +5,9 @@ import pytest
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
-from kdner.measuring.evaluation import evaluate
-from kdner.measuring.f1 import score
+from kdner.measuring.evaluation import evaluate, evaluate_models
+from kdner.measuring.f1 import measure_f1
+from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 
@@ -18,8 +19,9 @@ def student_folder(make_student, tmp_path):
 
 
 def test_a_teacher_is_measured(teacher_folder, teacher, toy):
-    row = evaluate(teacher_folder, toy, "toy")
-    expected = score(teacher.tags, toy)
+    row, tags = evaluate(teacher_folder, toy, "toy")
+    assert tags == teacher.tags([sentence.words()[0] for sentence in toy])
+    expected = measure_f1(teacher.tags, toy)
     assert row["f1"] == pytest.approx(expected["micro"].f1, abs=0.02) and row["support"] == expected["micro"].support
     assert set(row["per_label"]) == {"PER", "LOC"}
     assert row["parameters"] == sum(p.numel() for p in teacher.model.parameters())
@@ -27,9 +29,9 @@ def test_a_teacher_is_measured(teacher_folder, teacher, toy):
 
 
 def test_a_student_is_measured(student_folder, toy):
-    row = evaluate(student_folder, toy, "toy")
+    row, _ = evaluate(student_folder, toy, "toy")
     tagger = Tagger(Student.from_pretrained(student_folder))
-    assert row["f1"] == round(score(tagger.tags, toy)["micro"].f1, 4)
+    assert row["f1"] == round(measure_f1(tagger.tags, toy)["micro"].f1, 4)
     assert row["parameters"] == tagger.parameters
 
 
@@ -37,3 +39,19 @@ def test_a_label_that_training_never_saw(student_folder):
     gold = [LabeledSentence.of_gold_words("set:1", 0, ["Anna"], ["B-MISC"])]
     with pytest.raises(InputError, match=r"other\.conll: sentence set:1 has the label 'B-MISC'"):
         evaluate(student_folder, gold, "other.conll")
+
+
+def test_models_are_measured_in_processes_of_their_own(teacher_folder, student_folder, toy):
+    progress = Progress("evaluate", "model")
+    evaluations = evaluate_models([teacher_folder, str(student_folder)], toy, "toy", progress)
+    assert progress.finished and progress.done == 2
+    for name, evaluation in zip([teacher_folder, str(student_folder)], evaluations, strict=True):
+        here = evaluate(name, toy, "toy")
+        assert evaluation.tags == here.tags and evaluation.measures["f1"] == here.measures["f1"]
+        assert 50 < evaluation.measures["peak_memory_mb"] <= peak_memory_mb() + 1
+
+
+def test_a_users_mistake_in_such_a_process_is_theirs_to_read(student_folder):
+    gold = [LabeledSentence.of_gold_words("set:1", 0, ["Anna"], ["B-MISC"])]
+    with pytest.raises(InputError, match="which training never saw"):
+        evaluate_models([str(student_folder)], gold, "other.conll", Progress("evaluate", "model"))

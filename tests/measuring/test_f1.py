@@ -5,7 +5,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from kdner.data.labeled_sentence import LabeledSentence
-from kdner.measuring.f1 import Scores, score
+from kdner.measuring.f1 import Quality, measure_f1
 
 
 def sentence(words, tags):
@@ -14,7 +14,7 @@ def sentence(words, tags):
 
 def said(*tags):
     """A tagger that gives these tags, whatever it is asked."""
-    return lambda sentences: [own.split(" ") for own in tags]
+    return lambda sentences: [row.split(" ") for row in tags]
 
 
 GOLD = [
@@ -24,25 +24,25 @@ GOLD = [
 
 
 def test_known_numbers():
-    scores = score(said("B-PER I-PER O O B-LOC O", "B-PER O B-LOC B-LOC"), GOLD)
-    assert scores["PER"] == Scores(precision=1.0, recall=1.0, f1=1.0, support=2)
-    assert scores["LOC"].precision == pytest.approx(1 / 3) and scores["LOC"].recall == 0.5
-    assert scores["LOC"].f1 == pytest.approx(0.4)
-    assert scores["micro"].precision == pytest.approx(3 / 5) and scores["micro"].recall == pytest.approx(3 / 4)
-    assert scores["micro"].f1 == pytest.approx(2 / 3)
-    assert scores["micro"].rounded() == {"f1": 0.6667, "precision": 0.6, "recall": 0.75, "support": 4}
-    assert set(scores) == {"micro", "PER", "LOC"}
+    quality = measure_f1(said("B-PER I-PER O O B-LOC O", "B-PER O B-LOC B-LOC"), GOLD)
+    assert quality["PER"] == Quality(precision=1.0, recall=1.0, f1=1.0, support=2)
+    assert quality["LOC"].precision == pytest.approx(1 / 3) and quality["LOC"].recall == 0.5
+    assert quality["LOC"].f1 == pytest.approx(0.4)
+    assert quality["micro"].precision == pytest.approx(3 / 5) and quality["micro"].recall == pytest.approx(3 / 4)
+    assert quality["micro"].f1 == pytest.approx(2 / 3)
+    assert quality["micro"].rounded() == {"f1": 0.6667, "precision": 0.6, "recall": 0.75, "support": 4}
+    assert set(quality) == {"micro", "PER", "LOC"}
 
 
-def test_it_is_seqevals_strict_score():
+def test_it_is_the_strict_f1_of_seqeval():
     tags = ["B-PER I-PER O B-PER B-LOC I-LOC", "B-LOC O O B-LOC"]
-    expected = f1_score([s.tags for s in GOLD], [own.split(" ") for own in tags], mode="strict", scheme=IOB2)
-    assert score(said(*tags), GOLD)["micro"].f1 == pytest.approx(expected)
+    expected = f1_score([s.tags for s in GOLD], [row.split(" ") for row in tags], mode="strict", scheme=IOB2)
+    assert measure_f1(said(*tags), GOLD)["micro"].f1 == pytest.approx(expected)
 
 
 def test_a_tag_that_continues_nothing_begins_an_entity():
-    scores = score(said("I-PER I-PER O O I-LOC I-LOC", "O O O I-LOC"), GOLD)
-    assert scores["micro"].precision == 1 and scores["micro"].recall == pytest.approx(3 / 4)
+    quality = measure_f1(said("I-PER I-PER O O I-LOC I-LOC", "O O O I-LOC"), GOLD)
+    assert quality["micro"].precision == 1 and quality["micro"].recall == pytest.approx(3 / 4)
 
 
 def test_gold_words_that_the_splitter_cuts_are_scored_as_one():
@@ -53,18 +53,18 @@ def test_gold_words_that_the_splitter_cuts_are_scored_as_one():
         return [["B-CASE", "I-CASE", "I-CASE", "I-CASE", "O"]]
 
     gold = [sentence("Roe vs. Wade won", "B-CASE I-CASE I-CASE O")]
-    assert score(tag, gold)["micro"].f1 == 1
+    assert measure_f1(tag, gold)["micro"].f1 == 1
     assert asked == [["Roe", "vs", ".", "Wade", "won"]]
-    assert score(said("B-CASE O I-CASE I-CASE O"), gold)["micro"].f1 == 0
+    assert measure_f1(said("B-CASE O I-CASE I-CASE O"), gold)["micro"].f1 == 0
 
 
 def test_perfect_and_empty_predictions():
-    assert score(lambda _: [s.tags for s in GOLD], GOLD)["micro"].f1 == 1
-    nothing = score(said("O O O O O O", "O O O O"), GOLD)
-    assert nothing["micro"] == Scores(precision=0.0, recall=0.0, f1=0.0, support=4)
+    assert measure_f1(lambda _: [s.tags for s in GOLD], GOLD)["micro"].f1 == 1
+    nothing = measure_f1(said("O O O O O O", "O O O O"), GOLD)
+    assert nothing["micro"] == Quality(precision=0.0, recall=0.0, f1=0.0, support=4)
 
 
-def test_a_set_without_entities_scores_nothing():
+def test_a_set_without_entities_has_an_f1_of_0():
     gold = [sentence("it rained", "O O")]
-    assert score(said("O O"), gold)["micro"].support == 0
-    assert score(said("B-X O"), gold)["micro"].f1 == 0
+    assert measure_f1(said("O O"), gold)["micro"].support == 0
+    assert measure_f1(said("B-X O"), gold)["micro"].f1 == 0

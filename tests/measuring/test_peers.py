@@ -18,7 +18,7 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
 
 
 def test_transformers_pipeline(teacher_folder, toy_texts):
-    peer = TransformersPeer(teacher_folder, "float32", device=torch.device("cpu"), threads=1)
+    peer = TransformersPeer(teacher_folder, torch.float32, device=torch.device("cpu"), threads=1)
     assert peer.words_per_second(toy_texts[:8]) > 0
 
 
@@ -30,6 +30,6 @@ def test_spacy_learns_what_the_student_tagged():
         [Entity(0, 3, "PER", "Tom", 1.0), Entity(8, 12, "PER", "Mary", 1.0), Entity(16, 20, "LOC", "Rome", 1.0)],
     ]
     peer = SpacyPeer(texts * 8, entities * 8, processes=1)
-    found = [[(e.start_char, e.end_char, e.label_) for e in document.ents] for document in peer._nlp.pipe(texts)]
-    assert found == [[(e.start, e.end, e.label) for e in own] for own in entities]
+    tagged = [[(e.start_char, e.end_char, e.label_) for e in document.ents] for document in peer._nlp.pipe(texts)]
+    assert tagged == [[(e.start, e.end, e.label) for e in gold] for gold in entities]
     assert peer.words_per_second(texts) > 0

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from kdner.measuring.reports import model_table, pipeline_report
+from kdner.measuring.reports import model_table, pipeline_report, pipeline_summary
 
 ROW = {
     "f1": 0.98765,
@@ -22,24 +22,39 @@ def test_the_table_has_a_line_for_each_model():
     assert lines[2].startswith("student ")
 
 
-def test_the_report_says_all_of_the_summary():
-    tagged = {"documents": 61, "words": 1200, "entities": 77, "errors": 2, "words_per_second": 54_321}
-    summary = {
-        **dict.fromkeys(("teacher", "teacher-2", "student", "baseline"), ROW),
-        "compression": 7.5,
-        "compression_of_bert_base": 36.1,
-        "tagged": tagged,
-        "stages": {"finetune_teacher": 61.25},
+TAGGED = {"documents": 61, "words": 1200, "entities": 77, "errors": 2, "words_per_second": 54_321}
+
+
+def pipelines_summary():
+    quality = {
+        "models": {f"runs/news/{name}": ROW for name in ("teacher", "teacher-2", "student", "baseline")},
+        "examples": [{"text": "Anna left.", "entities": {"teacher": [(0, 4, "PER")], "student": [], "gold": []}}],
     }
-    text = pipeline_report(summary, Path("runs/news"))
+    return pipeline_summary(quality, {**TAGGED, "actors": 2}, {"finetune_teacher": 61.25})
+
+
+def test_the_summary_has_the_models_by_name_and_how_they_compare():
+    summary = pipelines_summary()
+    assert list(summary)[:4] == ["teacher", "teacher-2", "student", "baseline"] and summary["student"] == ROW
+    assert summary["compression"] == 1.0 and summary["compression_of_bert_base"] == 36.1
+    assert summary["tagged"] == TAGGED and summary["stages"] == {"finetune_teacher": 61.25}
+
+
+@pytest.mark.parametrize("quickstart", [True, False])
+def test_the_report_says_all_of_the_summary_and_what_to_do_next(quickstart):
+    text = pipeline_report(pipelines_summary(), "runs/news", quickstart=quickstart)
     for part in (
-        "7.5 times",
+        "1.0 times",
         "36.1 times",
         "61 documents",
         "2 errors",
         "54,321 words/s",
-        "61.2 s",
+        "finetune_teacher 61",
+        "[Anna PER] left.",
         "runs/news/entities",
-        "runs/news/teacher-2",
+        "Student.from_pretrained('runs/news/student')",
+        "jobs/tag_corpus.py",
+        "jobs/pipeline.py --labeled",
     ):
         assert part in text
+    assert ("synthetic" in text) == quickstart

@@ -16,7 +16,8 @@ from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once
-from kdner.on_ray.shard_map import ShardActor, shard_map
+from kdner.on_ray.shard_actor import ShardActor, ShardWork
+from kdner.on_ray.shard_map import shard_map
 from kdner.runs.schema import ENTITIES
 
 pytestmark = pytest.mark.ray
@@ -27,6 +28,8 @@ SHARDS = [f"part-0000{index}.parquet" for index in range(3)]
 
 class Finder:
     """An actor that finds one long entity in each document, on a disk that is full from one of them on."""
+
+    schema = ENTITIES
 
     def __init__(self, full_at: str | None = None) -> None:
         self.full_at = full_at
@@ -41,17 +44,23 @@ class Finder:
         ]
         return pa.Table.from_pylist(rows, schema=ENTITIES)
 
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return {"words": 6 * mapped.num_rows, "entities": mapped.num_rows}
+
     def entity(self, text):
         long = random.Random(text).randbytes(10_000).hex()  # 30 of these are 300 kB, however well compressed
         return {"start": 0, "end": len(long), "label": "PER", "text": long, "score": 1.0}
+
+
+def finding(**arguments):
+    return ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
 
 
 def run(source, out, corpus=None, **arguments):
     """Do a job as the jobs do; its actors fill disks as `arguments` say. `corpus` is an older plan of the source."""
 
     def work(corpus, directory):
-        actors = Actors(count=1)
-        return shard_map("find", corpus, directory, Finder, arguments, ENTITIES, actors=actors, use_gpu=False)
+        return shard_map(corpus, directory, finding(**arguments))
 
     return do(work, source, out, corpus)
 
@@ -60,7 +69,7 @@ def run_here(source, out, corpus=None):
     """Do the same job in this process, one shard after the other."""
 
     def work(corpus, directory):
-        actor = ShardActor(corpus, directory, Finder, {}, ENTITIES)
+        actor = ShardActor(corpus, directory, finding())
         return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
 
     return do(work, source, out, corpus)

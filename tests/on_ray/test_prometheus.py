@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from kdner.on_ray.prometheus import Metrics
+from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.progress import Progress
 
 pytestmark = pytest.mark.ray
@@ -26,7 +26,7 @@ def scraped(stage):
 
 
 def test_prometheus_finds_what_a_stage_has_done(cluster):
-    progress = Progress("test_metrics", "document", watchers=[Metrics("test_metrics")])
+    progress = Progress("test_metrics", "document", watchers=[PrometheusMetrics("test_metrics")])
     progress.begin(100, done=20)
     progress.advance(30, 1000, errors=1, shards=3)
     progress.advance(10, 500, errors=2, shards=4)

@@ -4,14 +4,15 @@ import os
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from ray.exceptions import RayTaskError
 
 from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
-from kdner.on_ray.cluster import in_cluster
-from kdner.on_ray.shard_map import ShardActor, check_errors, shard_map, size_pool
+from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
+from kdner.on_ray.shard_map import check_errors, shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.ray
 
 class Echo:
     """An actor that finds nothing; `drop` loses a document, `fail` raises on one, `die` ends the process."""
+
+    schema = ENTITIES
 
     def __init__(self, drop: str | None = None, fail: str | None = None, die: str | None = None) -> None:
         self.drop, self.fail, self.die = drop, fail, die
@@ -44,6 +47,9 @@ class Echo:
             schema=ENTITIES,
         )
 
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return {"words": pc.sum(mapped["words"]).as_py(), "entities": 0}
+
 
 @pytest.fixture
 def corpus(write):
@@ -58,8 +64,11 @@ def directory(corpus, tmp_path):
 
 
 def run(corpus, directory, **arguments):
-    actors = Actors(count=2)
-    return shard_map("echo", corpus, directory, Echo, arguments, ENTITIES, actors=actors, use_gpu=False)
+    return shard_map(corpus, directory, echo(**arguments))
+
+
+def echo(**arguments):
+    return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=Actors(count=2), use_gpu=False)
 
 
 def test_one_file_for_each_shard_and_counts_that_add_up(cluster, corpus, directory):
@@ -87,17 +96,6 @@ def test_only_missing_shards_are_run_again(cluster, corpus, directory):
     assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
 
 
-def test_the_pool_is_what_the_nodes_hold_or_what_was_asked_for(cluster):
-    cores = in_cluster("CPU")
-    alone = size_pool(Actors(cpus=cores), 1_000, use_gpu=False)
-    assert (alone.count, alone.room, alone.cpus, alone.gpus) == (1, 1, cores, 0)
-    assert size_pool(Actors(), 1_000, use_gpu=False).count == cores
-    assert size_pool(Actors(count=cores + 5), 1_000, use_gpu=False).count == cores + 5
-    assert size_pool(Actors(), 1, use_gpu=False).count == 1
-    assert size_pool(Actors(cpus=2 * cores), 1_000, use_gpu=False).room == 0
-    assert size_pool(Actors(gpus=in_cluster("GPU") + 1), 1_000, use_gpu=True).room == 0
-
-
 def test_a_lost_document_stops_the_job(cluster, corpus, directory):
     with pytest.raises(RayTaskError, match="not the ids that went in"):
         run(corpus, directory, drop="word4 of")
@@ -117,9 +115,15 @@ def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory
 
 
 def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, directory):
-    first = ShardActor(corpus, directory, Echo, {}, ENTITIES).map_shard(2)
+    first = ShardActor(corpus, directory, echo()).map_shard(2)
     assert first["documents"] == 3
-    assert ShardActor(corpus, directory, Echo, {"fail": "word7 of"}, ENTITIES).map_shard(2) == first
+    assert ShardActor(corpus, directory, echo(fail="word7 of")).map_shard(2) == first
+
+
+def test_a_file_keeps_the_counts_that_the_actor_gives(corpus, directory):
+    ShardActor(corpus, directory, echo()).map_shard(3)
+    rows, metadata = directory.table_metadata("part-00003.parquet")
+    assert rows == 1 and metadata[COUNTS] == '{"documents": 1, "errors": 1, "words": 0, "entities": 0}'
 
 
 @pytest.mark.faults

@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,7 @@ from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once
+from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.lock import Holder, hold
 from kdner.runs.run_directory import RunDirectory
@@ -203,6 +205,8 @@ def test_of_jobs_that_start_at_once_one_wins(bucket, monkeypatch):
 class Finder:
     """An actor that finds nothing, and refuses one document."""
 
+    schema = ENTITIES
+
     def __init__(self, refuse: str | None = None) -> None:
         self.refuse = refuse
 
@@ -212,13 +216,17 @@ class Finder:
         rows = [{"id": row["id"], "entities": [], "words": len(row["text"])} for row in documents.to_pylist()]
         return pa.Table.from_pylist(rows, schema=ENTITIES)
 
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return {"words": pc.sum(mapped["words"]).as_py(), "entities": 0}
+
 
 def run(source, out, **arguments):
     corpus = plan_corpus([source], shard_documents=4)
 
     def work(directory):
         actors = Actors(count=1)
-        return shard_map("find", corpus, directory, Finder, arguments, ENTITIES, actors=actors, use_gpu=False)
+        find = ShardWork(job="find", actor=Finder, arguments=arguments, actors=actors, use_gpu=False)
+        return shard_map(corpus, directory, find)
 
     return once(out, {"corpus": corpus.fingerprint()}, work, files=[shard.name for shard in corpus.shards])
 

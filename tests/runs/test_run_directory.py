@@ -142,10 +142,13 @@ def test_a_file_that_does_not_fit_is_an_input_error(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_clean_removes_temporary_files_only(tmp_path):
+def test_clean_removes_temporary_files_and_folders_only(tmp_path):
     run = opened(tmp_path)
     for name in (f".part-00000.parquet.tmp-{'a' * 16}", "part-00000.parquet", ".keep"):
         (tmp_path / name).write_text("")
+    unfinished = tmp_path / f"..initial.tmp-{'b' * 16}"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text("{}")
     run.clean()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".keep",

@@ -5,7 +5,8 @@ import gzip
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from kdner.runs.storage import _whole_remote, commit, join, without_secrets
+from kdner.errors import InputError
+from kdner.runs.storage import _whole_remote, commit, commit_folder, is_temporary, join, without_secrets
 
 
 def test_nothing_has_the_final_name_until_it_is_whole(tmp_path):
@@ -18,6 +19,47 @@ def test_nothing_has_the_final_name_until_it_is_whole(tmp_path):
         file.write(b" and half")
     assert target.read_bytes() == b"half and half"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_no_folder_has_the_final_name_until_it_is_whole(tmp_path):
+    target = tmp_path / "above" / "model"
+    with commit_folder(target) as folder:
+        (folder / "config.json").write_text("{}")
+        (folder / "encoder").mkdir()
+        (folder / "encoder" / "weights").write_bytes(b"half")
+        assert not target.exists() and is_temporary(folder.name)
+        (folder / "encoder" / "weights").write_bytes(b"half and half")
+    assert (target / "encoder" / "weights").read_bytes() == b"half and half"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_whose_block_fails_is_not_there(tmp_path, failure):
+    with pytest.raises(failure), commit_folder(tmp_path / "model") as folder:
+        (folder / "config.json").write_text("{}")
+        raise failure
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_a_folder_is_deleted_and_nothing_else(tmp_path):
+    killed, similar = tmp_path / f".mo[d]el.tmp-{'a' * 16}", tmp_path / f".model.tmp-{'a' * 16}"
+    for folder in (killed, similar):
+        folder.mkdir()
+        (folder / "junk").write_text("")
+    with commit_folder(tmp_path / "mo[d]el") as folder:
+        assert list(folder.iterdir()) == [] and not killed.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [similar.name, "mo[d]el"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match=r"model: cannot be written"), commit_folder(tmp_path / "taken" / "model"):
+        pass
+    with commit_folder(tmp_path / "model") as folder:
+        (folder / "config.json").write_text("old")
+    with pytest.raises(InputError, match=r"model: cannot be written"), commit_folder(tmp_path / "model") as folder:
+        (folder / "config.json").write_text("new")
+    assert (tmp_path / "model" / "config.json").read_text() == "old"
 
 
 def test_a_file_system_that_is_not_local_gets_whole_files_too(tmp_path):

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import copy
 import json
-from collections import Counter
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from kdner.errors import InputError
-from kdner.student.model import BERT_BASE_PARAMETERS, MODEL_FILES, Student, StudentConfig, vocabulary_budget
-from kdner.student.vocabulary import Vocabulary
+from kdner.student.model import MODEL_FILES, Student
+from kdner.student.tagger import Tagger
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
+TEXTS = ["Anna flew to Paris. Tom won.", "", "Mary, of Rome\n\nRAIN IN BERLIN"]
 
 
 def emissions_of(student, sentences):
@@ -22,61 +25,6 @@ def emissions_of(student, sentences):
     with torch.no_grad():
         table = student.encode(student.vocabulary.features(WORDS))
         return student(table, index, np.array(lengths)).split(lengths)
-
-
-@heads
-@pytest.mark.parametrize("layers", [1, 2])
-def test_other_sentences_do_not_change_a_sentence(make_student, head, layers):
-    student = make_student(head, layers=layers)
-    sentences = [[0, 1, 2, 3], [4], [5, 6, 7, 8, 9, 0, 1], [3, 3]]
-    for together, rows in zip(emissions_of(student, sentences), sentences, strict=True):
-        (alone,) = emissions_of(student, [rows])
-        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
-
-
-def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
-    student = make_student()
-    with torch.no_grad():
-        table = student.encode(student.vocabulary.features(WORDS))
-        alone = torch.cat([student.encode(student.vocabulary.features([word])) for word in WORDS])
-    assert table.shape == (len(WORDS), student.word_features)
-    torch.testing.assert_close(table, alone, rtol=1e-5, atol=1e-6)
-
-
-def test_it_reads_both_directions(make_student):
-    student = make_student()
-    (base,) = emissions_of(student, [[0, 1, 2, 3, 4]])
-    (last,) = emissions_of(student, [[0, 1, 2, 3, 9]])
-    (first,) = emissions_of(student, [[9, 1, 2, 3, 4]])
-    assert not torch.allclose(base[0], last[0], atol=1e-7)
-    assert not torch.allclose(base[4], first[4], atol=1e-7)
-
-
-@heads
-def test_probabilities_are_those_of_the_labels(make_student, head):
-    student = make_student(head)
-    (emissions,) = emissions_of(student, [[0, 1, 2]])
-    emissions[:, [label.startswith("I-") for label in student.labels]] -= 10  # the likeliest labels fit together
-    with torch.no_grad():
-        labels, probabilities = student.decode(emissions, [1, 1, 1])
-    assert labels.shape == probabilities.shape == (3,)
-    assert ((probabilities > 0) & (probabilities <= 1)).all()
-    if head == "softmax":
-        torch.testing.assert_close((probabilities, labels), tuple(emissions.softmax(dim=1).max(dim=1)))
-
-
-@heads
-def test_labels_that_do_not_fit_together_are_not_given(make_student, head):
-    student = make_student(head)
-    inside = student.labels.index("I-PER")
-    emissions = torch.zeros(2, len(student.labels))
-    emissions[:, inside] = 3.0
-    emissions[0, student.labels.index("B-PER")] = 2.0
-    with torch.no_grad():
-        labels, probabilities = student.decode(emissions, [1, 1])
-    assert [student.labels[k] for k in labels.tolist()] == ["B-PER", "I-PER"]
-    if head == "softmax":
-        torch.testing.assert_close(probabilities, emissions.softmax(dim=1).gather(1, labels[:, None])[:, 0])
 
 
 @heads
@@ -97,30 +45,6 @@ def test_a_saved_student_comes_back(make_student, head, tmp_path):
     assert all(torch.equal(tensor, state[name]) for name, tensor in student.state_dict().items())
 
 
-@heads
-def test_the_vocabulary_takes_what_the_limit_leaves(head, labels):
-    config = StudentConfig(head=head)
-    counts = Counter("".join(chr(97 + (i // 26**p) % 26) for p in range(4)) for i in range(100_000))
-    characters = len({character for word in counts for character in word})
-    budget = vocabulary_budget(config, labels, characters)
-    student = Student(config, Vocabulary.build(counts, max_words=budget), labels)
-    assert config.max_parameters - config.word_dim < student.parameters_count <= config.max_parameters
-    assert student.parameters_count == sum(p.numel() for p in student.parameters())
-    assert BERT_BASE_PARAMETERS / student.parameters_count >= 36
-
-
-def test_no_room_for_words(labels):
-    with pytest.raises(InputError, match=r"--student.max-parameters 1000: no room"):
-        vocabulary_budget(StudentConfig(max_parameters=1000), labels, 100)
-
-
-@pytest.mark.parametrize("options", [{"character_width": 4}, {"dropout": 1.0}, {"dropout": -0.1}])
-def test_impossible_shapes_name_the_flag(options):
-    name = next(iter(options)).replace("_", "-")
-    with pytest.raises(InputError, match=f"--student.{name}"):
-        StudentConfig(**options)
-
-
 def test_folders_that_are_no_students(make_student, tmp_path):
     with pytest.raises(InputError, match=r"not a student: it has no config\.json"):
         Student.from_pretrained(tmp_path)
@@ -135,3 +59,174 @@ def test_folders_that_are_no_students(make_student, tmp_path):
     (tmp_path / "vocabulary.json").unlink()
     with pytest.raises(InputError, match=r"it has no vocabulary\.json"):
         Student.from_pretrained(tmp_path)
+
+
+def test_the_files_are_those_of_every_version(make_student, tmp_path):
+    make_student("crf", layers=2).save(tmp_path)
+    with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
+        assert sorted(file.keys()) == sorted(
+            [
+                *("words.weight", "shapes.weight", "characters.weight", "filters.weight", "filters.bias"),
+                *(f"encoder.{k}.{name}" for k in (0, 1) for name in ("inputs", "recurrent", "bias")),
+                *("output.weight", "output.bias"),
+                *("crf.start_transitions", "crf.end_transitions", "crf.transitions"),
+            ]
+        )
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert list(config)[:3] == ["model_type", "labels", "head"] and config["model_type"] == "kdner-student"
+
+
+def loss(student):
+    table = student.encode(student.vocabulary.features(WORDS))
+    return student(table, torch.arange(len(WORDS)), np.array([len(WORDS)])).square().sum()
+
+
+def adamw_step(student):
+    rest = [parameter for name, parameter in student.named_parameters() if name != "words.weight"]
+    optimizer = torch.optim.AdamW(rest, lr=0.3, fused=True)
+    loss(student).backward()
+    optimizer.step()
+
+
+def sparse_adam_step(student):
+    optimizer = torch.optim.SparseAdam(student.row_parameters, lr=0.3)
+    loss(student).backward()
+    optimizer.step()
+
+
+def negate(student):
+    student.load_state_dict({name: -values for name, values in student.state_dict().items()})
+
+
+def negate_by_other_tensors(student):
+    student.load_state_dict({name: -values for name, values in student.state_dict().items()}, assign=True)
+
+
+def edit_in_place(student):
+    with torch.no_grad():
+        student.output.bias[1] += 1
+
+
+def edit_in_inference_mode(student):
+    with torch.inference_mode():
+        student.output.bias[1] += 1
+
+
+def give_other_data(student):
+    student.output.bias.data = student.output.bias.data + torch.arange(5.0)
+
+
+def give_another_parameter(student):
+    student.output.bias = torch.nn.Parameter(student.output.bias.detach() + torch.arange(5.0))
+
+
+def round_to_bfloat16(student):
+    student.to(torch.bfloat16).to(torch.float32)
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """The taggers that students make for themselves."""
+    taggers = []
+
+    class Counted(Tagger):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            taggers.append(self)
+
+    monkeypatch.setattr("kdner.student.model.Tagger", Counted)
+    return taggers
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        adamw_step,
+        sparse_adam_step,
+        negate,
+        negate_by_other_tensors,
+        edit_in_place,
+        edit_in_inference_mode,
+        give_other_data,
+        give_another_parameter,
+        round_to_bfloat16,
+    ],
+)
+def test_it_tags_with_the_weights_that_it_has(make_student, engines, change):
+    student = make_student(seed=3)
+    before = student.tag(TEXTS)
+    assert any(before) and student.tag(TEXTS) == before and len(engines) == 1
+    change(student)
+    after = student.tag(TEXTS)
+    assert len(engines) == 2
+    assert after == Tagger(student).tag(TEXTS)
+    if change is not round_to_bfloat16:  # which is too small a change, where the CPU computes in it
+        assert after != before
+    assert student.tag(TEXTS) == after and len(engines) == 2
+
+
+def test_every_change_of_a_long_training_is_noticed(make_student, engines):
+    student = make_student(seed=3)
+    optimizer = torch.optim.AdamW([student.output.weight, student.output.bias], lr=0.1, fused=True)
+    for step in range(1, 6):
+        optimizer.zero_grad()
+        loss(student).backward()
+        optimizer.step()
+        assert student.tag(TEXTS) == Tagger(student).tag(TEXTS) and len(engines) == step
+
+
+def test_what_changes_no_weights_costs_no_new_engine(make_student, engines):
+    student = make_student(seed=3)
+    tagged = student.tag(TEXTS)
+    for same in (student.train, student.eval, lambda: student.to(torch.float32), lambda: loss(student).backward()):
+        same()
+        assert student.tag(TEXTS) == tagged
+    assert len(engines) == 1
+
+
+def test_a_student_of_inference_mode_tags(make_student, engines, tmp_path):
+    make_student(seed=3).save(tmp_path)
+    with torch.inference_mode():
+        student = Student.from_pretrained(tmp_path)
+    tagged = student.tag(TEXTS)
+    assert any(tagged) and student.tag(TEXTS) == tagged and len(engines) == 1
+    with torch.inference_mode():
+        student.output.bias = torch.nn.Parameter(student.output.bias + torch.arange(5.0), requires_grad=False)
+    assert student.tag(TEXTS) == Tagger(student).tag(TEXTS) != tagged
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda student: pickle.loads(pickle.dumps(student))])
+def test_a_copy_of_a_student_that_has_tagged_has_weights_of_its_own(make_student, duplicate):
+    student = make_student(seed=3)
+    tagged = student.tag(TEXTS)
+    twin = duplicate(student)
+    assert twin.tag(TEXTS) == tagged
+    edit_in_place(twin)
+    assert twin.tag(TEXTS) == Tagger(twin).tag(TEXTS) != tagged
+    assert student.tag(TEXTS) == tagged
+
+
+@pytest.mark.gpu
+def test_it_tags_on_the_device_that_it_is_on(make_student, engines):
+    student = make_student(seed=3)
+    student.tag(TEXTS)
+    student.cuda()
+    student.tag(TEXTS)
+    adamw_step(student)
+    assert [tagger.network.output.weight.is_cuda for tagger in engines] == [
+        True,
+        True,
+    ]  # it is one and the same network
+    assert student.tag(TEXTS) == Tagger(student).tag(TEXTS)
+    assert [tagger.inference.device.type for tagger in engines] == ["cpu", "cuda", "cuda"]
+
+
+def test_a_student_tags_with_the_weights_that_it_has_after_training(make_student):
+    student = make_student(seed=3)
+    before = student.tag(TEXTS)
+    student.train()
+    with torch.no_grad():
+        student.output.weight.neg_()
+        student.output.bias.neg_()
+    student.eval()
+    assert student.tag(TEXTS) == Tagger(student).tag(TEXTS) != before

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import yaml
+from huggingface_hub import ModelCard
+
 from kdner.student.model_card import model_card
 
 SUMMARY = {
@@ -12,6 +18,23 @@ SUMMARY = {
     "best_epoch": 7,
     "development_f1": 0.7734,
 }
+
+
+def test_its_front_matter_is_what_the_hub_reads():
+    card = model_card("news", SUMMARY, {}, {})
+    _, front_matter, body = card.split("---\n", 2)
+    assert yaml.safe_load(front_matter) == {
+        "library_name": "kdner",
+        "pipeline_tag": "token-classification",
+        "tags": ["named-entity-recognition", "distillation", "lstm"],
+    }
+    assert body.startswith("\n# news\n")
+    assert ModelCard(card).data.to_dict() == yaml.safe_load(front_matter)
+
+
+def test_the_hubs_client_is_loaded_for_cards_only():
+    code = "import sys, kdner.student; sys.exit('huggingface_hub' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_card_tells_what_it_is_and_how_it_was_made():

@@ -40,6 +40,11 @@ def test_differences_are_paired_by_trial_with_the_interval_of_student():
     assert both.spreads[150] == pytest.approx(4.302653 * 0.02 / math.sqrt(3), rel=1e-4)  # t, 97.5 %, 2 degrees
 
 
+def test_equal_differences_have_an_interval_of_no_width_and_one_difference_has_none():
+    (row,) = difference_rows([trial(150, seed, 0.5, 0.75) for seed in (1, 2)] + [trial(300, 1, 0.5, 0.75)], "minilm")
+    assert row.spreads[150] == 0 and math.isnan(row.spreads[300])
+
+
 def test_the_table():
     table = study_table(TRIALS).splitlines()
     assert table[0] == "| F1, mean ± standard deviation | 150 | 300 |"
@@ -58,7 +63,7 @@ def test_students_can_be_compared_with_one_of_them_in_the_trials_that_have_both(
 
 
 def test_the_mean_of_several_teachers_is_a_row():
-    several = [{**one, "mean": {"f1": one["teachers"]["minilm"]["f1"] + 0.01}} for one in TRIALS]
+    several = [{**trial, "mean": {"f1": trial["teachers"]["minilm"]["f1"] + 0.01}} for trial in TRIALS]
     assert [row.name for row in f1_rows(several)][:2] == ["minilm", "mean of the teachers"]
     assert f1_rows(several)[1].means[300] == pytest.approx(0.81)
 

@@ -10,18 +10,25 @@ import torch
 
 from kdner.distillation.teachers import FEATURE_RECIPE, train_feature_tagger
 from kdner.errors import InputError
-from kdner.measuring.f1 import score
+from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.runs.fingerprint import differences
 from kdner.runs.schema import LOGITS, check
-from kdner.student.model import StudentConfig
+from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
-from kdner.teacher.by_name import OwnModel, encoder_folder, load_model, model_fingerprint, model_labels
+from kdner.teacher.by_name import (
+    OwnModel,
+    encoder_folder,
+    load_model,
+    model_fingerprint,
+    model_labels,
+    teacher_names,
+)
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
 
-OWN = '''
+CLASSES = '''
 import numpy as np
 
 class Capitals:
@@ -75,8 +82,8 @@ def feature_folder(bert_base, toy, labels, tmp_path_factory):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
-    (tmp_path / "their_models.py").write_text(OWN)
+def own_class(tmp_path, monkeypatch):
+    (tmp_path / "their_models.py").write_text(CLASSES)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "their_models", raising=False)
     return "their_models:Capitals"
@@ -96,19 +103,19 @@ def test_folders_that_hold_no_model(tmp_path, bert_base):
         load_model(bert_base)
 
 
-def test_all_models_score_and_tag_words_in_order(teacher_folder, student_folder, feature_folder, own, toy):
+def test_all_models_score_and_tag_words_in_order(teacher_folder, student_folder, feature_folder, own_class, toy):
     sentences = [sentence.words()[0] for sentence in toy]
     sentences[3:3] = [[], ["x"] * 90]
-    for source in (teacher_folder, student_folder, feature_folder, own):
+    for source in (teacher_folder, student_folder, feature_folder, own_class):
         model = load_model(source, dtype=torch.float32)
         logits = model.score_words(sentences)
         assert logits.shape == (sum(map(len, sentences)), len(model.labels)) and np.isfinite(logits).all()
         tags = model.tags(sentences)
-        assert [len(own) for own in tags] == [len(words) for words in sentences]
+        assert [len(labels) for labels in tags] == [len(words) for words in sentences]
         alone = np.concatenate([model.score_words([words]) for words in sentences])
         np.testing.assert_allclose(logits, alone, atol=1e-4)
         if source != student_folder:  # which decodes with its CRF
-            assert [model.labels[k] for k in logits.argmax(axis=1)] == [tag for own in tags for tag in own]
+            assert [model.labels[k] for k in logits.argmax(axis=1)] == [tag for labels in tags for tag in labels]
 
 
 def test_the_logits_of_a_student_give_its_probabilities(student_folder, toy):
@@ -124,11 +131,11 @@ def test_the_logits_of_a_student_give_its_probabilities(student_folder, toy):
 
 def test_a_feature_based_tagger_learns_from_frozen_vectors(feature_folder, bert_base, toy, labels):
     tagger = load_model(feature_folder, dtype=torch.float32)
-    assert score(tagger.tags, toy)["micro"].f1 > 0.9
-    frozen, theirs = Teacher.untrained(bert_base, labels), tagger.encoder
+    assert measure_f1(tagger.tags, toy)["micro"].f1 > 0.9
+    frozen = Teacher.untrained(bert_base, labels)
     words = [sentence.words()[0] for sentence in toy]
     frozen.model.eval()
-    np.testing.assert_allclose(frozen.contextual_vectors(words), theirs.vectors(words), atol=1e-5)
+    np.testing.assert_allclose(frozen.contextual_vectors(words), tagger.encoder.contextual_vectors(words), atol=1e-5)
     assert tagger.parameters > tagger.encoder.parameters
 
 
@@ -136,18 +143,18 @@ def test_a_feature_based_tagger_is_the_same_for_the_same_seed(bert_base, toy, la
     short = replace(FEATURE_RECIPE, epochs=1, min_steps=1)
     shape = StudentConfig(word_dim=4, character_dim=2, character_filters=2, hidden=4)
     words = [sentence.words()[0] for sentence in toy[:6]]
-    one, other, third = (
+    first, again, another = (
         train_feature_tagger(bert_base, toy[:8], labels, shape, seed=seed, progress=Progress("t", "step"), recipe=short)
         for seed in (1, 1, 2)
     )
-    assert (one.score_words(words) == other.score_words(words)).all()
-    assert (one.score_words(words) != third.score_words(words)).any()
+    assert (first.score_words(words) == again.score_words(words)).all()
+    assert (first.score_words(words) != another.score_words(words)).any()
 
 
-def test_the_encoder_of_a_model(teacher_folder, student_folder, feature_folder, own):
+def test_the_encoder_of_a_model(teacher_folder, student_folder, feature_folder, own_class):
     inside = str(Path(feature_folder) / "encoder")
-    found = [encoder_folder(str(source)) for source in (teacher_folder, feature_folder, student_folder, own)]
-    assert found == [str(teacher_folder), inside, None, None]
+    encoders = [encoder_folder(str(source)) for source in (teacher_folder, feature_folder, student_folder, own_class)]
+    assert encoders == [str(teacher_folder), inside, None, None]
     assert Teacher.load(inside).word_embeddings(["Anna"]).any()
 
 
@@ -156,26 +163,27 @@ def test_logits_of_teachers_of_several_kinds_lie_side_by_side(
 ):
     corpus = make_corpus([*toy_texts[:5], None])
     sources = [teacher_folder, student_folder, feature_folder]
-    table = ScoreDocuments(sources, dtype="float32")(corpus)
+    table = ScoreDocuments(sources, dtype=torch.float32)(corpus)
     check(table, LOGITS, "logits")
-    alone = [ScoreDocuments([source], dtype="float32")(corpus)["logits"].to_pylist() for source in sources]
+    alone = [ScoreDocuments([source], dtype=torch.float32)(corpus)["logits"].to_pylist() for source in sources]
     for row, (first, *_) in zip(table.to_pylist()[:5], zip(*alone, strict=True), strict=False):
         both = np.array(row["logits"]).reshape(len(row["words"]), 3, -1)
         assert both[:, 0].ravel().tolist() == first
 
 
-def test_a_class_of_ones_own(own):
-    assert load_model(own).tags([["Anna", "flew"], [], ["Rome"]]) == [["B-PER", "O"], [], ["B-PER"]]
-    assert load_model(f"{own}=3").score_words([["Anna"]]).tolist() == [[0, 3, -9]]
-    assert load_model(own).parameters == 0
-    assert model_labels(own) == ["O", "B-PER", "I-PER"]
+def test_a_class_of_ones_own(own_class):
+    assert load_model(own_class).tags([["Anna", "flew"], [], ["Rome"]]) == [["B-PER", "O"], [], ["B-PER"]]
+    assert load_model(f"{own_class}=3").score_words([["Anna"]]).tolist() == [[0, 3, -9]]
+    assert load_model(own_class).parameters == 0
+    assert model_labels(own_class) == ["O", "B-PER", "I-PER"]
 
 
-def test_the_fingerprint_of_ones_own_class_is_its_source(own, tmp_path):
-    before = model_fingerprint(own)
-    assert not differences(before, model_fingerprint(own)) and differences(before, model_fingerprint(f"{own}=3"))
-    (tmp_path / "their_models.py").write_text(OWN + "\n")
-    assert differences(before, model_fingerprint(own))
+def test_the_fingerprint_of_ones_own_class_is_its_source(own_class, tmp_path):
+    before = model_fingerprint(own_class)
+    assert not differences(before, model_fingerprint(own_class))
+    assert differences(before, model_fingerprint(f"{own_class}=3"))
+    (tmp_path / "their_models.py").write_text(CLASSES + "\n")
+    assert differences(before, model_fingerprint(own_class))
 
 
 @pytest.mark.parametrize(
@@ -186,16 +194,21 @@ def test_the_fingerprint_of_ones_own_class_is_its_source(own, tmp_path):
         ("their_models:NoLabels", "needs `labels`"),
     ],
 )
-def test_a_class_that_cannot_be_used_is_an_input_error(own, name, message):
+def test_a_class_that_cannot_be_used_is_an_input_error(own_class, name, message):
     with pytest.raises(InputError, match=message):
         load_model(name)
 
 
 @pytest.mark.parametrize(("name", "message"), [("Short", "returned shape"), ("NotNumbers", "not finite numbers")])
-def test_wrong_logits_of_ones_own_class_are_an_error_of_the_document(own, name, message, make_corpus):
+def test_wrong_logits_of_ones_own_class_are_an_error_of_the_document(own_class, name, message, make_corpus):
     model = load_model(f"their_models:{name}")
     assert isinstance(model, OwnModel)
     with pytest.raises(ValueError, match=message):
         model.score_words([["Anna", "flew"]])
     (error,) = ScoreDocuments([f"their_models:{name}"])(make_corpus(["Anna flew."]))["error"].to_pylist()
     assert message in error
+
+
+def test_the_names_of_several_teachers():
+    assert teacher_names(3) == ["teacher", "teacher-2", "teacher-3"]
+    assert teacher_names(1) == ["teacher"] and teacher_names(0) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdner.measuring.f1 import score
+from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher
@@ -23,14 +23,14 @@ def short():
 
 
 def test_it_learns_the_labeled_set(teacher, toy):
-    assert score(teacher.tags, toy)["micro"].f1 > 0.98
+    assert measure_f1(teacher.tags, toy)["micro"].f1 > 0.98
 
 
 @pytest.mark.parametrize("base", ["roberta_base", "deberta_base"])
 def test_other_encoders_learn_it_too(base, request, toy, labels, toy_recipe):
     recipe = replace(toy_recipe, epochs=30)
     teacher, _ = tuned(request.getfixturevalue(base), toy, labels, recipe)
-    assert score(teacher.tags, toy)["micro"].f1 > 0.9
+    assert measure_f1(teacher.tags, toy)["micro"].f1 > 0.9
 
 
 def test_equal_seeds_give_equal_teachers(bert_base, toy, labels, short):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kdner.device import best_device, best_dtype
-from kdner.distillation.trainer import Distillation, Trainer
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.trainer import Trainer
 from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
@@ -39,6 +40,6 @@ def test_a_student_trains_on_the_gpu(student_folder, toy):
         development=toy[:8],
         device=best_device(),
     )
-    trainer.train(lambda metrics: None, Progress("distill", "step"))
+    trainer.train(lambda record: None, Progress("distill", "step"))
     assert trainer.state.history[-1]["loss"] < trainer.state.history[0]["loss"]
-    assert Tagger(student).student.output.weight.is_cuda
+    assert Tagger(student).network.output.weight.is_cuda

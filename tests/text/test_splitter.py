@@ -51,7 +51,7 @@ def test_it_splits_as_the_plain_one(length, texts):
     splitter = Splitter()
     assert sentences_of(splitter, texts) == [as_plain(text) for text in texts]
     assert sentences_of(splitter, texts[::-1]) == [as_plain(text) for text in texts[::-1]]
-    assert splitter.split(texts).runs.tolist() == [count_words(text) for text in texts]
+    assert splitter.split(texts).chunks.tolist() == [count_words(text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_it_splits_as_the_plain_one(length, texts):
         "no end , " * 43,
     ],
 )
-def test_long_sentences_and_long_runs(text):
+def test_long_sentences_and_long_chunks(text):
     assert sentences_of(Splitter(), [text, "A. B", text]) == [as_plain(text), as_plain("A. B"), as_plain(text)]
 
 
@@ -79,9 +79,9 @@ def test_nothing(length):
     assert sentences_of(Splitter(), ["", " ", "\n\n", "\x00"]) == [[], [], [], []]
 
 
-def test_it_is_full_after_many_runs_or_long_ones(monkeypatch):
-    monkeypatch.setattr(kdner.text.splitter, "MAX_RUNS", 3)
-    monkeypatch.setattr(kdner.text.splitter, "MAX_RUN_CHARACTERS", 100)
+def test_it_is_full_after_many_chunks_or_long_ones(monkeypatch):
+    monkeypatch.setattr(kdner.text.splitter, "MAX_CHUNKS", 3)
+    monkeypatch.setattr(kdner.text.splitter, "MAX_CHUNK_CHARACTERS", 100)
     many, long = Splitter(), Splitter()
     many.split(["a b c a b c"])
     long.split(["x" * 100])

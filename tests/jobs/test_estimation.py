@@ -43,7 +43,7 @@ def jobs(teacher_folder, student_folder, news, tmp_path):
 
 @pytest.mark.parametrize("name", ["precompute_logits", "tag_corpus"])
 def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path):
-    estimate = jobs[name](plan=True, price_per_hour=3.5)
+    estimate = jobs[name](estimate=True, price_per_hour=3.5)
     assert not list(tmp_path.iterdir())
     done = jobs[name]()
     files = RunDirectory.finished_at(str(tmp_path / "out")).files
@@ -58,7 +58,7 @@ def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path):
 
 def test_the_job_prints_the_estimate_and_no_more(cluster, run_job, student_folder, news, tmp_path, capsys):
     flags = ("--corpus", news, "--student", student_folder, "--out", tmp_path / "out", "--actors.count", 1)
-    run_job(TagCorpus, tag_corpus.main, *flags, "--plan", "--price-per-hour", 2)
+    run_job(TagCorpus, tag_corpus.main, *flags, "--estimate", "--price-per-hour", 2)
     printed = capsys.readouterr().out
     for line in ("shards", "documents     400", "words", "output", "actors        1", "hours", "cost", "derived from"):
         assert line in printed
@@ -67,9 +67,10 @@ def test_the_job_prints_the_estimate_and_no_more(cluster, run_job, student_folde
 
 def test_an_actor_that_no_node_can_hold(cluster, jobs):
     with pytest.raises(InputError, match=r"1000 CPU cores and 0 GPUs.*--actors\.cpus"):
-        jobs["tag_corpus"](plan=True, actors=Actors(cpus=1000))
+        jobs["tag_corpus"](estimate=True, actors=Actors(cpus=1000))
 
 
-def test_a_price_without_a_plan_is_refused(refused, student_folder, news, tmp_path):
+def test_a_price_without_an_estimate_is_refused(refused, student_folder, news, tmp_path):
     flags = ("--corpus", news, "--student", student_folder, "--out", tmp_path / "out", "--price-per-hour", 2)
-    assert "--price-per-hour" in refused(TagCorpus, tag_corpus.main, *flags)
+    message = refused(TagCorpus, tag_corpus.main, *flags)
+    assert "--price-per-hour" in message and "--estimate" in message

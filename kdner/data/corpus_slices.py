@@ -1,0 +1,122 @@
+"""Slices of corpus files: documents that follow one another, read in order without decoding anything twice."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kdner.data.corpus_files import SourceFile, opened
+from kdner.data.corpus_rows import batch_documents, line_document, read_batches, read_lines
+from kdner.runs.schema import CORPUS
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Documents of one file that follow one another."""
+
+    file: SourceFile
+    first: int
+    """Row of the first document."""
+    rows: int
+    offset: int | None
+    """Byte at which the first row begins; None where only reading from the start finds it."""
+
+
+class SliceReader:
+    """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
+
+    A row group of Parquet and a gzipped file can only be read from the beginning: a reader decodes each just once.
+    """
+
+    def __init__(self, text_column: str) -> None:
+        self.text_column = text_column
+        self._stream: _ParquetStream | _LineStream | None = None
+
+    def read(self, piece: Slice) -> pa.Table:
+        """Read documents, in order, as a table of schema `kdner.runs.schema.CORPUS`; fewer where the file has no more.
+
+        Of Parquet only the row groups and the two columns that are needed are read.
+
+        Raises:
+            InputError: if the file cannot be read.
+        """
+        stream, self._stream = self._stream, None
+        if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
+            make = _ParquetStream if piece.file.format == "parquet" else _LineStream
+            stream = make(piece, self.text_column)
+        documents = stream.take(piece)
+        self._stream = stream
+        return documents
+
+
+class _ParquetStream:
+    """A file from the row group of a slice on."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        with opened(self.file) as stream:
+            metadata = pq.ParquetFile(stream).metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self.begins = list(itertools.accumulate(sizes, initial=0))
+        group = self._group_of(piece.first)
+        self.row = self.begins[group]
+        self.rest: pa.RecordBatch | None = None
+        self.batches = self._batches(range(group, len(sizes)))
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.begins[self._group_of(piece.first)] <= self.row <= piece.first
+
+    def take(self, piece: Slice) -> pa.Table:
+        for _ in self._parts(piece.first):
+            pass
+        parts = self._parts(piece.first + piece.rows)
+        documents = [batch_documents(self.file, first, part, self.text_column) for first, part in parts]
+        return pa.Table.from_batches(documents, CORPUS)
+
+    def _parts(self, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Go on to a row, and yield what lies before it, each part with its first row."""
+        while self.row < last:
+            batch = self.rest or next(self.batches, None)
+            if batch is None:
+                return
+            part, self.rest = batch.slice(0, last - self.row), batch.slice(last - self.row) or None
+            first, self.row = self.row, self.row + len(part)
+            yield first, part
+
+    def _batches(self, groups: Iterable[int]) -> Iterator[pa.RecordBatch]:
+        columns = [self.text_column, self.file.id_column or self.text_column]
+        with opened(self.file) as stream:
+            for group in groups:  # one by one, so that none is decoded ahead
+                yield from read_batches(stream, columns, [group])
+
+    def _group_of(self, row: int) -> int:
+        return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1
+
+
+class _LineStream:
+    """A file from a slice's first line on, or, where it is not known where that begins, from the beginning."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        self.row = 0 if piece.offset is None else piece.first
+        self.lines = read_lines(self.file, piece.offset or 0)
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.row <= piece.first if piece.offset is None else self.row == piece.first
+
+    def take(self, piece: Slice) -> pa.Table:
+        ids: list[str | None] = []
+        texts: list[str | None] = []
+        lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
+        self.row = piece.first
+        for _, _, line in lines:
+            id_, text = line_document(self.file, self.row, line, self.text_column)
+            ids.append(id_)
+            texts.append(text)
+            self.row += 1
+        return pa.table([ids, texts], schema=CORPUS)

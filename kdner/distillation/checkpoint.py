@@ -1,0 +1,96 @@
+"""Checkpoints of a training: all that it takes to go on after an epoch, without pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from kdner.student.model import Student
+
+WEIGHTS = "model.safetensors"
+BEST_WEIGHTS = "best.safetensors"
+MOMENTS = "optimizer.safetensors"
+STATE = "state.json"
+
+
+@dataclass
+class State:
+    """How far a training is: all that a checkpoint holds beside the weights and the optimizers' moments."""
+
+    epoch: int = 0
+    """Finished epochs."""
+    best_epoch: int = 0
+    """The epoch, from 1, whose weights are kept; 0 before the first has ended."""
+    best_f1: float | None = None
+    """F1 (0 to 1) of the best epoch on the development set; None without one, when the last epoch is kept."""
+    words: int = 0
+    """Words of all steps so far, of all workers."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time that these steps took, without what lies between epochs."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """The record of each epoch: `epoch`, `loss`, and `development_f1` where there is a development set."""
+
+
+def write_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    best: Mapping[str, Tensor],
+    optimizers: Sequence[torch.optim.Optimizer],
+    state: State,
+) -> None:
+    """Write a checkpoint into an existing folder.
+
+    Args:
+        folder: where to.
+        model: has the weights of the last epoch.
+        best: weights of the best epoch.
+        optimizers: have the moments of the model's parameters.
+        state: how far the training is.
+    """
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    moments = {
+        f"{names[parameter]}/{key}": torch.as_tensor(value)
+        for optimizer in optimizers
+        for parameter, entry in optimizer.state.items()
+        for key, value in entry.items()
+    }
+    for name, tensors in ((WEIGHTS, model.state_dict()), (BEST_WEIGHTS, best), (MOMENTS, moments)):
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / name)
+    (folder / STATE).write_text(json.dumps(vars(state)), encoding="utf-8")
+
+
+def read_checkpoint(
+    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
+) -> tuple[dict[str, Tensor], State]:
+    """Load weights and moments into a model and its optimizers; return the best epoch's weights and the state."""
+    model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
+    parameters = dict(model.named_parameters())
+    owners = {parameter: optimizer for optimizer in optimizers for parameter in optimizer.param_groups[0]["params"]}
+    for key, value in load_file(folder / MOMENTS, device=str(device)).items():
+        name, moment = key.rsplit("/", 1)
+        optimizer = owners[parameters[name]]
+        is_count = moment == "step" and isinstance(optimizer, torch.optim.SparseAdam)
+        optimizer.state[parameters[name]][moment] = int(value) if is_count else value
+    return load_file(folder / BEST_WEIGHTS, device=str(device)), _read_state(folder)
+
+
+def best_student(checkpoint: Path, initial: Path) -> tuple[Student, State]:
+    """Return the best epoch's student of a checkpoint, with the state of the last epoch.
+
+    Args:
+        checkpoint: what `write_checkpoint` wrote.
+        initial: the student directory that training began with; gives shape and vocabulary.
+    """
+    student = Student.from_pretrained(initial)
+    student.load_state_dict(load_file(checkpoint / BEST_WEIGHTS))
+    return student, _read_state(checkpoint)
+
+
+def _read_state(folder: Path) -> State:
+    return State(**json.loads((folder / STATE).read_text("utf-8")))

@@ -1,0 +1,79 @@
+"""What the main job reads, checked before any work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kdner.data.corpus import CorpusPlan, corpus_plan
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.labeled_sets import check_labels, read_drawn, read_labeled
+from kdner.data.quickstart import write_quickstart
+from kdner.errors import InputError
+from kdner.flags import Corpus, LabeledSet
+from kdner.teacher.by_name import encoder_of
+from kdner.teacher.encoder import check_encoder
+
+QUICKSTART = "quickstart"
+"""Names the embedded example."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the main job reads, checked."""
+
+    labeled: LabeledSet
+    """The labeled set, and which part of it is drawn."""
+    rest: list[LabeledSentence]
+    """Its sentences that are not drawn."""
+    test: str
+    """The labeled test set."""
+    corpus: Corpus
+    """The corpus; without files, the transfer corpus takes its place."""
+    plan: CorpusPlan | None
+    """Its shards; None without files."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Where the labeled set and the corpus lie."""
+        return [self.labeled.labeled, *self.corpus.corpus]
+
+    def corpus_to_tag(self, transfer: str) -> Corpus:
+        """Return the corpus, or the file of the transfer corpus where there is no other."""
+        return (
+            self.corpus if self.plan else replace(self.corpus, corpus=(transfer,), text_column="text", id_column="id")
+        )
+
+
+def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Sequence[str], out: str) -> Inputs:
+    """Read and check the main job's input.
+
+    Args:
+        labeled: the labeled set; `QUICKSTART` names the embedded example, with its own test set and corpus.
+        corpus: the corpus, and how it is cut.
+        test: the labeled test set.
+        teachers: names of the teachers to train.
+        out: folder for everything.
+
+    Raises:
+        InputError: something is missing, cannot be read, or does not fit.
+    """
+    if labeled.labeled == QUICKSTART:
+        files = write_quickstart(Path(out) / ".quickstart")
+        labeled, test = replace(labeled, labeled=str(files.labeled)), str(files.test)
+        corpus = replace(corpus, corpus=(str(files.corpus),))
+    if not teachers:
+        raise InputError("--teacher: at least one is needed")
+    if len(set(teachers)) < len(teachers):
+        raise InputError(f"--teacher {' '.join(teachers)}: one is named twice, and would learn the same twice")
+    if not test:
+        raise InputError("--test: a labeled set for the final quality is needed")
+    for name in teachers:
+        check_encoder(encoder_of(name))
+    _, rest, labels = read_drawn(labeled)
+    check_labels(read_labeled(test), labels, test)
+    if not rest and not corpus.corpus:
+        raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
+    plan = corpus_plan(corpus, out) if corpus.corpus else None
+    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan)

@@ -1,0 +1,78 @@
+"""A few sentences as two models tag them, to look at: where they differ first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labels.tags import entities_of
+from kdner.text.words import split_words
+
+EXAMPLES = 10
+DIFFERENT = 5
+"""At most so many of them are tagged differently, where there are others."""
+CHARACTERS = range(30, 101)
+"""Lengths of sentences that are shown, where there are enough of them."""
+AS_LABELED = "*"
+
+
+def tagged_examples(
+    sentences: Sequence[LabeledSentence], tags: Mapping[str, Sequence[Sequence[str]]]
+) -> list[dict[str, Any]]:
+    """Choose sentences, evenly over the labeled set, half of them tagged differently by two models.
+
+    Args:
+        sentences: a labeled set.
+        tags: those of the splitter's words of each sentence, by the names of the two models (or of one).
+
+    Returns:
+        for each sentence its `text`, and under `entities` for each model, and for `gold`, its (start, end, label).
+    """
+    examples: list[dict[str, Any]] = []
+    for number, sentence in enumerate(sentences):
+        words = split_words(sentence.text)
+        tags_of = {name: own[number] for name, own in tags.items()} | {"gold": sentence.words()[1]}
+        entities = {
+            name: [(words.starts[first], words.ends[last - 1], label) for first, last, label in entities_of(own)]
+            for name, own in tags_of.items()
+        }
+        if any(entities.values()):
+            examples.append({"text": sentence.text, "entities": entities})
+    short = [example for example in examples if len(example["text"]) in CHARACTERS]
+    candidates = short if len(short) >= EXAMPLES else examples
+    first, *others = tags
+    second = others[0] if others else first
+    different = [e for e in candidates if e["entities"][first] != e["entities"][second]]
+    alike = [e for e in candidates if e["entities"][first] == e["entities"][second]]
+    shown = _spread(different, max(DIFFERENT, EXAMPLES - len(alike)))
+    return [*shown, *_spread(alike, EXAMPLES - len(shown))]
+
+
+def examples_report(examples: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out examples, their entities marked; one line where both models agree, else one for each."""
+    lines = []
+    for example in examples:
+        text, entities = example["text"], {name: list(map(tuple, own)) for name, own in example["entities"].items()}
+        gold = entities.pop("gold")
+        rows = dict(entities.items())
+        if len(set(map(tuple, rows.values()))) == 1:
+            rows = {"both": next(iter(rows.values()))}
+        for name, own in rows.items():
+            lines.append(f"{name + (AS_LABELED if own == gold else ''):<10} {_marked(text, own)}")
+        if len(rows) > 1:
+            lines.append("")
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
+
+
+def _spread(items: Sequence[Any], count: int) -> list[Any]:
+    count = min(count, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
+
+
+def _marked(text: str, entities: Sequence[tuple[int, int, str]]) -> str:
+    parts, position = [], 0
+    for start, end, label in entities:
+        parts += [text[position:start], f"[{text[start:end]} {label}]"]
+        position = end
+    return "".join([*parts, text[position:]])

@@ -1,0 +1,224 @@
+"""What a person sees of a job: the log lines and the progress of all its processes, shown by the driver.
+
+Ray would print every line of every process, with a prefix, among lines of its own. Here its printing is off: processes
+hand their log records and snapshots of their progress to a relay, an actor on the driver's node, which a thread of the
+driver asks. The thread shows a step's last snapshot again and again, so that a step that says nothing is seen, too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from tqdm import tqdm
+
+from kdner.on_ray.driver_actors import Relay
+from kdner.on_ray.prometheus import PrometheusMetrics
+from kdner.progress import Bars, Display, Lines, Progress, Snapshot
+from kdner.runs.tensorboard import TensorBoard
+
+LOG_FORMAT = "%(asctime)s %(message)s"
+ASK_EVERY_S = 0.5
+"""Seconds between two questions to the relay, and between two snapshots that a process hands over."""
+
+logger = logging.getLogger(__name__)
+
+
+class Console:
+    """The driver's side: shows what the relay holds, and the driver's own progress."""
+
+    def __init__(self) -> None:
+        self.relay: Any = None
+        self._display: Display | None = None
+        self._latest: dict[str, tuple[Snapshot, float]] = {}
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Start a relay on this node, and the thread that asks it until Ray shuts down."""
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.relay = ray.remote(Relay).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._latest.clear()
+        thread = threading.Thread(target=self._ask, args=(self.relay,), name="console", daemon=True)
+        thread.start()
+        atexit.register(self._stop, thread)
+
+    def _stop(self, thread: threading.Thread) -> None:
+        """End the thread before Ray ends, since a question to nobody would begin another Ray."""
+        self.relay = None
+        thread.join()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show a step's progress."""
+        with self._lock:
+            if self._display is None:
+                self._display = Bars().show if sys.stderr.isatty() else Lines().show
+            if snapshot.finished:
+                self._latest.pop(snapshot.what, None)
+            else:
+                self._latest[snapshot.what] = (snapshot, time.monotonic())
+            self._display(snapshot)
+
+    def catch_up(self) -> None:
+        """Show what other processes have handed to the relay so far."""
+        records, snapshots = ray.get(self.relay.take.remote())
+        for name, level, message in records:
+            logging.getLogger(name).log(level, "%s", message)
+        for snapshot in snapshots:
+            self.show(snapshot)
+
+    @contextmanager
+    def awaiting(self, what: str) -> Iterator[None]:
+        """Show a step while a block waits for it: as starting until it says how far it is, and not after the block."""
+        starting = Snapshot(what=what, unit="", total=0, done=0, before=0, words=0, numbers={}, seconds=0.0)
+        self.show(starting)
+        try:
+            yield
+        finally:
+            self.catch_up()
+            with self._lock:
+                self._latest.pop(what, None)
+
+    def _ask(self, relay: Any) -> None:
+        while True:
+            time.sleep(ASK_EVERY_S)
+            if self.relay is not relay or not ray.is_initialized():
+                return
+            try:
+                self.catch_up()
+            except ray.exceptions.RayError:
+                return  # Ray shuts down
+            with self._lock:
+                for snapshot, taken_at in list(self._latest.values()):
+                    if self._display:
+                        self._display(replace(snapshot, seconds=snapshot.seconds + time.monotonic() - taken_at))
+
+
+console = Console()
+"""Of this process, where it is a driver."""
+_relay: Any = None
+"""Of this process, where it works for a driver."""
+
+
+class _ToRelay(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)))
+
+
+class _ToScreen(logging.Handler):
+    """Writes to standard error, above bars that may be there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def set_up_logging(relay: Any = None) -> None:
+    """Log progress of kdner line by line, and of the libraries only warnings.
+
+    Args:
+        relay: the driver's, in a process that works for one; None in the driver.
+    """
+    global _relay
+    _relay = relay
+    root = logging.getLogger()
+    if relay is not None:
+        root.handlers = [_ToRelay()]
+    elif not root.handlers:
+        screen = _ToScreen()
+        screen.setFormatter(logging.Formatter(LOG_FORMAT, datefmt="%H:%M:%S"))
+        root.addHandler(screen)
+    root.setLevel(logging.WARNING)  # Ray Train has put it to INFO in its workers
+    logging.getLogger("kdner").setLevel(logging.INFO)
+    for name in ("ray.data._internal.progress", "ray._private.authentication"):  # says that a token is used, as it must
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("ray.data", "ray.train", "datasets"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def say(text: str) -> None:
+    """Write a line to standard error as it is, without a time."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def stage_progress(
+    what: str, unit: str, *, stage: str | None = None, tensorboard: Path | None = None, show: bool = True
+) -> Progress:
+    """Return progress of a step, in the driver or in a process that works for it.
+
+    Args:
+        what: the step's name, as it is shown.
+        unit: what it counts, in the singular.
+        stage: its name in Prometheus; by default `what`.
+        tensorboard: folder beneath which to write logs for TensorBoard.
+        show: whether a person sees it; otherwise only Prometheus and TensorBoard do.
+    """
+    watchers: list[Callable[[Progress], None]] = [PrometheusMetrics(stage or what)]
+    if tensorboard:
+        watchers.append(TensorBoard(tensorboard))
+    display = _nothing if not show else console.show if _relay is None else _Sender(_relay).send
+    return Progress(what, unit, display=display, watchers=watchers)
+
+
+class _Sender:
+    """Hands snapshots of one step to the relay: the first, the last, and one now and then between them."""
+
+    def __init__(self, relay: Any) -> None:
+        self._relay = relay
+        self._sent_at = -ASK_EVERY_S
+
+    def send(self, snapshot: Snapshot) -> None:
+        now = time.monotonic()
+        if snapshot.finished:
+            ray.get(self._relay.show.remote(snapshot))  # so that it is there when the step's result is
+        elif now - self._sent_at >= ASK_EVERY_S:
+            self._sent_at = now
+            self._relay.show.remote(snapshot)
+
+
+def _nothing(_: Snapshot) -> None:
+    pass
+
+
+@contextmanager
+def without_line(pattern: str) -> Iterator[None]:
+    """Keep lines that match a pattern off standard error while the block runs, also those of native code.
+
+    For a line of Ray's that says nothing to a user. Everything else is passed on.
+    """
+    sys.stderr.flush()
+    outside = os.dup(2)
+    reading, writing = os.pipe()
+    os.dup2(writing, 2)
+    os.close(writing)
+    thread = threading.Thread(target=_pass_on, args=(reading, outside, re.compile(pattern.encode())), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(outside, 2)
+        thread.join(timeout=1)  # children that began meanwhile may hold the pipe open
+        if not thread.is_alive():
+            os.close(outside)
+
+
+def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
+    rest = b""
+    while block := os.read(reading, 1 << 16):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            if not pattern.search(line):
+                os.write(outside, line + b"\n")
+    os.write(outside, rest)
+    os.close(reading)

@@ -1,0 +1,40 @@
+"""Small actors on the driver's node; this module imports next to nothing, so that their processes start at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+
+class Attempts:
+    """Counts how often each shard was begun, for as long as the job lives."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[int] = Counter()
+
+    def begin(self, shard: int) -> int:
+        """Count one more attempt at a shard; returns how many there were."""
+        self.begun[shard] += 1
+        return self.begun[shard]
+
+
+class Relay:
+    """Holds what other processes want the driver to show, until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._records: list[tuple[str, int, str]] = []
+        self._snapshots: dict[str, Any] = {}
+
+    def log(self, logger: str, level: int, message: str) -> None:
+        """Keep a log record: the logger's name, the level, and the message."""
+        self._records.append((logger, level, message))
+
+    def show(self, snapshot: Any) -> None:
+        """Keep the latest snapshot of a step's progress."""
+        self._snapshots[snapshot.what] = snapshot
+
+    def take(self) -> tuple[list[tuple[str, int, str]], list[Any]]:
+        """Return, once, all records in order and the latest snapshot of each step."""
+        records, self._records = self._records, []
+        snapshots, self._snapshots = self._snapshots, {}
+        return records, list(snapshots.values())

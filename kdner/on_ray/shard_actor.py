@@ -1,0 +1,125 @@
+"""What happens to one shard: a process of the pool reads it, maps it, checks the result and commits the file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import ray
+
+from kdner.data.corpus import CorpusPlan, read_shard
+from kdner.data.corpus_slices import SliceReader
+from kdner.device import peak_memory_mb
+from kdner.errors import InputError
+from kdner.flags import Actors
+from kdner.on_ray.console import set_up_logging
+from kdner.runs.run_directory import RunDirectory
+
+COUNTS = "kdner.counts"
+"""The key of a file's metadata under which its counts lie, as JSON."""
+MAX_ATTEMPTS = 5
+"""Ray begins a shard again whose actor or node died; a document that kills its process must not go on for ever."""
+
+
+class MapDocuments(Protocol):
+    """What an actor does with documents, such as `ScoreDocuments` and `TagDocuments`."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the tables that it returns: one row per document, with the columns `id` and `error`."""
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        """Map a table of `schema.CORPUS` to one of this schema, with the same ids in the same order."""
+
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        """Count what went in or came out: at least `words`, the white-space separated words of the documents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWork:
+    """What is done to every shard of a corpus, and by which processes."""
+
+    job: str
+    """Name of the job, for progress and metrics."""
+    actor: Callable[..., MapDocuments]
+    """Class that each process builds once, as `actor(**arguments)`."""
+    arguments: Mapping[str, Any]
+    """Small values such as paths and numeric types, never weights."""
+    actors: Actors
+    """How many processes, and what each may use."""
+    use_gpu: bool
+    """Whether the actor can use a GPU."""
+
+
+class ShardActor:
+    """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
+
+    def __init__(
+        self, plan: CorpusPlan, run: RunDirectory, work: ShardWork, attempts: Any = None, relay: Any = None
+    ) -> None:
+        """Build the actor.
+
+        Args:
+            plan: which documents make which shard.
+            run: the run directory for the files.
+            work: what to do.
+            attempts: a Ray actor of `Attempts`, where the process may die and be replaced.
+            relay: the driver's, where this is another process.
+        """
+        if relay is not None:
+            set_up_logging(relay)
+        self.plan, self.run, self.attempts = plan, run, attempts
+        self.reader = SliceReader(plan.text_column)
+        self.map_documents = work.actor(**work.arguments)
+
+    def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
+        """Map shards, one row for each; a user's mistake is a row too, because Ray Data loses the cause of an error."""
+        rows: list[dict[str, Any]] = []
+        for index in batch["shard"]:
+            counts, refused, began = Counter[str](), "", time.time()
+            try:
+                counts = self.map_shard(int(index))
+            except InputError as error:
+                refused = str(error)
+            done = {key: counts[key] for key in ("documents", "words", "errors")}
+            time_and_memory = {"began": began, "ended": time.time(), "memory_mb": peak_memory_mb()}
+            rows.append({**done, **time_and_memory, "refused": refused})
+        return {key: [row[key] for row in rows] for key in rows[0]}
+
+    def map_shard(self, index: int) -> Counter[str]:
+        """Make a shard's file, unless it is there; returns its counts.
+
+        Raises:
+            InputError: an input file changed, the file cannot be written, or too many processes died of this shard.
+        """
+        shard = self.plan.shards[index]
+        if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
+            return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
+        documents = read_shard(self.plan, shard, self.reader)
+        self._begin(index, documents)
+        mapped = self.map_documents(documents)
+        if not mapped["id"].equals(documents["id"]):
+            raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
+        errors = mapped.num_rows - mapped["error"].null_count
+        counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
+        self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata={COUNTS: json.dumps(counts)})
+        return counts
+
+    def _begin(self, index: int, documents: pa.Table) -> None:
+        """Count an attempt at a shard.
+
+        Raises:
+            InputError: `MAX_ATTEMPTS` processes died of it before.
+        """
+        if self.attempts is None or ray.get(self.attempts.begin.remote(index)) <= MAX_ATTEMPTS:
+            return
+        first, last = documents["id"][0], documents["id"][-1]
+        raise InputError(
+            f"{self.plan.shards[index].name}: {MAX_ATTEMPTS} processes died while they worked on documents {first} to "
+            f"{last}; is there memory enough for the longest of them? Mend or remove it, or give an actor more memory"
+        )

@@ -1,0 +1,183 @@
+"""What a student learns from, drawn and read, and its way to a finished student directory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
+from kdner.distillation.checkpoint import State
+from kdner.distillation.examples import TransferSet
+from kdner.distillation.main_inputs import Inputs
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.transfer_corpus import transfer_corpus
+from kdner.distillation.untrained_student import write_untrained_student
+from kdner.flags import LabeledSet
+from kdner.on_ray.cluster import on_one_node
+from kdner.on_ray.job import once
+from kdner.on_ray.train import Workers, distill
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS
+from kdner.student.model import Student
+from kdner.student.model_card import model_card
+from kdner.student.network import StudentConfig
+
+TRANSFER_FILE = "transfer.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """The transfer corpus to draw."""
+
+    inputs: Inputs
+    words: int
+    """White-space separated words to draw from the corpus; 0 for all."""
+    out: str
+    """Its run directory."""
+
+
+def draw_transfer_corpus(drawing: Drawing) -> dict[str, Any]:
+    """Write the documents whose logits will be the transfer set; returns the summary of their run directory."""
+    inputs = drawing.inputs
+    fingerprint = {
+        "labeled": drawn_fingerprint(inputs.labeled),
+        "corpus": inputs.plan.fingerprint() if inputs.plan else None,
+        "transfer_words": drawing.words,
+    }
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        table = transfer_corpus(inputs.rest, inputs.plan, words=drawing.words, seed=inputs.labeled.seed)
+        directory.write_table(TRANSFER_FILE, table, CORPUS)
+        return {"documents": table.num_rows, "labeled_sentences_without_labels": len(inputs.rest)}
+
+    return once(drawing.out, fingerprint, work, files=[TRANSFER_FILE])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningSets:
+    """What a student learns from, and chooses its best epoch by."""
+
+    labels: list[str]
+    """The label list."""
+    labeled: list[LabeledSentence]
+    """Sentences with gold labels to train on."""
+    development: list[LabeledSentence]
+    """Sentences with gold labels to choose the best epoch by; without any the last epoch is kept."""
+    transfer: TransferSet | None
+    """The transfer set, or None to train on the labeled set only."""
+
+    @property
+    def logits_fingerprint(self) -> dict[str, Any] | None:
+        """The fingerprints of the runs that the transfer set is read from; None without one."""
+        if self.transfer is None:
+            return None
+        return {f"run {number}": run.manifest()["fingerprint"] for number, run in enumerate(self.transfer.runs)}
+
+
+def read_sets(
+    flags: LabeledSet,
+    *,
+    logits: Sequence[str],
+    logits_weights: Sequence[float],
+    development: str | None,
+    development_share: float,
+) -> LearningSets:
+    """Read and draw what a student learns from.
+
+    Args:
+        flags: which labeled set, and which part of it.
+        logits: run directories of precompute_logits over one corpus; none for no transfer set.
+        logits_weights: weight of each teacher in the mean of their logits; none for equal ones.
+        development: labeled set to choose the best epoch by, if there is one.
+        development_share: share (0 to 1) of the labeled sentences to draw for development where there is none.
+
+    Raises:
+        InputError: a set cannot be read, a run is unfinished, or labels differ.
+    """
+    labeled, _, labels = read_drawn(flags)
+    transfer = TransferSet(logits, logits_weights) if logits else None
+    if transfer:
+        labels = transfer.labels
+        check_labels(labeled, labels, flags.labeled)
+    if development:
+        chosen_by = read_labeled(development)
+        check_labels(chosen_by, labels, development)
+    else:
+        chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
+    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer)
+
+
+def make_student(
+    directory: RunDirectory,
+    sets: LearningSets,
+    shape: StudentConfig,
+    recipe: Distillation,
+    workers: Workers,
+    *,
+    vectors: str,
+    encoder: str | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Train a student and write its files, or go on where a killed job stopped; returns the summary.
+
+    Args:
+        directory: the student directory, which every node sees.
+        sets: what it learns from.
+        shape: the student's.
+        recipe: how it learns.
+        workers: how many processes train, and what each may use.
+        vectors: its first word vectors: `teacher`, `random`, or the path of a text file of vectors.
+        encoder: model directory of the teacher's encoder, for `teacher`.
+        seed: of first weights, of the order of sentences and of dropout.
+    """
+    folder = directory.local_path
+    initial, checkpoints = folder / ".initial", folder / ".checkpoints"
+    if not initial.is_dir():
+        on_one_node(
+            write_untrained_student,
+            initial,
+            shape,
+            labels=sets.labels,
+            labeled=sets.labeled,
+            transfer=sets.transfer,
+            vectors=vectors,
+            teacher=encoder,
+            seed=seed,
+        )
+    student, state = distill(
+        checkpoints,
+        folder,
+        initial,
+        recipe,
+        workers,
+        seed=seed,
+        labeled=sets.labeled,
+        development=sets.development,
+        transfer=sets.transfer,
+    )
+    student.save(folder)
+    summary = _summary(sets, student, state)
+    card = model_card(folder.name, summary, asdict(shape), asdict(recipe))
+    directory.write_bytes("README.md", card.encode())
+    shutil.rmtree(initial)
+    shutil.rmtree(checkpoints)
+    return summary
+
+
+def _summary(sets: LearningSets, student: Student, state: State) -> dict[str, Any]:
+    return {
+        "labels": sets.labels,
+        "parameters": student.parameters_count,
+        "vocabulary_words": len(student.vocabulary.words),
+        "labeled_sentences": len(sets.labeled),
+        "development_sentences": len(sets.development),
+        "transfer_words": sets.transfer.words if sets.transfer else 0,
+        "training_seconds": round(state.seconds, 1),
+        "training_words_per_second": round(state.words / state.seconds) if state.seconds else 0,
+        "best_epoch": state.best_epoch,
+        "development_f1": None if state.best_f1 is None else round(state.best_f1, 4),
+        "history": state.history,
+    }

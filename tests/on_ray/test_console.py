@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from kdner.on_ray.cluster import at_once, in_fresh_process, on_one_node
+from kdner.on_ray.console import console, stage_progress, without_line
+
+
+def work_in_steps(name, steps):
+    logging.getLogger("kdner.data.json_spans").warning("%s: 3 spans cut a word", name)
+    logging.getLogger("ray.data").info("not for people")
+    sys.stdout.write("printed by a worker\n")
+    progress = stage_progress(name, "step")
+    progress.begin(steps)
+    for _ in range(steps):
+        progress.advance(1, 10, loss=0.5)
+    return name
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("run", [on_one_node, in_fresh_process])
+def test_the_driver_shows_log_lines_and_progress_of_other_processes(cluster, run, caplog, capfd):
+    with caplog.at_level(logging.INFO, "kdner"):
+        assert run(work_in_steps, "teacher", 3) == "teacher"
+    lines = [record.getMessage() for record in caplog.records]
+    assert "teacher: 3 spans cut a word" in lines and "not for people" not in lines
+    assert any(line.startswith("teacher: 3 of 3 steps, loss 0.5, ") for line in lines)
+    time.sleep(0.2)  # what Ray would print comes a moment later
+    assert "printed by a worker" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.ray
+def test_a_step_that_says_nothing_is_shown_as_long_as_it_is_waited_for(cluster, caplog):
+    with caplog.at_level(logging.INFO, "kdner"):
+        with console.awaiting("student"):
+            time.sleep(6)
+        lines = [record.getMessage() for record in caplog.records]
+        assert lines and all(line.startswith("student: starting, ") for line in lines)
+        time.sleep(6)
+        assert len(caplog.records) == len(lines)
+
+
+def meet(folder, name, other):
+    """Leave a file, and wait for that of another process that runs at the same time."""
+    (folder / name).touch()
+    deadline = time.monotonic() + 60
+    while not (folder / other).exists():
+        assert time.monotonic() < deadline, "one waited for the other to end"
+        time.sleep(0.05)
+    return name
+
+
+@pytest.mark.ray
+def test_functions_at_once_share_a_node(cluster, tmp_path):
+    pairs = [("teacher", "teacher-2"), ("teacher-2", "teacher")]
+    assert at_once([partial(on_one_node, meet, tmp_path, *pair) for pair in pairs], most=2) == ["teacher", "teacher-2"]
+
+
+@pytest.mark.ray
+def test_work_at_once_stops_at_an_error_but_ends_what_has_begun(cluster):
+    done = []
+
+    def fail():
+        raise ValueError("the second")
+
+    with pytest.raises(ValueError, match="the second"):
+        at_once([lambda: done.append(1), fail, lambda: done.append(3)], most=1)
+    assert done == [1]
+
+
+def test_one_known_line_is_kept_off_standard_error(capfd):
+    with without_line(r"core_worker\.cc.*max_restarts"):
+        os.write(2, b"[E 1] core_worker.cc:1: has arguments and max_restarts > 0\n[E 2] core_worker.cc:2: died\n")
+        subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child\\n')"], check=True)
+    sys.stderr.write("after\n")
+    assert capfd.readouterr().err == "[E 2] core_worker.cc:2: died\nfrom a child\nafter\n"

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kdner.errors import InputError
+from kdner.study.specs import StudentSpec, TeacherSpec, check
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("minilm", ("minilm", False, None, 0)),
+        ("features:minilm#2", ("features:minilm", False, None, 2)),
+        ("/models/bert@/sets/wiki gold.conll#3", ("/models/bert", False, "/sets/wiki gold.conll", 3)),
+        ("fixed:my_module:Class", ("my_module:Class", True, None, 0)),
+    ],
+)
+def test_names_of_teachers(name, expected):
+    spec = TeacherSpec.read(name)
+    assert (spec.source, spec.fixed, spec.labeled, spec.seed) == expected
+
+
+def test_names_of_students(study):
+    spec = StudentSpec.read(
+        "pseudo-labels,head=crf,temperature=1,batch-words=200,learning_rate=1e-3,loss=mse,teachers=1", study
+    )
+    assert spec.recipe == replace(
+        study.distillation, alpha=1.0, temperature=1, batch_words=200, loss="mse", learning_rate=1e-3
+    )
+    assert spec.shape == replace(study.student, head="crf") and spec.teachers == (1,)
+    assert StudentSpec.read("both", study).recipe == study.distillation
+    shares = [StudentSpec.read(f"both{change}", study).development_share for change in ("", ",development_share=0")]
+    assert shares == [study.development_share, 0]
+    spec = StudentSpec.read("nlp-architect,epochs=2", study)
+    assert (spec.recipe.epochs, spec.recipe.schedule, spec.transfer, spec.vectors) == (
+        2,
+        "constant",
+        "rest",
+        "random",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gold", "'gold' is none of labeled, pseudo-labels, distillation, both, nlp-architect"),
+        ("both,width=3", "unknown key 'width'"),
+        ("both,shape=3", "unknown key 'shape'"),
+        ("both,teachers=3", "there are 2 teachers"),
+        ("both,transfer=gold", "transfer is one of all, rest"),
+        ("both,temperature=0", "must be above 0"),
+        ("both,head=hmm", "head is one of softmax, crf"),
+        ("both,epochs=many", "epochs is a number"),
+        ("both,epochs=1.5", "epochs is a number"),
+        ("both,teachers=1-2", "teachers are numbers"),
+    ],
+)
+def test_names_that_mean_nothing(study, name, message):
+    with pytest.raises(InputError, match=message):
+        StudentSpec.read(name, study)
+
+
+def test_a_password_in_a_teachers_name_is_not_kept(study, monkeypatch):
+    monkeypatch.setattr("kdner.study.specs.model_fingerprint", lambda _: {})
+    identities = check(
+        replace(study, teachers=("fixed:s3://key:secret@bucket/teacher",), students=("both",)), sizes=[12]
+    )
+    assert list(identities) == ["fixed:s3://bucket/teacher"]

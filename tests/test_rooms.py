@@ -1,0 +1,82 @@
+"""The house: which room may import which, and that only one knows of Ray."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ["text", "labels", "runs", "data", "student", "teacher", "measuring", "distillation", "study", "on_ray"]
+"""From left to right; a room imports from those to its left."""
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "kdner").rglob("*.py"))
+}
+
+
+def place(module):
+    """A room's number; 0 for the root of kdner."""
+    parts = module.split(".")
+    return 1 + ROOMS.index(parts[1]) if len(parts) > 1 and parts[1] in ROOMS else 0
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_folder_is_a_room():
+    assert {path.name for path in (ROOT / "kdner").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(
+        ROOMS
+    )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_imports_only_from_those_to_its_left(module):
+    own = {name for name in imports(MODULES[module]) if name.split(".")[0] in ("kdner", "jobs")}
+    assert not [name for name in own if name.startswith("jobs") or place(name) > place(module)]
+    if place(module):
+        assert not [name for name in own if name.startswith("kdner.on_ray") and not module.startswith("kdner.on_ray")]
+
+
+def test_no_files_import_each_other_in_a_circle():
+    def target(name):
+        return name if name in MODULES else name.rpartition(".")[0]
+
+    graph = {module: {target(name) for name in imports(path)} & MODULES.keys() for module, path in MODULES.items()}
+    left = {module: needed - {module} for module, needed in graph.items()}
+    while free := [module for module, needed in left.items() if not needed & left.keys()]:
+        for module in free:
+            del left[module]
+    packages = {
+        module for module in left if MODULES[module].name == "__init__.py"
+    }  # they offer a name of a file of theirs
+    assert not left.keys() - packages, f"in a circle: {sorted(left)}"
+
+
+def test_what_computes_does_not_know_of_ray_not_even_indirectly():
+    outside = [module for module in MODULES if not module.startswith("kdner.on_ray")]
+    script = f"""
+import importlib, sys
+for module in {outside}:
+    importlib.import_module(module)
+    assert "ray" not in sys.modules, f"{{module}} imports ray"
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_each_room_says_what_it_is_for():
+    for room in ROOMS:
+        tree = ast.parse((ROOT / "kdner" / room / "__init__.py").read_text("utf-8"))
+        assert "import" in (ast.get_docstring(tree) or ""), (
+            f"{room}: what lives here, and what may be imported from where"
+        )
