@@ -24,7 +24,7 @@ from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.distillation.main_inputs import QUICKSTART, Inputs, read_inputs
+from kdner.distillation.main_inputs import QUICKSTART, QUICKSTART_STEPS, Inputs, read_inputs
 from kdner.distillation.recipe import Distillation
 from kdner.flags import Corpus, LabeledSet, part_of
 from kdner.measuring.reports import pipeline_report, pipeline_summary
@@ -71,8 +71,9 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     fixed = {key: value for key, value in settings(config).items() if key not in ("out", "actors", "workers")}
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
     inputs = read_inputs(labeled, corpus, test=config.test, teachers=config.teacher, out=config.out)
-    stages = partial(_run_stages, config, inputs)
-    return once(config.out, {"job": "pipeline", **fixed}, stages, configuration=config)
+    if config.labeled == QUICKSTART:
+        config = replace(config, distillation=replace(config.distillation, min_steps=QUICKSTART_STEPS))
+    return once(config.out, {"job": "pipeline", **fixed}, partial(_run_stages, config, inputs), configuration=config)
 
 
 def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> dict[str, Any]:

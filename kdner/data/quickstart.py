@@ -38,7 +38,7 @@ from kdner.text.words import split_words
 
 LABELED_SENTENCES = 300
 TEST_SENTENCES = 600
-CORPUS_DOCUMENTS = 2000
+CORPUS_DOCUMENTS = 1000
 MAX_DOCUMENT_SENTENCES = 5
 HELD_OUT_PATTERNS = 3
 """Every third pattern stays out of the labeled set."""

@@ -55,7 +55,14 @@ def pipeline_report(summary: dict[str, Any], out: str, *, quickstart: bool) -> s
     tagged = summary["tagged"]
     models = {name: row for name, row in summary.items() if isinstance(row, dict) and "f1" in row}
     seconds = ", ".join(f"{job} {value:.0f}" for job, value in summary["stages"].items())
-    example = ["The embedded example is synthetic: its student is for looking, not for use.", ""] if quickstart else []
+    example = (
+        [
+            "The embedded example is synthetic and learned in half of the usual steps: its student is for looking, not for use.",
+            "",
+        ]
+        if quickstart
+        else []
+    )
     return "\n".join(
         [
             "",
