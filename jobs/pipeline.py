@@ -72,7 +72,8 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
     inputs = read_inputs(labeled, corpus, test=config.test, teachers=config.teacher, out=config.out)
     if config.labeled == QUICKSTART:
-        config = replace(config, distillation=replace(config.distillation, min_steps=QUICKSTART_STEPS))
+        steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
+        config = replace(config, distillation=replace(config.distillation, min_steps=steps))
     return once(config.out, {"job": "pipeline", **fixed}, partial(_run_stages, config, inputs), configuration=config)
 
 
@@ -94,21 +95,19 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         corpus=(drawn,), teacher=tuple(teachers), max_error_rate=config.max_error_rate, actors=config.actors, out=logits
     )
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
-    recipe: dict[str, Any] = vars(config)
-    recipe = {name: recipe[name] for name in ("vectors", "student", "distillation", "workers")}
+    shared = ("vectors", "student", "distillation", "workers")
+    recipe: dict[str, Any] = {name: getattr(config, name) for name in shared}
     distilling = DistillStudent(**labeled, **recipe, teacher=first, logits=(logits,), out=student)
     alone = replace(distilling, logits=(), out=baseline)
     learning = {"distill_student": (distill_student, distilling), "distill_baseline": (distill_student, alone)}
     most = trainings_at_once(config.workers)
     stages.run("Distill the student; train the baseline", learning, [inputs.labeled.labeled, logits], most=most)
     models = (*teachers, student, baseline)
-    evaluating = Evaluate(test=inputs.test, models=models, compare=(first, student), out=evaluation)
-    (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, evaluating)}, [inputs.test, *models])
-    source = (
-        inputs.corpus if inputs.plan else replace(inputs.corpus, corpus=(drawn,), text_column="text", id_column="id")
-    )
-    tagging = TagCorpus(**vars(source), student=student, out=entities)
-    (tagged,) = stages.run("Tag the corpus", {"tag_corpus": (tag_corpus, tagging)}, [*source.corpus, student])
+    compared = Evaluate(test=inputs.test, models=models, compare=(first, student), out=evaluation)
+    (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, compared)}, [inputs.test, *models])
+    corpus = inputs.corpus_to_tag(drawn)
+    tagging = TagCorpus(**vars(corpus), student=student, out=entities)
+    (tagged,) = stages.run("Tag the corpus", {"tag_corpus": (tag_corpus, tagging)}, [*corpus.corpus, student])
     return pipeline_summary(quality, tagged, stages.seconds)
 
 

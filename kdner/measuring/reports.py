@@ -9,6 +9,7 @@ from typing import Any
 from kdner.measuring.tagged_examples import AS_LABELED, examples_report
 from kdner.student.network import BERT_BASE_PARAMETERS
 
+EXAMPLE = "The embedded example is synthetic, and its students take half of the usual steps: for looking, not for use."
 COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")
 
 
@@ -55,14 +56,7 @@ def pipeline_report(summary: dict[str, Any], out: str, *, quickstart: bool) -> s
     tagged = summary["tagged"]
     models = {name: row for name, row in summary.items() if isinstance(row, dict) and "f1" in row}
     seconds = ", ".join(f"{job} {value:.0f}" for job, value in summary["stages"].items())
-    example = (
-        [
-            "The embedded example is synthetic and learned in half of the usual steps: its student is for looking, not for use.",
-            "",
-        ]
-        if quickstart
-        else []
-    )
+    example = [EXAMPLE, ""] if quickstart else []
     return "\n".join(
         [
             "",

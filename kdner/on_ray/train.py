@@ -92,7 +92,7 @@ def distill(
         scaling_config=ScalingConfig(
             num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": workers.cpus}
         ),
-        run_config=RunConfig(  # type: ignore[call-arg]  # version 2 at run time, version 1 to the checker
+        run_config=RunConfig(
             name=STAGE,
             storage_path=str(folder),
             failure_config=FailureConfig(max_failures=workers.max_failures),

@@ -325,7 +325,8 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
         packed = {name for name in file.namelist() if not name.endswith("/")}
         file.extractall(tmp_path / "unpacked")
     code = {str(path.relative_to(ROOT)) for name in ("jobs", "kdner") for path in (ROOT / name).rglob("*.py")}
-    assert packed == code | {"README.md", ".git/HEAD", ".git/refs/heads/main", ".git/packed-refs"}
+    pages = {"README.md", "jobs/README.md", "kdner/README.md"}
+    assert packed == code | pages | {".git/HEAD", ".git/refs/heads/main", ".git/packed-refs"}
 
     image = {**os.environ, "KDNER_COMMIT": "of-the-image", "PYTHONPATH": str(tmp_path / "unpacked")}
     command = [sys.executable, "-c", "from kdner.runs.provenance import git_commit; print(git_commit())"]
