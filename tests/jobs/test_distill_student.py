@@ -18,7 +18,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student
 from kdner.student.network import StudentConfig
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
 SMALL = StudentConfig(head="crf", word_dim=16, character_dim=8, character_filters=8, hidden=16)
 SHORT = Distillation(epochs=4, min_steps=1, batch_words=100)
@@ -63,7 +63,6 @@ def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
     assert steps == list(range(1, len(steps) + 1)) and len(steps) % 4 == 0
 
 
-@pytest.mark.cluster
 def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path):
     script = (
         "import sys; from jobs.distill_student import distill_student; "

@@ -32,7 +32,7 @@ def student_folder(tmp_path_factory, make_student) -> str:
 @pytest.fixture
 def jobs(teacher_folder, student_folder, news, tmp_path):
     """Functions that do each job on the same corpus, with more options, and their scripts' flags."""
-    shared = {"corpus": (news,), "shard_documents": 50, "out": str(tmp_path / "out")}
+    shared = {"corpus": (news,), "shard_documents": 50, "out": str(tmp_path / "out"), "actors": Actors(count=1)}
     return {
         "precompute_logits": lambda **more: precompute_logits.precompute_logits(
             PrecomputeLogits(**{**shared, "teacher": (teacher_folder,), **more})

@@ -12,6 +12,7 @@ from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.data.labeled_sets import read_labeled
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.flags import Actors
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
 from kdner.student.model import Student
@@ -36,10 +37,11 @@ def config(tmp_path_factory, cluster, bert_base, roberta_base, train_file, test_
         shard_documents=20,
         max_error_rate=0.1,
         teacher=(bert_base, roberta_base),
+        actors=Actors(count=1),
         out=str(tmp_path_factory.mktemp("pipeline") / "out"),
         fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
-        distillation=Distillation(epochs=2, min_steps=300, batch_words=100, learning_rate=1e-2),
+        distillation=Distillation(epochs=2, min_steps=200, batch_words=100, learning_rate=1e-2),
     )
 
 

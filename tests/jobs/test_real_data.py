@@ -9,7 +9,7 @@ from jobs.pipeline import Pipeline, pipeline
 from kdner.distillation.recipe import Distillation
 from kdner.runs.run_directory import RunDirectory
 
-pytestmark = [pytest.mark.ray, pytest.mark.data]
+pytestmark = [pytest.mark.ray, pytest.mark.data, pytest.mark.cluster]
 
 
 def first_sentences(source: Path, count: int) -> str:

@@ -37,13 +37,14 @@ def test_the_driver_shows_log_lines_and_progress_of_other_processes(cluster, run
 
 
 @pytest.mark.ray
-def test_a_step_that_says_nothing_is_shown_as_long_as_it_is_waited_for(cluster, caplog):
+def test_a_step_that_says_nothing_is_shown_as_long_as_it_is_waited_for(cluster, caplog, monkeypatch):
+    monkeypatch.setattr("kdner.progress.LINE_EVERY_S", 0.5)
     with caplog.at_level(logging.INFO, "kdner"):
         with console.awaiting("student"):
-            time.sleep(6)
+            time.sleep(2)
         lines = [record.getMessage() for record in caplog.records]
         assert lines and all(line.startswith("student: starting, ") for line in lines)
-        time.sleep(6)
+        time.sleep(2)
         assert len(caplog.records) == len(lines)
 
 

@@ -71,7 +71,7 @@ def echo(**arguments):
     return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=Actors(count=2), use_gpu=False)
 
 
-def test_one_file_for_each_shard_and_counts_that_add_up(cluster, corpus, directory):
+def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, corpus, directory):
     counts = run(corpus, directory)
     assert {key: counts[key] for key in ("documents", "words", "errors", "entities")} == {
         "documents": 10,
@@ -85,14 +85,11 @@ def test_one_file_for_each_shard_and_counts_that_add_up(cluster, corpus, directo
     with pytest.raises(InputError, match="1 of 10 documents"):
         check_errors(counts, 0.05)
 
-
-def test_only_missing_shards_are_run_again(cluster, corpus, directory):
-    run(corpus, directory)
-    kept = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
+    written = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
     (directory.local_path / "part-00002.parquet").unlink()
     assert run(corpus, directory)["documents"] == 10
     now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
-    assert [name for name in kept if kept[name] != now[name]] == ["part-00002.parquet"]
+    assert [name for name in written if written[name] != now[name]] == ["part-00002.parquet"]
     assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
 
 
