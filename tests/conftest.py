@@ -53,6 +53,7 @@ PATTERNS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep all tests that need Ray in one process, of several that pytest-xdist starts: there is one cluster."""
     for item in items:
