@@ -30,15 +30,15 @@ def test_teacher_and_student_on_a_slice_of_conll_2003(data_folder, tmp_path, wri
         labeled=write("train.conll", first_sentences(data_folder / "conll2003" / "eng.train", 900)),
         test=write("test.conll", first_sentences(data_folder / "conll2003" / "eng.testb", 400)),
         corpus=plan_corpus([str(tmp_path / "news.parquet")], shard_documents=20),
-        transfer_words=8_000,
+        transfer_words=16_000,
         teachers=("minilm",),
         students=("both", "labeled"),
-        fine_tuning=FineTuning(epochs=8, min_steps=1),
+        fine_tuning=FineTuning(epochs=10, min_steps=1),
         student=StudentConfig(),
         distillation=Distillation(min_steps=300, learning_rate=1e-2),  # a fifth of the default's steps, for time
         development_share=0.0,
     )
-    result = Trial(study, 150, 1, tmp_path / "trial", Progress).run()
+    result = Trial(study, 100, 1, tmp_path / "trial", Progress).run()
     student = result["students"]["both"]
     assert result["teachers"]["minilm"]["f1"] > 0.4
     assert student["f1"] > result["students"]["labeled"]["f1"] and student["parameters"] <= 3_000_000
