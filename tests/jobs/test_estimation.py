@@ -41,7 +41,7 @@ def jobs(teacher_folder, student_folder, news, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["precompute_logits", "tag_corpus"])
+@pytest.mark.parametrize("name", ["precompute_logits", pytest.param("tag_corpus", marks=pytest.mark.benchmarks)])
 def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path):
     estimate = jobs[name](estimate=True, price_per_hour=3.5)
     assert not list(tmp_path.iterdir())

@@ -89,6 +89,7 @@ def test_a_killed_driver_started_again_does_the_rest(two_nodes, job, undisturbed
     assert before.items() <= finished(tmp_path / "out").items()
 
 
+@pytest.mark.faults
 def test_a_job_outlives_an_actor(two_nodes, undisturbed, midway, tmp_path):
     two_nodes.kill_actor(random.Random())
     before = finished(tmp_path / "out")
