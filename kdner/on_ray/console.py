@@ -220,5 +220,8 @@ def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
         for line in lines:
             if not pattern.search(line):
                 os.write(outside, line + b"\n")
+        if not rest.startswith(b"["):  # as lines of native code do; a bar, which has no end, is passed on at once
+            os.write(outside, rest)
+            rest = b""
     os.write(outside, rest)
     os.close(reading)

@@ -82,3 +82,13 @@ def test_one_known_line_is_kept_off_standard_error(capfd):
         subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child\\n')"], check=True)
     sys.stderr.write("after\n")
     assert capfd.readouterr().err == "[E 2] core_worker.cc:2: died\nfrom a child\nafter\n"
+
+
+def test_a_bar_that_has_no_end_of_line_is_seen_at_once(capfd):
+    with without_line("max_restarts"):
+        os.write(2, b"\r 10 %|#   |")
+        deadline = time.monotonic() + 30
+        while "10 %" not in (shown := capfd.readouterr().err):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert shown == "\r 10 %|#   |"
