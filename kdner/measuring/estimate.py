@@ -151,7 +151,7 @@ def extrapolate(
 
 
 def estimate_report(estimate: dict[str, Any]) -> str:
-    """Lay out what `kdner.on_ray.estimation.estimate_corpus` returned."""
+    """Lay out what `kdner.on_ray.pool.estimate_corpus` returned."""
     sample = estimate["sample"]
     lines = {
         "shards": f"{estimate['shards']:,}",

@@ -28,9 +28,8 @@ from kdner.flags import Corpus, Estimation
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console, without_line
 from kdner.on_ray.driver_actors import Attempts
-from kdner.on_ray.estimation import estimate_corpus
 from kdner.on_ray.job import once
-from kdner.on_ray.pool import size_pool
+from kdner.on_ray.pool import estimate_corpus, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
 from kdner.progress import Progress

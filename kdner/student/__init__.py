@@ -3,7 +3,7 @@
     from kdner.student import Student
 
 Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `inference` and `tagger`. May
-import `kdner.text`, `kdner.labels`, `kdner.runs` and, for `tag_documents`, `kdner.data.documents`.
+import the rooms before it: `kdner.text`, `kdner.labels`, `kdner.runs` and `kdner.data`.
 """
 
 from kdner.student.model import Student

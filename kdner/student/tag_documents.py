@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from kdner.data.documents import in_parts
 from kdner.runs.schema import ENTITIES
 from kdner.student.model import Student
 from kdner.student.tagger import EntityTable, Tagger
+from kdner.text.documents import in_parts
 from kdner.text.words import count_words
 
 

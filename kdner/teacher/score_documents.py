@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.data.documents import in_parts
 from kdner.runs.schema import LOGITS
 from kdner.teacher.by_name import load_model
+from kdner.text.documents import in_parts
 from kdner.text.words import Sentence, count_words, split
 
 

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kdner.data.documents import NO_TEXT
 from kdner.device import best_dtype
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS, check
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
+from kdner.text.documents import NO_TEXT
 from kdner.text.words import count_words, split
 
 TEXTS = [
