@@ -1,4 +1,4 @@
-"""What this cluster gives to a job over a corpus: processes, GPUs, a numeric type; and how long it would take for it."""
+"""What this cluster gives to a job over a corpus: processes, GPUs, a numeric type; and how long it would take."""
 
 from __future__ import annotations
 
