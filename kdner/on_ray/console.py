@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,14 @@ class Console:
             self._display(snapshot)
 
     def catch_up(self) -> None:
-        """Show what other processes have handed to the relay so far."""
-        records, snapshots = ray.get(self.relay.take.remote())
+        """Show what other processes have handed to the relay so far; nothing where there is none, or not any more."""
+        if self.relay is None or not ray.is_initialized():
+            return
+        try:
+            records, snapshots = ray.get(self.relay.take.remote())
+        except ray.exceptions.RayError:
+            self.relay = None  # a job does not fail for want of somebody to show it
+            return
         for name, level, message in records:
             logging.getLogger(name).log(level, "%s", message)
         for snapshot in snapshots:
@@ -95,10 +101,7 @@ class Console:
             time.sleep(ASK_EVERY_S)
             if self.relay is not relay or not ray.is_initialized():
                 return
-            try:
-                self.catch_up()
-            except ray.exceptions.RayError:
-                return  # Ray shuts down
+            self.catch_up()
             with self._lock:
                 for snapshot, taken_at in list(self._latest.values()):
                     if self._display:
@@ -113,7 +116,8 @@ _relay: Any = None
 
 class _ToRelay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)))
+        with suppress(ray.exceptions.RayError):
+            ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)))
 
 
 class _ToScreen(logging.Handler):
@@ -180,7 +184,8 @@ class _Sender:
     def send(self, snapshot: Snapshot) -> None:
         now = time.monotonic()
         if snapshot.finished:
-            ray.get(self._relay.show.remote(snapshot))  # so that it is there when the step's result is
+            with suppress(ray.exceptions.RayError):
+                ray.get(self._relay.show.remote(snapshot))  # so that it is there when the step's result is
         elif now - self._sent_at >= ASK_EVERY_S:
             self._sent_at = now
             self._relay.show.remote(snapshot)

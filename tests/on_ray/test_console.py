@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 import pytest
+import ray
 
 from kdner.on_ray.cluster import at_once, in_fresh_process, on_one_node
 from kdner.on_ray.console import console, stage_progress, without_line
@@ -34,6 +35,21 @@ def test_the_driver_shows_log_lines_and_progress_of_other_processes(cluster, run
     assert any(line.startswith("teacher: 3 of 3 steps, loss 0.5, ") for line in lines)
     time.sleep(0.2)  # what Ray would print comes a moment later
     assert "printed by a worker" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.ray
+def test_work_goes_on_where_the_relay_has_died(cluster):
+    ray.kill(console.relay)
+    try:
+        assert on_one_node(work_in_steps, "teacher", 3) == "teacher"
+    finally:
+        console.start()
+
+
+def test_an_error_before_there_is_a_relay_is_the_one_that_is_seen(monkeypatch):
+    monkeypatch.setattr(console, "relay", None)
+    with pytest.raises(ConnectionError, match="no cluster"), console.awaiting("teacher"):
+        raise ConnectionError("no cluster")
 
 
 @pytest.mark.ray
