@@ -102,7 +102,7 @@ _sharing = _Sharing()
 
 
 def at_once(functions: Sequence[Callable[[], R]], most: int) -> list[R]:
-    """Call functions that wait for work of the cluster, several at a time, each in a thread of its own.
+    """Call functions that wait for work of the cluster: several at a time each in a thread of its own, one in this one.
 
     Args:
         functions: what to call.
@@ -111,8 +111,10 @@ def at_once(functions: Sequence[Callable[[], R]], most: int) -> list[R]:
     Returns:
         what they return, in their order. If one raises an error, so does this, once those that have begun have ended.
     """
-    connect()  # not in a thread, where Ray could not handle signals
     most = min(most, len(functions))
+    if most == 1:
+        return [function() for function in functions]
+    connect()  # not in a thread, where Ray could not handle signals
     results: dict[int, R] = {}
     errors: dict[int, BaseException] = {}
     waiting = iter(enumerate(functions))

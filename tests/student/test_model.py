@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from emissions import WORDS, emissions_of
 from safetensors import safe_open
 
 from kdner.errors import InputError
@@ -14,17 +15,7 @@ from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tagger import Tagger
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
-WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
 TEXTS = ["Anna flew to Paris. Tom won.", "", "Mary, of Rome\n\nRAIN IN BERLIN"]
-
-
-def emissions_of(student, sentences):
-    """Return emissions, [words, L] of each of the sentences, which are given as rows of WORDS."""
-    lengths = [len(rows) for rows in sentences]
-    index = torch.tensor([row for rows in sentences for row in rows])
-    with torch.no_grad():
-        table = student.encode(student.vocabulary.features(WORDS))
-        return student(table, index, np.array(lengths)).split(lengths)
 
 
 @heads

@@ -2,25 +2,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
+from emissions import WORDS, emissions_of
 
 from kdner.errors import InputError
 from kdner.student.network import BERT_BASE_PARAMETERS, Network, StudentConfig, vocabulary_budget
 from kdner.student.vocabulary import Vocabulary
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
-WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
-
-
-def emissions_of(student, sentences):
-    """Return emissions, [words, L] of each of the sentences, which are given as rows of WORDS."""
-    lengths = [len(rows) for rows in sentences]
-    index = torch.tensor([row for rows in sentences for row in rows])
-    with torch.no_grad():
-        table = student.encode(student.vocabulary.features(WORDS))
-        return student(table, index, np.array(lengths)).split(lengths)
 
 
 @heads
