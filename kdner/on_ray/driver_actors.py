@@ -6,16 +6,25 @@ from collections import Counter
 from typing import Any
 
 
-class Attempts:
-    """Counts how often each shard was begun, for as long as the job lives."""
+class PoolRecord:
+    """Knows the processes of a pool, and how often each shard was begun, for as long as the job lives."""
 
     def __init__(self) -> None:
-        self.begun: Counter[int] = Counter()
+        self._processes: list[Any] = []
+        self._begun: Counter[int] = Counter()
+
+    def join(self, process: Any) -> None:
+        """Note a process, by its actor handle."""
+        self._processes.append(process)
+
+    def processes(self) -> list[Any]:
+        """Return the handles of all processes that joined."""
+        return self._processes
 
     def begin(self, shard: int) -> int:
         """Count one more attempt at a shard; returns how many there were."""
-        self.begun[shard] += 1
-        return self.begun[shard]
+        self._begun[shard] += 1
+        return self._begun[shard]
 
 
 class Relay:

@@ -60,7 +60,7 @@ class ShardActor:
     """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
 
     def __init__(
-        self, plan: CorpusPlan, run: RunDirectory, work: ShardWork, attempts: Any = None, relay: Any = None
+        self, plan: CorpusPlan, run: RunDirectory, work: ShardWork, record: Any = None, relay: Any = None
     ) -> None:
         """Build the actor.
 
@@ -68,12 +68,14 @@ class ShardActor:
             plan: which documents make which shard.
             run: the run directory for the files.
             work: what to do.
-            attempts: a Ray actor of `Attempts`, where the process may die and be replaced.
+            record: a Ray actor of `PoolRecord`, where the process may die and be replaced.
             relay: the driver's, where this is another process.
         """
         if relay is not None:
             set_up_logging(relay)
-        self.plan, self.run, self.attempts = plan, run, attempts
+        if record is not None:
+            record.join.remote(ray.get_runtime_context().current_actor)
+        self.plan, self.run, self.record = plan, run, record
         self.reader = SliceReader(plan.text_column)
         self.map_documents = work.actor(**work.arguments)
 
@@ -116,7 +118,7 @@ class ShardActor:
         Raises:
             InputError: `MAX_ATTEMPTS` processes died of it before.
         """
-        if self.attempts is None or ray.get(self.attempts.begin.remote(index)) <= MAX_ATTEMPTS:
+        if self.record is None or ray.get(self.record.begin.remote(index)) <= MAX_ATTEMPTS:
             return
         first, last = documents["id"][0], documents["id"][-1]
         raise InputError(

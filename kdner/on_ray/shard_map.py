@@ -14,11 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.data.corpus import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
@@ -27,7 +29,7 @@ from kdner.errors import InputError
 from kdner.flags import Corpus, Estimation
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console, without_line
-from kdner.on_ray.driver_actors import Attempts
+from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.job import once
 from kdner.on_ray.pool import estimate_corpus, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
@@ -41,6 +43,8 @@ logger = logging.getLogger(__name__)
 RESTARTABLE = r"core_worker\.cc.*constructor arguments in the object store and max_restarts > 0"
 """Ray Data gives actors arguments by reference, which live as long as the driver; Ray says of each that they might not
 (ray-project/ray, issue 53727)."""
+WAIT_FOR_RECORD = 60.0
+"""Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 FOOTERS_AT_ONCE = 16
 """Files read at once to add up their counts: an object store answers slowly, but many at a time."""
 
@@ -139,35 +143,48 @@ class _Tally:
 def _map_pending(plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard]) -> _Tally:
     """Map these shards and show the progress of the whole corpus."""
     connect()
-    mapped = _dataset(plan, run, work, shards)
+    record = _pool_record()
+    mapped = _dataset(plan, run, work, shards, record)
     metrics = PrometheusMetrics(work.job)
     progress = Progress(work.job, "document", display=console.show, watchers=[metrics])
     metrics.show(shards_planned=len(plan.shards))
     done = len(plan.shards) - len(shards)
     progress.begin(plan.documents, done=plan.documents - sum(shard.documents for shard in shards))
     tally = _Tally()
-    with without_line(RESTARTABLE):
-        for row in mapped.iter_rows():
-            if row["refused"]:
-                raise InputError(row["refused"])
-            tally.add(row)
-            done += 1
-            progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
+    try:
+        with without_line(RESTARTABLE):
+            for row in mapped.iter_rows():
+                if row["refused"]:
+                    raise InputError(row["refused"])
+                tally.add(row)
+                done += 1
+                progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
+    finally:
+        # Ray Data leaves its actors to Python's garbage collection, and the cores they hold to nobody until then.
+        with suppress(RayError):
+            for process in ray.get(record.processes.remote(), timeout=WAIT_FOR_RECORD):
+                ray.kill(process)
     return tally
 
 
-def _dataset(plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard]) -> ray.data.Dataset:
+def _pool_record() -> Any:
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(PoolRecord)
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def _dataset(
+    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard], record: Any
+) -> ray.data.Dataset:
     """Return the lazy dataset of what `ShardActor` returns: a row for each shard, in a task of its own."""
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu)
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    attempts: Any = ray.remote(Attempts)
     DataContext.get_current().enable_progress_bars = False
     indices = ray.data.from_items([{"shard": shard.index} for shard in shards], override_num_blocks=len(shards))
     mapped = indices.map_batches(
         ShardActor,
         batch_size=1,
         fn_constructor_kwargs={
-            "attempts": attempts.options(num_cpus=0, scheduling_strategy=here).remote(),
+            "record": record,
             "plan": plan,
             "run": run,
             "work": work,
