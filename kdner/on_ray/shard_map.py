@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 RESTARTABLE = r"core_worker\.cc.*constructor arguments in the object store and max_restarts > 0"
 """Ray Data gives actors arguments by reference, which live as long as the driver; Ray says of each that they might not
 (ray-project/ray, issue 53727)."""
+MAX_START_DEATHS = 5
+"""Processes that may die one after the other while they start, such as those of a node that is lost, or that Ray Data
+no longer wants before they run; after more of them the job fails."""
 WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 FOOTERS_AT_ONCE = 16
@@ -178,7 +181,9 @@ def _dataset(
 ) -> ray.data.Dataset:
     """Return the lazy dataset of what `ShardActor` returns: a row for each shard, in a task of its own."""
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu)
-    DataContext.get_current().enable_progress_bars = False
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_consecutive_actor_init_deaths = MAX_START_DEATHS
     indices = ray.data.from_items([{"shard": shard.index} for shard in shards], override_num_blocks=len(shards))
     mapped = indices.map_batches(
         ShardActor,
