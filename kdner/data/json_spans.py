@@ -1,7 +1,8 @@
 """Labeled sets of documents with character spans: ``{"text": ..., "spans": [{"start", "end", "label"}]}``.
 
 Offsets are code points, end exclusive; spans as ``[0, 4, "PER"]`` and under ``entities``, ``labels`` or
-``label`` are read too.
+``label`` are read too. Where an annotation tool (Prodigy) says what was answered, under ``answer`` of a document or of
+a span, only what was accepted counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +22,8 @@ from kdner.text.words import split
 logger = logging.getLogger(__name__)
 
 SPAN_KEYS = ("spans", "entities", "labels", "label")
+ACCEPTED = "accept"
+ANSWERS = (ACCEPTED, "reject", "ignore")
 _EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
 
 
@@ -39,14 +43,22 @@ def read_spans(source: str, records: Iterable[tuple[str, str, object]]) -> list[
     A sentence's id is the document's and the character it starts at. A span that cuts a word is snapped by the one rule
     of `kdner.data.labeled_sentence`, with one warning for the set; sentences that a span crosses are joined.
 
+    Documents and spans that were not accepted are left out, and counted in the log. A document that was accepted
+    without spans has no entities.
+
     Raises:
-        InputError: naming the place, for a record without text or spans, and for spans outside the text, that
-            overlap, or that hold the first character of no word.
+        InputError: naming the place, for a record without text or spans, for an answer that is none of `ANSWERS`, and
+            for spans outside the text, that overlap, or that hold the first character of no word.
     """
     sentences: list[LabeledSentence] = []
     snapped: list[str] = []
+    left_out: Counter[str] = Counter()
     for document, (where, id_, record) in enumerate(records):
-        sentences += _of_spans(record, where, id_, document, snapped)
+        if _is_accepted(record, where, "documents", left_out):
+            sentences += _of_spans(record, where, id_, document, snapped, left_out)
+    if left_out:
+        counts = ", ".join(f"{count:,} {what}" for what, count in sorted(left_out.items()))
+        logger.info("%s: left out, because they were not accepted: %s", source, counts)
     if snapped:
         logger.warning(
             "%s: %d spans cut a word and were snapped (a word takes the label at its first character): %s%s",
@@ -65,8 +77,24 @@ def _parse(line: str, where: str) -> object:
         raise InputError(f"{where}: not JSON ({error}). Write one JSON object a line.") from None
 
 
-def _of_spans(record: object, where: str, id_: str, document: int, snapped: list[str]) -> Iterator[LabeledSentence]:
-    text, spans = _checked_spans(record, where)
+def _is_accepted(value: object, where: str, kind: str, left_out: Counter[str]) -> bool:
+    """Tell whether a document or a span was accepted, or nobody asked; count it by its answer where it was not."""
+    answer = value.get("answer") if isinstance(value, dict) else None
+    if answer is None or answer == ACCEPTED:
+        return True
+    if answer not in ANSWERS:
+        raise InputError(
+            f"{where}: the answer is {answer!r}, expected one of {', '.join(ANSWERS)}, as Prodigy writes them. "
+            'Correct it, or rename the key "answer" where it means something else.'
+        )
+    left_out[f"{kind} with the answer {answer}"] += 1
+    return False
+
+
+def _of_spans(
+    record: object, where: str, id_: str, document: int, snapped: list[str], left_out: Counter[str]
+) -> Iterator[LabeledSentence]:
+    text, spans = _checked_spans(record, where, left_out)
     sentences = split(text)
     starts = [start for sentence in sentences for start in sentence.starts]
     ends = [end for sentence in sentences for end in sentence.ends]
@@ -98,18 +126,22 @@ def _of_spans(record: object, where: str, id_: str, document: int, snapped: list
         first = last
 
 
-def _checked_spans(record: object, where: str) -> tuple[str, list[tuple[int, int, str]]]:
+def _checked_spans(record: object, where: str, left_out: Counter[str]) -> tuple[str, list[tuple[int, int, str]]]:
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         raise InputError(f'{where}: expected an object with a string under "text", as in {_EXAMPLE}.')
     text = record["text"]
     key = next((key for key in SPAN_KEYS if isinstance(record.get(key), list)), None)
     if key is None:
+        if record.get("answer") == ACCEPTED and all(record.get(key) is None for key in SPAN_KEYS):
+            return text, []
         raise InputError(
             f"{where}: no list under any of {', '.join(SPAN_KEYS)}; expected one as in {_EXAMPLE}. "
             "A document without entities has an empty list."
         )
     spans = []
     for span in record[key]:
+        if not _is_accepted(span, where, "spans", left_out):
+            continue
         parts = [span.get(part) for part in ("start", "end", "label")] if isinstance(span, dict) else span
         if not (isinstance(parts, list) and [type(part) for part in parts] == [int, int, str] and parts[2]):
             raise InputError(f"{where}: {span!r} is not a span; expected start, end and label as in {_EXAMPLE}.")

@@ -59,6 +59,38 @@ def test_spans_at_word_edges_and_blanks_give_no_warning(write, caplog):
     assert entity_texts(sentences) == [("Anna", "PER")] and not caplog.records
 
 
+def test_only_what_was_accepted_becomes_gold(write, caplog):
+    accepted, nobody_asked = document("Anna left.", (0, 4, "PER")), document("Bo left.", (0, 2, "PER"))
+    content = jsonl(
+        {**accepted, "answer": "accept"},
+        {**document("Paris left.", (0, 5, "PER")), "answer": "reject"},
+        {**document("Rome left."), "answer": "ignore"},
+        {"text": "Rain is expected.", "answer": "accept"},
+        {"text": "It is dry.", "spans": None, "answer": "accept"},
+        {"text": "spans of any kind", "spans": "none", "answer": "reject"},
+        {**nobody_asked, "answer": None},
+    )
+    with caplog.at_level(logging.INFO, "kdner"):
+        sentences = read_labeled(write("set.jsonl", content))
+    assert [s.text for s in sentences] == ["Anna left.", "Rain is expected.", "It is dry.", "Bo left."]
+    assert entity_texts(sentences) == [("Anna", "PER"), ("Bo", "PER")]
+    assert [s.id for s in sentences] == [f"set.jsonl:{line}:0" for line in (1, 4, 5, 7)]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "set.jsonl" in line and "1 documents with the answer ignore, 2 documents with the answer reject" in line
+
+
+def test_spans_have_answers_of_their_own(write, caplog):
+    spans = [
+        {"start": start, "end": end, "label": "PER", "answer": answer}
+        for start, end, answer in [(0, 4, "accept"), (9, 14, "reject"), (9, 14, "ignore"), (19, 21, None)]
+    ]
+    content = jsonl({"text": "Anna saw Paris and Bo.", "spans": spans, "answer": "accept"})
+    with caplog.at_level(logging.INFO, "kdner"):
+        sentences = read_labeled(write("set.jsonl", content))
+    assert entity_texts(sentences) == [("Anna", "PER"), ("Bo", "PER")]
+    assert "1 spans with the answer ignore, 1 spans with the answer reject" in caplog.text
+
+
 @pytest.mark.parametrize(
     "line, message",
     [
@@ -77,6 +109,13 @@ def test_spans_at_word_edges_and_blanks_give_no_warning(write, caplog):
         ('{"text": "Anna Bo", "spans": [[0, 7, "PER"], [5, 7, "PER"]]}', "overlap"),
         ('{"text": "Anna", "spans": [[1, 3, "PER"]]}', "'nn' holds the first character of no word"),
         ('{"text": "Anna Bo", "spans": [[4, 5, "PER"]]}', "holds the first character of no word"),
+        ('{"text": "Anna", "spans": [], "answer": "maybe"}', "'maybe', expected one of accept, reject, ignore"),
+        ('{"text": "Anna", "spans": [], "answer": ["accept"]}', "expected one of accept"),
+        (
+            '{"text": "Anna", "spans": [{"start": 0, "end": 4, "label": "PER", "answer": "no"}], "answer": "accept"}',
+            "'no', expected one of accept",
+        ),
+        ('{"text": "a text of a class", "label": "SPORT", "answer": "accept"}', "no list under any of"),
     ],
 )
 def test_bad_documents_are_named_with_file_and_line(write, line, message):
