@@ -76,9 +76,9 @@ MEASURED = re.compile("seconds?$|memory_mb$|provenance$")
 def contents(folder):
     """Give what a job left: the hash of each file, and the summary without what differs from run to run."""
     files = {path.name: path.read_bytes() for path in Path(folder).glob("[!.]*") if path.is_file()}
-    summary = json.loads(files.pop("summary.json"))
+    summary = json.loads(files.pop("_summary.json"))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return {**hashes, "summary.json": {key: summary[key] for key in summary if not MEASURED.search(key)}}
+    return {**hashes, "_summary.json": {key: summary[key] for key in summary if not MEASURED.search(key)}}
 
 
 def put_columns(path, sentences):

@@ -75,7 +75,7 @@ def pipeline_report(summary: dict[str, Any], out: str, *, quickstart: bool) -> s
             *example,
             "Next",
             f"  the student    {out}/student (what it is: {out}/student/README.md)",
-            f"  what it found  {out}/entities (Parquet); all numbers: {out}/summary.json",
+            f"  what it found  {out}/entities (Parquet); all numbers: {out}/_summary.json",
             '  tag a text     python -c "from kdner.student import Student; '
             f"print(Student.from_pretrained('{out}/student').tag('Your text.'))\"",
             f"  tag a corpus   python jobs/tag_corpus.py --corpus news/ --student {out}/student --out runs/entities",

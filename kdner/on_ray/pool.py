@@ -16,7 +16,7 @@ from kdner.flags import Actors
 from kdner.measuring.estimate import SAMPLED_ACTORS, Sample, Sampler, estimate_words, extrapolate
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
 from kdner.on_ray.shard_actor import ShardWork
-from kdner.runs.run_directory import MANIFEST, RunDirectory
+from kdner.runs.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def numeric_type(out: str, asked: str | None, actors: Actors, *, use_gpu: bool) 
         use_gpu: whether the model can use a GPU.
     """
     run = RunDirectory(out)
-    begun = run.manifest()["fingerprint"].get("dtype") if run.has(MANIFEST) else None
+    begun = run.manifest()["fingerprint"].get("dtype") if run.begun else None
     if name := asked or begun:
         return dtype_of(name)
     return fastest_type(actors, use_gpu=use_gpu)

@@ -1,8 +1,11 @@
 """The run directory: what a job writes, on any file system that pyarrow knows.
 
-Order is the contract. `manifest.json` comes first and holds the fingerprint: everything that changes the
-result. Then the files, each under a temporary name until it is whole. Then `summary.json`, and `_SUCCESS`
+Order is the contract. `_manifest.json` comes first and holds the fingerprint: everything that changes the
+result. Then the files, each under a temporary name until it is whole. Then `_summary.json`, and `_SUCCESS`
 last. Whenever a job is killed, what has its final name is whole, and the same command carries on from there.
+
+Names that begin with `_` or `.` are not data: Arrow, pandas and Spark pass over them when they read the folder, and
+Polars does if it is told to. For `datasets` there is `DATA_FILES`.
 """
 
 from __future__ import annotations
@@ -24,10 +27,15 @@ from kdner.runs.parquet import read_footer, read_parquet, write_parquet
 from kdner.runs.schema import SCHEMA_VERSION, check
 from kdner.runs.storage import commit, create_folder, is_temporary, join, locate, look
 
-MANIFEST = "manifest.json"
-SUMMARY = "summary.json"
+MANIFEST = "_manifest.json"
+SUMMARY = "_summary.json"
 SUCCESS = "_SUCCESS"
+DATA_FILES = ".huggingface.yaml"
+"""Says which files are data, to `datasets` and its hub, which take the kind that is most frequent: JSON, where there is
+one part."""
 
+OLD_NAMES = {MANIFEST: "manifest.json", SUMMARY: "summary.json"}
+"""As older versions named them; a run that began with these names keeps them."""
 _SHOWN_DIFFERENCES = 20
 
 
@@ -61,7 +69,7 @@ class RunDirectory:
         wanted = json.loads(json.dumps({**versions, "fingerprint": fingerprint}))
         create_folder(directory.path)
         names = directory._names()
-        if MANIFEST in names:
+        if MANIFEST in names or OLD_NAMES[MANIFEST] in names:
             directory._refuse_other(wanted)
         elif foreign := sorted(name for name in names if not name.startswith(".")):
             raise InputError(
@@ -82,11 +90,16 @@ class RunDirectory:
         directory = cls(path)
         if look(directory.path).type != pafs.FileType.Directory:
             raise InputError(f"{directory.path}: no such folder; give the --out of a finished job")
-        if not directory.has(MANIFEST):
+        if not directory.begun:
             raise InputError(f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out")
         if not directory.finished:
             raise InputError(f"{directory.path}: this run is unfinished (no {SUCCESS}); run the same command again")
         return directory
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether a job has begun to write here."""
+        return self.has(self._own_name(MANIFEST))
 
     @property
     def finished(self) -> bool:
@@ -112,11 +125,15 @@ class RunDirectory:
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest: ``kdner``, ``schema_version``, ``fingerprint`` and what the job described."""
-        return self._read_json(MANIFEST)
+        return self._read_json(self._own_name(MANIFEST))
 
     def summary(self) -> dict[str, Any]:
-        """Read ``summary.json``."""
-        return self._read_json(SUMMARY)
+        """Read the summary."""
+        return self._read_json(self._own_name(SUMMARY))
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary, atomically."""
+        self.write_json(self._own_name(SUMMARY), summary)
 
     def has(self, name: str) -> bool:
         """Tell whether a file is there, and so is whole."""
@@ -193,7 +210,7 @@ class RunDirectory:
                     delete(info.path)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write ``summary.json``, then ``_SUCCESS``, once every file of the manifest is there.
+        """Write the summary, and ``_SUCCESS`` last, once every file of the manifest is there.
 
         Raises:
             InputError: if a file is missing (deleted from outside while the job ran).
@@ -204,8 +221,15 @@ class RunDirectory:
                 "run the same command again to make them"
             )
         self.clean()
-        self.write_json(SUMMARY, summary)
+        if any(name.endswith(".parquet") for name in self.files):
+            self.write_bytes(DATA_FILES, b'configs:\n- config_name: default\n  data_files: "*.parquet"\n')
+        self.write_summary(summary)
         self.write_bytes(SUCCESS, b"")
+
+    def _own_name(self, name: str) -> str:
+        """Return the name of the manifest or of the summary here: the old one where the manifest has its old name."""
+        is_old = not self.has(MANIFEST) and self.has(OLD_NAMES[MANIFEST])
+        return OLD_NAMES[name] if is_old else name
 
     def _names(self) -> set[str]:
         return {info.base_name for info in self._listing()}

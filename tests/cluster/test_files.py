@@ -311,7 +311,7 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
         "venv/bin/python": "",
         "kdner/__pycache__/text.pyc": "",
         "cluster/aws.yaml": "",
-        "runs/out/summary.json": "{}",
+        "runs/out/_summary.json": "{}",
         "news.parquet": "",
         "models/teacher/model.safetensors": "",
         "README.md": "",

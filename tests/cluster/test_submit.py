@@ -131,7 +131,7 @@ def test_every_job_runs_with_what_travels(
     run("evaluate", "--test", test_file, "--models", out("teacher"), out("student"), "--out", out("evaluation"))
     commit = (checkout / ".git" / "HEAD").read_text().strip()
     for name in ("teacher", "logits", "student", "entities", "evaluation"):
-        provenance = json.loads((out(name) / "summary.json").read_text())["provenance"]
+        provenance = json.loads((out(name) / "_summary.json").read_text())["provenance"]
         assert provenance["git_commit"] == commit
         assert provenance["resources"]["CPU"] >= 1 and provenance["versions"]["ray"]
     assert not [path for path in checkout.rglob("*.safetensors")]

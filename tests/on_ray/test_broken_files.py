@@ -85,7 +85,7 @@ def do(work, source, out, corpus):
 
 def contents(out):
     """Everything in a run directory but the summary, which holds times."""
-    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name != "summary.json"}
+    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name != "_summary.json"}
 
 
 def put_corpus(folder, name, **options):
@@ -100,7 +100,7 @@ def test_a_full_disk(cluster, tmp_path):
     with pytest.raises(InputError, match=r"out/part-00002\.parquet: cannot be written.*File too large.*make room"):
         run(source, tmp_path / "out", full_at="corpus.txt:70")
     whole = contents(tmp_path / "undisturbed")
-    assert contents(tmp_path / "out") == {name: whole[name] for name in ("manifest.json", *SHARDS[:2])}
+    assert contents(tmp_path / "out") == {name: whole[name] for name in ("_manifest.json", *SHARDS[:2])}
     assert run(source, tmp_path / "out")["documents"] == 90
     assert contents(tmp_path / "out") == whole
 

@@ -28,6 +28,8 @@ def test_the_numeric_type_is_the_one_asked_for_or_begun_with_or_the_fastest(clus
     for out in (begun, str(tmp_path / "none")):
         assert numeric_type(out, "float32", Actors(), use_gpu=False) == torch.float32
     assert numeric_type(begun, None, Actors(), use_gpu=False) == torch.bfloat16
+    (tmp_path / "begun" / "_manifest.json").rename(tmp_path / "begun" / "manifest.json")  # as older versions named it
+    assert numeric_type(begun, None, Actors(), use_gpu=False) == torch.bfloat16
     fastest = best_dtype(torch.device("cpu"))
     assert numeric_type(str(tmp_path / "none"), None, Actors(), use_gpu=False) == fastest
     assert fastest_type(Actors(gpus=0), use_gpu=True) == fastest

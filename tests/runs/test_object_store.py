@@ -144,7 +144,7 @@ def test_a_second_job_is_refused_until_the_first_is_dead(bucket):
         first.kill()
     assert contents(out) == held
     assert once(out, {"a": 1}, lambda directory: {"answer": 42})["answer"] == 42
-    assert sorted(contents(out)) == ["_SUCCESS", "manifest.json", "summary.json"]
+    assert sorted(contents(out)) == ["_SUCCESS", "_manifest.json", "_summary.json"]
 
 
 def test_a_job_on_another_machine_lives_as_long_as_it_gives_signs(bucket, monkeypatch):
@@ -242,7 +242,7 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
 
     with pytest.raises(InputError, match=r"b\.txt\.gz:4: refused"):
         run(source, out, refuse="b.txt.gz:4")
-    assert not {"part-00003.parquet", "summary.json", "_SUCCESS", ".lock"} & contents(out).keys()
+    assert not {"part-00003.parquet", "_summary.json", "_SUCCESS", ".lock"} & contents(out).keys()
     with pytest.raises(InputError, match=r"out/run: this run is unfinished") as refusal:
         RunDirectory.finished_at(out)
     written = look(join(out, "part-00000.parquet")).mtime
@@ -250,11 +250,16 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
     with caplog.at_level(logging.INFO, "kdner"):
         summary = run(source, out)
         assert summary["documents"] == 20 and look(join(out, "part-00000.parquet")).mtime == written
-        assert run(source, out) == summary and "finished before, nothing to do" in caplog.text
+        assert run(source, out) == summary
+    assert "run: everything is there already, in s3://" in caplog.messages[-1] and SECRET not in caplog.text
     whole, expected = contents(out), contents(undisturbed)
     parts = [f"part-0000{index}.parquet" for index in range(5)]
-    assert sorted(whole) == sorted(expected) == ["_SUCCESS", "manifest.json", *parts, "summary.json"]
-    assert all(whole[name] == expected[name] for name in whole if name != "summary.json")
+    assert (
+        sorted(whole)
+        == sorted(expected)
+        == [".huggingface.yaml", "_SUCCESS", "_manifest.json", "_summary.json", *parts]
+    )
+    assert all(whole[name] == expected[name] for name in whole if name != "_summary.json")
     ids = [id_ for table in RunDirectory.finished_at(out).tables(["id"]) for id_ in table["id"].to_pylist()]
     made = [f"{name}:{row}" for name in ("b.txt.gz", "c.jsonl") for row in range(5)]
     assert ids == [f"p{i}" for i in range(10)] + made

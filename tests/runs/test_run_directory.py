@@ -4,14 +4,20 @@ import pickle
 import resource
 import threading
 
+import datasets
+import duckdb
+import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 from kdner.errors import InputError
+from kdner.runs.lock import hold
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS, check
-from kdner.runs.storage import commit
+from kdner.runs.storage import commit, commit_folder
 
 FINGERPRINT = {
     "model": {"config.json": "abc", "model.safetensors": "def"},
@@ -33,7 +39,7 @@ def opened(path, **changes) -> RunDirectory:
 
 def test_a_run_from_start_to_readers(tmp_path):
     run = opened(tmp_path / "deep" / "out")
-    assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["manifest.json"]
+    assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["_manifest.json"]
     assert run.files == run.pending() == FILES
     run.write_table(FILES[1], corpus("c"), CORPUS)
     assert run.has(FILES[1]) and run.pending() == FILES[:1]
@@ -52,9 +58,9 @@ def test_a_run_from_start_to_readers(tmp_path):
 
 def test_the_manifest_is_not_touched_by_a_resume(tmp_path):
     run = opened(tmp_path)
-    before = (tmp_path / "manifest.json").read_bytes()
+    before = (tmp_path / "_manifest.json").read_bytes()
     RunDirectory.open(run.path, FINGERPRINT, {"files": ["other"]})
-    assert (tmp_path / "manifest.json").read_bytes() == before
+    assert (tmp_path / "_manifest.json").read_bytes() == before
 
 
 def test_another_fingerprint_is_refused_by_name_and_value(tmp_path):
@@ -72,7 +78,7 @@ def test_another_fingerprint_is_refused_by_name_and_value(tmp_path):
 @pytest.mark.parametrize(("key", "value"), [("kdner", "0.0.0"), ("schema_version", 0)])
 def test_another_version_is_refused(tmp_path, key, value):
     run = opened(tmp_path)
-    run.write_json("manifest.json", {**run.manifest(), key: value})
+    run.write_json("_manifest.json", {**run.manifest(), key: value})
     with pytest.raises(InputError, match=f"{key}: there "):
         opened(tmp_path)
 
@@ -90,10 +96,10 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 
 
 def test_a_job_killed_before_its_manifest_can_start_again(tmp_path):
-    (tmp_path / f".manifest.json.tmp-{'0' * 16}").write_text('{"kdn')
+    (tmp_path / f"._manifest.json.tmp-{'0' * 16}").write_text('{"kdn')
     run = opened(tmp_path)
     run.clean()
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
 
 
 def test_a_path_that_cannot_be_a_folder(tmp_path):
@@ -103,8 +109,8 @@ def test_a_path_that_cannot_be_a_folder(tmp_path):
 
 
 def test_a_cut_off_manifest_is_an_input_error(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"kdner": ')
-    with pytest.raises(InputError, match=r"manifest.json: cannot be read"):
+    (tmp_path / "_manifest.json").write_text('{"kdner": ')
+    with pytest.raises(InputError, match=r"_manifest.json: cannot be read"):
         opened(tmp_path)
 
 
@@ -115,7 +121,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         file.write(b"new")
         raise RuntimeError
     assert (tmp_path / "notes").read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "notes"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_manifest.json", "notes"]
 
 
 def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
@@ -127,7 +133,7 @@ def test_two_writers_of_one_file_leave_one_whole_file(tmp_path):
         thread.join()
     content = (tmp_path / "x").read_bytes()
     assert len(content) == 100_000 and len(set(content)) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "x"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_manifest.json", "x"]
 
 
 def test_a_file_that_does_not_fit_is_an_input_error(tmp_path):
@@ -139,7 +145,7 @@ def test_a_file_that_does_not_fit_is_an_input_error(tmp_path):
             run.write_bytes("big", bytes(20_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
 
 
 def test_clean_removes_temporary_files_and_folders_only(tmp_path):
@@ -152,7 +158,7 @@ def test_clean_removes_temporary_files_and_folders_only(tmp_path):
     run.clean()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".keep",
-        "manifest.json",
+        "_manifest.json",
         "part-00000.parquet",
     ]
 
@@ -205,10 +211,10 @@ def test_finish_refuses_missing_files_and_writes_success_last(tmp_path):
     run.write_table(FILES[0], corpus("a"), CORPUS)
     with pytest.raises(InputError, match=r"1 files are missing, the first is part-00001.parquet"):
         run.finish({})
-    assert not run.finished and not run.has("summary.json")
+    assert not run.finished and not run.has("_summary.json")
     run.write_table(FILES[1], corpus("b"), CORPUS)
     run.finish({"documents": 2})
-    written = [(tmp_path / name).stat().st_mtime_ns for name in ("manifest.json", *FILES, "summary.json", "_SUCCESS")]
+    written = [(tmp_path / name).stat().st_mtime_ns for name in ("_manifest.json", *FILES, "_summary.json", "_SUCCESS")]
     assert written == sorted(written)
 
 
@@ -255,3 +261,75 @@ def test_a_flipped_bit_in_a_file_is_noticed(tmp_path):
     (tmp_path / "part-00000.parquet").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     with pytest.raises(InputError, match=r"part-00000.parquet: cannot be read"):
         list(run.tables(files=["part-00000.parquet"]))
+
+
+def test_a_run_that_began_with_the_old_names_keeps_them(tmp_path):
+    run = opened(tmp_path / "run")
+    (tmp_path / "run" / "_manifest.json").rename(tmp_path / "run" / "manifest.json")
+    run.write_table(FILES[0], corpus("a"), CORPUS)
+    with pytest.raises(InputError, match=r"unfinished.*run the same command again"):
+        RunDirectory.finished_at(run.path)
+    with pytest.raises(InputError, match=r'numeric: there "float32", now "bfloat16"'):
+        opened(tmp_path / "run", numeric="bfloat16")
+
+    again = opened(tmp_path / "run")
+    assert again.begun and again.files == FILES and again.pending() == FILES[1:]
+    again.write_table(FILES[1], corpus("b"), CORPUS)
+    again.finish({"documents": 2})
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == [".huggingface.yaml", "_SUCCESS", "manifest.json", *FILES, "summary.json"]
+    finished = RunDirectory.finished_at(run.path)
+    assert finished.summary() == {"documents": 2} and finished.manifest()["fingerprint"] == FINGERPRINT
+    assert [table["id"].to_pylist() for table in finished.tables(schema=CORPUS)] == [["a"], ["b"]]
+
+
+def spark_would_read(folder):
+    """Read all files in a folder whose names do not begin with a period or an underscore."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    return [id_ for name in names for id_ in pq.read_table(folder / name)["id"].to_pylist()]
+
+
+READERS = {
+    "pandas": lambda folder: pd.read_parquet(folder)["id"].tolist(),
+    "Arrow": lambda folder: pq.read_table(folder)["id"].to_pylist(),
+    "Arrow dataset": lambda folder: ds.dataset(folder).to_table()["id"].to_pylist(),
+    "Polars": lambda folder: pl.read_parquet(folder / "*.parquet")["id"].to_list(),
+    "Polars, lazy": lambda folder: pl.scan_parquet(folder, hidden_file_prefix=("_", ".")).collect()["id"].to_list(),
+    "DuckDB": lambda folder: [id_ for (id_,) in duckdb.sql(f"SELECT id FROM '{folder}/*.parquet'").fetchall()],
+    "datasets": lambda folder: datasets.load_dataset(str(folder), split="train", cache_dir=folder.parent)["id"],
+    "Spark": spark_would_read,
+}
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS.keys())
+def test_what_others_use_reads_the_folder_of_a_run(tmp_path, read, parts):
+    entity = {"start": 0, "end": 2, "label": "PER", "text": "Al", "score": 0.5}
+    names = [f"part-0000{part}.parquet" for part in range(parts)]
+    with hold(str(tmp_path / "entities")):
+        run = RunDirectory.open(str(tmp_path / "entities"), FINGERPRINT, {"files": names, "labels": ["O"]})
+        for part, name in enumerate(names):
+            rows = [{"id": f"{part}{row}", "entities": [entity] * row, "words": row, "error": None} for row in range(3)]
+            run.write_table(name, pa.Table.from_pylist(rows, schema=ENTITIES), ENTITIES)
+        run.finish({"documents": 3 * parts})
+    assert sorted(read(tmp_path / "entities")) == [f"{part}{row}" for part in range(parts) for row in range(3)]
+
+
+def test_what_is_no_data_has_a_name_that_readers_pass_over(tmp_path):
+    """Every name that is there while a job runs, and afterwards, by Spark's rule."""
+    run, seen = opened(tmp_path / "run"), set()
+
+    def look():
+        seen.update(path.name for path in (tmp_path / "run").rglob("*"))
+
+    with hold(run.path):
+        look()
+        for name in FILES:
+            with commit(f"{run.path}/{name}") as file:
+                look()
+                file.write(b"")
+        with commit_folder(tmp_path / "run" / ".initial"):
+            look()
+        run.finish({})
+        look()
+    assert {name for name in seen if not name.startswith(("_", "."))} == set(FILES) and len(seen) > 8
