@@ -69,8 +69,9 @@ class Corpus:
     """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
     and row."""
     shard_documents: int | None = None
-    """Documents in one shard: the unit of work, of retry, and of output; by default as many as hold 3 MB of text, and
-    fewer where that would make fewer than 64 shards, or 16 for a student, which is done with 1 MB in a second."""
+    """Documents in one shard: the unit of work, of retry, and of output. By default shards are cut by text, not by
+    documents, and hold 3 MB of it; less where that would make fewer than 64 shards, or 16 for a student, which is done
+    with 1 MB in a second, but not less than 64 KB."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     actors: Actors = field(default_factory=Actors)

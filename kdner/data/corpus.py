@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from kdner.data.corpus_files import SourceFile, find_files
 from kdner.data.corpus_ids import check_ids
-from kdner.data.corpus_rows import inspect
+from kdner.data.corpus_rows import Marks, inspect, measure_texts
 from kdner.data.corpus_slices import Slice, SliceReader
 from kdner.errors import InputError
 from kdner.flags import Corpus
@@ -32,9 +32,15 @@ from kdner.runs.storage import join, without_secrets
 from kdner.text.words import count_words
 
 SHARD_TEXT_BYTES = 3_000_000
-"""Bytes of text in a shard by default: some 500,000 words, which give some MB of logits."""
+"""Bytes of text in a shard by default at most: some 500,000 words, which give some MB of logits."""
 MIN_SHARDS = 64
-"""Shards that a corpus gives by default, however small, if it has that many documents: work for as many actors."""
+"""Shards that a corpus gives by default, if each holds `MIN_SHARD_TEXT_BYTES`: work for as many actors."""
+MIN_SHARD_TEXT_BYTES = 1 << 16
+"""Bytes of text in a shard by default at least, if there are so many: some 10,000 words, for which a student takes
+60 ms and a teacher seconds on a core. A shard costs some 20 ms beside."""
+MEASURED_TEXT_BYTES = 1_000_000_000
+"""Bytes of text in Parquet that are read for the plan, to know how long each is. In a larger corpus all documents of a
+row group count as equally long, as its footer tells no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,11 @@ class Shard:
         """Number of documents."""
         return sum(piece.rows for piece in self.slices)
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text, as far as they are known when the plan is made."""
+        return sum(piece.text_bytes for piece in self.slices)
+
 
 @dataclass(frozen=True, slots=True)
 class CorpusPlan:
@@ -63,7 +74,10 @@ class CorpusPlan:
     shards: tuple[Shard, ...]
     text_column: str
     id_column: str | None
-    shard_documents: int
+    shard_documents: int | None
+    """Documents of a shard, where they were asked for."""
+    shard_text_bytes: int | None
+    """Bytes of text of a shard, where no number of documents was asked for."""
 
     @property
     def documents(self) -> int:
@@ -72,11 +86,12 @@ class CorpusPlan:
 
     def fingerprint(self) -> dict[str, Any]:
         """Give what determines the plan, for a manifest, without the secrets that a URI may hold."""
+        sizes = {"shard_documents": self.shard_documents, "shard_text_bytes": self.shard_text_bytes}
         return {
             "files": {without_secrets(file.path): file.state for file in self.files},
             "text_column": self.text_column,
             "id_column": self.id_column,
-            "shard_documents": self.shard_documents,
+            **{name: size for name, size in sizes.items() if size is not None},
         }
 
 
@@ -94,12 +109,14 @@ def plan_corpus(
     An input is a file, a folder, a glob (see `kdner.data.corpus_files.find_files`), or ``hf:NAME[:SPLIT]``: a dataset
     that the `datasets` package knows, or a folder saved by it, split train by default, written once to
     Parquet in the folder `staging`. Files are taken in the order of their paths, whatever the order of the
-    inputs. Each shard holds `shard_documents` documents, the last one the rest; by default as many as make up
-    `SHARD_TEXT_BYTES`, but no more than leave `min_shards` shards.
+    inputs. Each shard holds `shard_documents` documents, the last one the rest; by default the documents that begin
+    within equal parts of the text: of `SHARD_TEXT_BYTES`, or less where there would not be `min_shards`, but not less
+    than `MIN_SHARD_TEXT_BYTES`. So no shard holds more text than its part and its longest document.
 
     Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
-    columns of Parquet, all of every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for
-    each line of a file that is not gzipped.
+    columns of Parquet, the text columns too of a corpus with no more than `MEASURED_TEXT_BYTES` in them, and all of
+    every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for each document that is not in
+    larger Parquet.
 
     Raises:
         InputError: if nothing is found, a file cannot be read, a column is missing or has another type, or
@@ -108,24 +125,45 @@ def plan_corpus(
     if shard_documents is not None and shard_documents < 1:
         raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
     inspected = [inspect(file, text_column, id_column) for file in find_files(inputs, text_column, id_column, staging)]
-    files = [file for file, _ in inspected]
-    if not any(file.rows for file in files):
-        raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(files)}) are empty")
-    check_ids(files)
-    if shard_documents is None:
-        shard_documents = default_shard_documents(files, min_shards)
+    if not any(file.rows for file, _ in inspected):
+        raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(inspected)}) are empty")
+    check_ids([file for file, _ in inspected])
+    parquet_bytes = sum(file.text_bytes for file, _ in inspected if file.format == "parquet")
+    if parquet_bytes <= MEASURED_TEXT_BYTES:
+        inspected = [
+            measure_texts(file, text_column) if file.format == "parquet" else (file, marks) for file, marks in inspected
+        ]
+    files = tuple(file for file, _ in inspected)
+    if shard_documents is not None:
+        shards = _cut(inspected, shard_documents, by_documents=True)
+        return CorpusPlan(files, shards, text_column, id_column, shard_documents, None)
+    shard_text_bytes = default_shard_text_bytes(sum(file.text_bytes for file in files), min_shards)
+    shards = _cut(inspected, shard_text_bytes, by_documents=False)
+    return CorpusPlan(files, shards, text_column, id_column, None, shard_text_bytes)
+
+
+def default_shard_text_bytes(corpus_bytes: int, min_shards: int = MIN_SHARDS) -> int:
+    """Give the bytes of text of each shard of a corpus, see `plan_corpus`."""
+    shards = max(-(-corpus_bytes // SHARD_TEXT_BYTES), min(min_shards, corpus_bytes // MIN_SHARD_TEXT_BYTES), 1)
+    return max(1, -(-corpus_bytes // shards))
+
+
+def _cut(inspected: Sequence[tuple[SourceFile, Marks]], size: int, *, by_documents: bool) -> tuple[Shard, ...]:
+    """Cut files at every so many documents, or bytes of text: a document belongs to the shard that it begins in."""
     shards: dict[int, list[Slice]] = {}
-    documents = 0
-    for file, offsets in inspected:
+    done = 0
+    for file, marks in inspected:
+        measure = Marks((0, file.rows), (0, file.rows)) if by_documents else marks
         first = 0
         while first < file.rows:
-            index, used = divmod(documents + first, shard_documents)
-            rows = min(file.rows - first, shard_documents - used)
-            shards.setdefault(index, []).append(Slice(file, first, rows, offsets[first] if offsets else None))
-            first += rows
-        documents += file.rows
-    cut = tuple(Shard(index, tuple(slices)) for index, slices in shards.items())
-    return CorpusPlan(tuple(files), cut, text_column, id_column, shard_documents)
+            number = (done + measure.before(first)) // size
+            last = measure.row_at((number + 1) * size - done)
+            offset = marks.before(first) if file.is_entered_at_offsets else None
+            text_bytes = marks.before(last) - marks.before(first)
+            shards.setdefault(number, []).append(Slice(file, first, last - first, offset, text_bytes))
+            first = last
+        done += measure.before(file.rows)
+    return tuple(Shard(index, tuple(slices)) for index, slices in enumerate(shards.values()))
 
 
 def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> CorpusPlan:
@@ -138,13 +176,6 @@ def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> Cor
         min_shards=min_shards,
         staging=join(out, ".corpus"),
     )
-
-
-def default_shard_documents(files: Sequence[SourceFile], min_shards: int = MIN_SHARDS) -> int:
-    """Give the documents of a shard of `SHARD_TEXT_BYTES`, or fewer where there would not be `min_shards`."""
-    documents = sum(file.rows for file in files)
-    text_bytes = sum(file.text_bytes for file in files)
-    return max(1, min(SHARD_TEXT_BYTES * documents // max(1, text_bytes), documents // min_shards))
 
 
 def read_shard(plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None) -> pa.Table:
@@ -183,18 +214,19 @@ def check_unchanged(file: SourceFile) -> None:
 
 
 def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table]:
-    """Read shards in an order drawn from the seed until they hold `words` white-space separated words.
+    """Read shards, and the documents of each, in an order drawn from the seed until they hold `words` words.
 
-    The last table ends with the document that reaches the number. 0 words means the whole corpus, in order.
-    Each table has schema `kdner.runs.schema.CORPUS`.
+    Words are white-space separated. The last table ends with the document that reaches the number. 0 words means the
+    whole corpus, in its own order. Each table has schema `kdner.runs.schema.CORPUS`.
     """
     if words == 0:
         reader = SliceReader(plan.text_column)
         yield from (read_shard(plan, shard, reader) for shard in plan.shards)
         return
     left = words
-    for shard in random.Random(seed).sample(plan.shards, len(plan.shards)):
-        table = read_shard(plan, shard)
+    draw = random.Random(seed)
+    for shard in draw.sample(plan.shards, len(plan.shards)):
+        table = read_shard(plan, shard).take(draw.sample(range(shard.documents), shard.documents))
         for row, text in enumerate(table["text"].to_pylist()):
             left -= count_words(text or "")
             if left <= 0:

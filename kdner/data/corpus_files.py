@@ -55,7 +55,8 @@ class SourceFile:
     rows: int = 0
     """Documents in the file; 0 until `kdner.data.corpus_rows.inspect` has counted them."""
     text_bytes: int = 0
-    """Bytes of text before compression: of the text column in Parquet, of whole lines elsewhere; 0 until then, too."""
+    """Bytes of text before compression, as far as they are known: of the text column in Parquet, of whole lines
+    elsewhere; 0 until then, too."""
     id_column: str | None = None
     """Column that holds the ids; None where they are made."""
 
@@ -71,8 +72,13 @@ class SourceFile:
 
     @property
     def is_gzipped(self) -> bool:
-        """Tell whether the suffix says gzip, so that no byte offset leads into the file."""
+        """Tell whether the suffix says gzip."""
         return self.name.lower().endswith(".gz")
+
+    @property
+    def is_entered_at_offsets(self) -> bool:
+        """Tell whether a row can be read from the byte on at which it begins."""
+        return self.format != "parquet" and not self.is_gzipped
 
 
 def find_files(inputs: Sequence[str], text_column: str, id_column: str | None, staging: str | None) -> list[SourceFile]:

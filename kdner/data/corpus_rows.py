@@ -1,4 +1,4 @@
-"""Rows of corpus files, of every format: counting them, and reading their ids and texts.
+"""Rows of corpus files, of every format: counting and measuring them, and reading their ids and texts.
 
 A document is a row of Parquet, a line that holds a JSON object (lines of white space are passed over), or a
 line of plain text (a blank line is an empty document). No row is ever lost: bytes that are not UTF-8 and lone
@@ -12,11 +12,14 @@ import itertools
 import json
 import re
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kdner.data.corpus_files import SourceFile, opened
@@ -27,36 +30,84 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ROWS_READ_AT_ONCE = 8192
 _BYTES_READ_AT_ONCE = 1 << 20
+_BYTES_MEASURED_AT_ONCE = 16 << 20
+"""Bytes of text of about as many rows as are read at once to see how long they are, long texts or short ones."""
 _LINES_LOOKED_AT_FOR_COLUMNS = 1000
 
 
-def inspect(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, array[int]]:
-    """Count a file's rows and bytes of text, and choose its id column; give also the byte at which each row begins.
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How much lies before rows of a file: before each row, or before some, between which all weigh the same."""
 
-    Reads the footer of Parquet, all of other files. Of Parquet and gzipped files no such bytes are given.
+    rows: Sequence[int]
+    """The marked rows, rising, from 0 to the number of rows."""
+    amounts: Sequence[int]
+    """What lies before each of them."""
+
+    def before(self, row: int) -> int:
+        """Return how much lies before a row."""
+        mark = bisect_right(self.rows, row) - 1
+        past = row - self.rows[mark]
+        if not past:
+            return self.amounts[mark]
+        rows = self.rows[mark + 1] - self.rows[mark]
+        return self.amounts[mark] + past * (self.amounts[mark + 1] - self.amounts[mark]) // rows
+
+    def row_at(self, amount: int) -> int:
+        """Return the first row that has at least so much before it; the number of rows where all hold less."""
+        mark = bisect_left(self.amounts, amount)
+        if mark in (0, len(self.amounts)):
+            return self.rows[min(mark, len(self.rows) - 1)]
+        rows = self.rows[mark] - self.rows[mark - 1]
+        step = self.amounts[mark] - self.amounts[mark - 1]
+        return self.rows[mark - 1] - (self.amounts[mark - 1] - amount) * rows // step
+
+
+def inspect(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, Marks]:
+    """Count a file's rows, choose its id column, and mark the bytes of text before each row.
+
+    Reads all of a file; of Parquet only the footer, which tells the bytes of text of a row group. Bytes of lines are
+    those of whole lines, so that a row begins at the byte that its mark says, once the file is gunzipped.
 
     Raises:
         InputError: if the file cannot be read, or a column is missing or has another type.
     """
     if file.format == "parquet":
-        return _inspect_parquet(file, text_column, id_column), array("q")
+        return _inspect_parquet(file, text_column, id_column)
     columns: dict[str, None] = {}
     offsets = array("q")
-    rows = text_bytes = 0
+    end = 0
     for _, offset, line in read_lines(file):
-        offsets.append(offset)
-        if file.format == "json" and rows < _LINES_LOOKED_AT_FOR_COLUMNS:
+        if file.format == "json" and len(offsets) < _LINES_LOOKED_AT_FOR_COLUMNS:
             columns.update(dict.fromkeys(_parse(line) or ()))
-        rows += 1
-        text_bytes += len(line)
+        offsets.append(offset)
+        end = offset + len(line)
+    rows = len(offsets)
+    offsets.append(end)
+    marks = Marks(range(rows + 1), offsets)
     if not rows:
-        return file, offsets
+        return file, marks
     if file.format == "text":
         columns = {text_column: None}
     elif not columns:
         raise InputError(f"{file.path}: no JSON object in the first lines; expected one object a line")
     ids = _choose_columns(file, list(columns), text_column, id_column)
-    return replace(file, rows=rows, text_bytes=text_bytes, id_column=ids), array("q") if file.is_gzipped else offsets
+    return replace(file, rows=rows, text_bytes=end, id_column=ids), marks
+
+
+def measure_texts(file: SourceFile, text_column: str) -> tuple[SourceFile, Marks]:
+    """Read the text column of a Parquet file, and mark the bytes of text before each row, with one for its end.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    at_once = max(1, min(_ROWS_READ_AT_ONCE, _BYTES_MEASURED_AT_ONCE * file.rows // max(1, file.text_bytes)))
+    amounts = array("q", [0])
+    with opened(file) as stream:
+        for batch in read_batches(stream, [text_column], rows=at_once):
+            lengths = pc.fill_null(pc.binary_length(_strings(batch.column(0))), 0).to_numpy()
+            amounts.frombytes((amounts[-1] + np.cumsum(lengths + 1, dtype=np.int64)).tobytes())
+    return replace(file, text_bytes=amounts[-1]), Marks(range(file.rows + 1), amounts)
 
 
 def read_ids(file: SourceFile) -> Iterator[tuple[list[str], list[str | None]]]:
@@ -108,12 +159,12 @@ def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> 
 
 
 def read_batches(
-    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
+    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None, rows: int = _ROWS_READ_AT_ONCE
 ) -> Iterator[pa.RecordBatch]:
-    """Yield columns of Parquet, of these row groups or of all, some thousand rows at once."""
+    """Yield columns of Parquet, of these row groups or of all, so many rows at once."""
     stream.seek(0)
     parquet = pq.ParquetFile(stream, buffer_size=_BYTES_READ_AT_ONCE, pre_buffer=False, page_checksum_verification=True)
-    return parquet.iter_batches(_ROWS_READ_AT_ONCE, row_groups=groups, columns=list(dict.fromkeys(columns)))
+    return parquet.iter_batches(rows, row_groups=groups, columns=list(dict.fromkeys(columns)))
 
 
 def read_lines(file: SourceFile, offset: int = 0) -> Iterator[tuple[int, int, bytes]]:
@@ -126,7 +177,7 @@ def read_lines(file: SourceFile, offset: int = 0) -> Iterator[tuple[int, int, by
             offset += len(line)
 
 
-def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> SourceFile:
+def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, Marks]:
     with opened(file) as stream:
         parquet = pq.ParquetFile(stream)
         schema, metadata = parquet.schema_arrow, parquet.metadata
@@ -142,9 +193,11 @@ def _inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) 
             "name the column of the ids with --id-column"
         )
     text = [metadata.schema.column(i).path for i in range(metadata.num_columns)].index(text_column)
-    groups = [metadata.row_group(group).column(text) for group in range(metadata.num_row_groups)]
-    text_bytes = sum(group.total_uncompressed_size for group in groups)
-    return replace(file, rows=metadata.num_rows, text_bytes=text_bytes, id_column=ids)
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    sizes = [(group.num_rows, group.column(text).total_uncompressed_size) for group in groups if group.num_rows]
+    rows = list(itertools.accumulate((rows for rows, _ in sizes), initial=0))
+    amounts = list(itertools.accumulate((size for _, size in sizes), initial=0))
+    return replace(file, rows=rows[-1], text_bytes=amounts[-1], id_column=ids), Marks(rows, amounts)
 
 
 def _choose_columns(file: SourceFile, columns: Sequence[str], text_column: str, id_column: str | None) -> str | None:

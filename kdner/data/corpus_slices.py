@@ -25,6 +25,8 @@ class Slice:
     rows: int
     offset: int | None
     """Byte at which the first row begins; None where only reading from the start finds it."""
+    text_bytes: int
+    """Bytes of their text, as far as they are known when the plan is made."""
 
 
 class SliceReader:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from kdner.data.corpus import CorpusPlan, Shard, draw_documents, read_shard
+from kdner.data.corpus import CorpusPlan, draw_documents, read_shard
 from kdner.errors import InputError
 from kdner.runs.parquet import write_parquet
 from kdner.text.words import count_words
@@ -91,13 +91,13 @@ class Sampler:
 def estimate_words(plan: CorpusPlan, seed: int = 0) -> int:
     """Estimate the white-space separated words of a corpus from `COUNTED_SHARDS` shards; exact if it has no more.
 
-    It is an estimate by words per document, in which a document weighs as much as the mean document of its file has
-    bytes of text. All documents alike would go wrong where files of long documents lie beside files of short ones;
-    words per byte of the texts themselves, where the plan's bytes count more than text, such as the keys of JSON.
+    It is an estimate by words per byte of text, as the plan counts the bytes of all shards: where they count more than
+    text, such as the keys of JSON, they do so in the counted shards too.
     """
     drawn = random.Random(seed).sample(plan.shards, min(COUNTED_SHARDS, len(plan.shards)))
     words = sum(_words(read_shard(plan, shard)) for shard in drawn)
-    return round(words * sum(map(_weight, plan.shards)) / sum(map(_weight, drawn)))
+    counted_bytes = max(1, sum(shard.text_bytes for shard in drawn))
+    return round(words * sum(shard.text_bytes for shard in plan.shards) / counted_bytes)
 
 
 def extrapolate(
@@ -172,7 +172,3 @@ def estimate_report(estimate: dict[str, Any]) -> str:
 
 def _words(table: pa.Table) -> int:
     return sum(count_words(text) for text in table["text"].to_pylist() if text)
-
-
-def _weight(shard: Shard) -> float:
-    return sum(piece.rows * piece.file.text_bytes / piece.file.rows for piece in shard.slices)

@@ -1,25 +1,34 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
+import tempfile
 import time
+from pathlib import Path
+from unittest.mock import patch
 
+import pyarrow as pa
 import pytest
 from files import TEXTS, put, put_json, put_lines, put_parquet, rows
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from kdner.data.corpus import (
+    MIN_SHARD_TEXT_BYTES,
     MIN_SHARDS,
     SHARD_TEXT_BYTES,
     check_unchanged,
-    default_shard_documents,
+    default_shard_text_bytes,
     draw_documents,
     plan_corpus,
     read_shard,
 )
-from kdner.data.corpus_files import SourceFile
 from kdner.data.corpus_slices import SliceReader
 from kdner.errors import InputError
+
+FORMATS = ["parquet", "parquet.gz", "jsonl", "jsonl.gz", "txt", "txt.gz"]
 
 
 def test_shards_have_fixed_sizes_names_and_span_files(tmp_path):
@@ -66,24 +75,100 @@ def test_bytes_of_text_are_counted_before_compression(tmp_path, name):
     assert file.text_bytes == pytest.approx(96_000, rel=0.1)
 
 
-def test_a_shard_holds_the_same_text_whatever_the_length_of_documents():
-    def by_default(documents, text_bytes):
-        files = [SourceFile(f"{i}.txt", f"{i}.txt", 0, 0, documents // 2, text_bytes // 2) for i in range(2)]
-        return default_shard_documents(files)
-
-    assert by_default(10**7, 10**12) == SHARD_TEXT_BYTES // 10**5
-    assert by_default(10**9, 10**11) == SHARD_TEXT_BYTES // 100
-    assert by_default(1000, 10**10) == 1  # each document longer than a shard
+def put_texts(folder, name, texts, row_group_size=1000):
+    """Write a corpus file of any of the formats."""
+    if "parquet" in name:
+        return put_parquet(folder / name, {"text": pa.array(texts, pa.string())}, row_group_size=row_group_size)
+    return put_lines(folder / name, [json.dumps({"text": text}) for text in texts] if "json" in name else texts)
 
 
-def test_a_small_corpus_gives_shards_for_many_actors(tmp_path):
-    for count, documents in [(1, 1), (MIN_SHARDS - 1, 1), (10 * MIN_SHARDS, 10), (10 * MIN_SHARDS + 5, 10)]:
-        source = put_lines(tmp_path / f"{count}.txt", ["some words"] * count)
-        corpus = plan_corpus([source])
-        assert corpus.shards[0].documents == documents and corpus.documents == count
-        assert corpus.fingerprint()["shard_documents"] == documents
-        assert corpus == plan_corpus([source], shard_documents=documents)
-    assert plan_corpus([put_lines(tmp_path / "blank.txt", [""] * MIN_SHARDS)]).shard_documents == 1
+def characters(corpus):
+    """Count the characters of each shard."""
+    reader = SliceReader("text")
+    return [sum(map(len, read_shard(corpus, shard, reader)["text"].to_pylist())) for shard in corpus.shards]
+
+
+def test_a_shard_holds_3_mb_or_less_so_that_there_are_some_but_never_tiny_ones():
+    def shards(corpus_bytes, **options):
+        return -(-corpus_bytes // default_shard_text_bytes(corpus_bytes, **options))
+
+    assert default_shard_text_bytes(10**12) == pytest.approx(SHARD_TEXT_BYTES, rel=0.01)
+    assert shards(10**8) == shards(MIN_SHARDS * MIN_SHARD_TEXT_BYTES) == MIN_SHARDS
+    assert shards(10**8, min_shards=16) == 34 and shards(10**7, min_shards=16) == 16
+    assert shards(3 * MIN_SHARD_TEXT_BYTES) == 3 and shards(2 * MIN_SHARD_TEXT_BYTES - 1) == shards(1) == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_twenty_texts_make_one_file(tmp_path, name):
+    corpus = plan_corpus([put_texts(tmp_path, f"a.{name}", ["some words"] * 20)])
+    assert [(shard.name, shard.documents) for shard in corpus.shards] == [("part-00000.parquet", 20)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_shards_are_alike_in_text_where_sentences_come_first_and_documents_last(tmp_path, name):
+    texts = ["A sentence of news."] * 14_000 + ["A sentence of news. " * 200] * 400
+    corpus = plan_corpus([put_texts(tmp_path, f"a.{name}", texts, row_group_size=100_000)])
+    sizes = characters(corpus)
+    assert len(sizes) > 20 and max(sizes) < 1.2 * sorted(sizes)[len(sizes) // 2]
+    assert max(sizes) <= corpus.shard_text_bytes + 4_000
+
+
+def test_of_parquet_with_more_text_than_is_read_the_row_groups_tell_the_text(tmp_path, monkeypatch):
+    texts = ["A sentence."] * 12_000 + [f"{k} A sentence. " * 200 for k in range(300)]
+    source = put_texts(tmp_path, "a.parquet", texts, row_group_size=100)
+    exact = plan_corpus([source])
+    monkeypatch.setattr("kdner.data.corpus.MEASURED_TEXT_BYTES", 0)
+    corpus = plan_corpus([source])
+    assert [text for _, text in rows(corpus)] == texts
+    sizes = characters(corpus)[-10:]
+    assert max(sizes) < 1.3 * min(sizes[:-1]) and corpus.shards != exact.shards
+    assert sum(shard.text_bytes for shard in corpus.shards) == corpus.files[0].text_bytes
+
+
+CORPORA = st.lists(
+    st.tuples(
+        st.sampled_from(FORMATS),
+        st.lists(st.integers(0, 40), max_size=60),
+        st.lists(st.integers(500, 4_000), max_size=4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+"""Files by their format, the lengths of the sentences that come first, and of the documents that come last."""
+
+
+@settings(max_examples=60)
+@given(files=CORPORA, least=st.integers(1, 400), most=st.integers(400, 5_000), min_shards=st.integers(1, 40))
+def test_no_shard_holds_more_than_its_part_of_the_text_and_its_longest_document(files, least, most, min_shards):
+    texts = [["x" * length for length in (*short, *long)] for _, short, long in files]
+    assume(any(texts))
+    limits = {"SHARD_TEXT_BYTES": most, "MIN_SHARD_TEXT_BYTES": least}
+    with tempfile.TemporaryDirectory() as folder, patch.multiple("kdner.data.corpus", **limits):
+        for number, ((name, _, _), of_file) in enumerate(zip(files, texts, strict=True)):
+            put_texts(Path(folder), f"{number}.{name}", of_file, row_group_size=7)
+        corpus = plan_corpus([folder], min_shards=min_shards)
+        assert corpus == plan_corpus([folder], min_shards=min_shards)
+        reader = SliceReader("text")
+        shards = [read_shard(corpus, shard, reader)["text"].to_pylist() for shard in corpus.shards]
+    assert list(itertools.chain(*shards)) == list(itertools.chain(*texts))
+    assert [shard.documents for shard in corpus.shards] == list(map(len, shards)) and all(shards)
+    assert [shard.index for shard in corpus.shards] == list(range(len(shards)))
+    for shard in shards:
+        assert sum(map(len, shard)) <= corpus.shard_text_bytes + max(map(len, shard))
+    corpus_bytes = sum(file.text_bytes for file in corpus.files)
+    assert corpus_bytes == sum(shard.text_bytes for shard in corpus.shards)
+    assert corpus.shard_text_bytes <= most and (corpus_bytes >= 2 * least or len(shards) == 1 or corpus_bytes > most)
+    assert len(shards) <= max(min_shards, -(-corpus_bytes // most))
+
+
+def test_shards_of_so_many_documents_have_so_many_whatever_their_length(tmp_path):
+    source = put_lines(tmp_path / "a.txt", ["word " * (100_000 if k == 4 else 1) for k in range(10)])
+    corpus = plan_corpus([source], shard_documents=3)
+    assert [shard.documents for shard in corpus.shards] == [3, 3, 3, 1]
+    assert corpus.fingerprint()["shard_documents"] == 3 and "shard_text_bytes" not in corpus.fingerprint()
+    by_text = plan_corpus([source])
+    assert by_text.fingerprint()["shard_text_bytes"] == by_text.shard_text_bytes
+    assert "shard_documents" not in by_text.fingerprint()
 
 
 def test_no_inputs_no_documents_unknown_suffix_and_shard_size(tmp_path):
@@ -144,6 +229,17 @@ def test_draw_documents_reaches_its_budget_and_repeats(tmp_path):
     assert drawn(200, 1)[:16] == chosen[:16]
     assert len(drawn(10_000, 1)) == 100
     assert [row["id"] for row in drawn(0, 1)] == [f"a.jsonl:{i}" for i in range(100)]
+
+
+def test_a_draw_from_a_corpus_of_one_shard_depends_on_the_seed(tmp_path):
+    corpus = plan_corpus([put_lines(tmp_path / "a.txt", [f"word{i}" for i in range(100)])])
+    assert len(corpus.shards) == 1
+
+    def drawn(seed):
+        return {text for table in draw_documents(corpus, 10, seed) for text in table["text"].to_pylist()}
+
+    assert drawn(1) == drawn(1) and len(drawn(1)) == 10
+    assert len(set.union(*map(drawn, range(5)))) > 25
 
 
 @pytest.mark.data

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from files import put_json, put_lines
+from files import put_json, put_lines, put_parquet
 
 from kdner.data.corpus import plan_corpus, read_shard
 from kdner.errors import InputError
@@ -73,6 +73,16 @@ def test_files_of_long_and_of_short_documents_are_both_reckoned_with(tmp_path, s
     put_json(tmp_path / "short.jsonl", [{"text": f"{i:04} " * 300, **keys} for i in range(1_900)])
     corpus = plan_corpus([str(tmp_path)], shard_documents=20)
     assert estimate_words(corpus, seed) == pytest.approx(100 * 3_000 + 1_900 * 300, rel=0.05)
+
+
+@pytest.mark.parametrize("shard_documents", [None, 25])
+@pytest.mark.parametrize("seed", range(5))
+def test_sentences_before_long_documents_of_one_file_are_both_reckoned_with(tmp_path, seed, shard_documents):
+    texts = ["a sentence of five words"] * 5_000 + [f"{i:04} " * 5_000 for i in range(50)]
+    source = put_parquet(tmp_path / "a.parquet", {"text": texts})
+    corpus = plan_corpus([source], shard_documents=shard_documents)
+    assert len(corpus.shards) > COUNTED_SHARDS
+    assert estimate_words(corpus, seed) == pytest.approx(5_000 * 5 + 50 * 5_000, rel=0.1)
 
 
 def test_the_sample_is_of_the_words_asked_for_and_grows_to_all_there_are(tmp_path):
