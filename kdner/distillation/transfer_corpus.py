@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -11,8 +12,10 @@ from kdner.data.labeled_sentence import LabeledSentence
 from kdner.runs.schema import CORPUS
 
 
-def transfer_corpus(rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *, words: int, seed: int) -> pa.Table:
-    """Put sentences without their labels and documents of a corpus into one table of `schema.CORPUS`.
+def transfer_documents(
+    rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *, words: int, seed: int
+) -> tuple[pa.Table, pa.Table]:
+    """Return sentences without their labels, and documents of a corpus, each a table of `schema.CORPUS`.
 
     Args:
         rest: sentences of the labeled set that were not drawn; each becomes a document.
@@ -22,4 +25,14 @@ def transfer_corpus(rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *,
     """
     columns = [[sentence.id for sentence in rest], [sentence.text for sentence in rest]]
     sentences = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=CORPUS)
-    return pa.concat_tables([sentences, *(draw_documents(plan, words, seed) if plan else ())])
+    drawn = draw_documents(plan, words, seed) if plan else ()
+    return sentences, pa.concat_tables([CORPUS.empty_table(), *drawn])
+
+
+def transfer_corpus(rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *, words: int, seed: int) -> pa.Table:
+    """Mix what `transfer_documents` returns into one table, so that all parts of it hold alike documents.
+
+    The seed also decides their order.
+    """
+    documents = pa.concat_tables(transfer_documents(rest, plan, words=words, seed=seed))
+    return documents.take(random.Random(seed).sample(range(documents.num_rows), documents.num_rows))

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
+from statistics import median_high
 from typing import Any
 
 import ray
@@ -50,6 +52,9 @@ WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 FOOTERS_AT_ONCE = 16
 """Files read at once to add up their counts: an object store answers slowly, but many at a time."""
+TASKS_IN_FLIGHT = 2
+"""Shards that an actor has been sent and has not done: it never waits for the next one. With fewer Ray Data would not
+add actors to the pool when nodes join."""
 
 
 def map_corpus(
@@ -73,7 +78,7 @@ def map_corpus(
         fingerprint: what changes the result beside the corpus: the model's files and the numeric type.
         describe: what the manifest should say besides, such as the label list.
         estimation: whether to estimate only.
-        min_shards: shards that even a small corpus is cut into: work for as many actors.
+        min_shards: shards that even a small corpus is cut into, unless they would be tiny: work for as many actors.
     """
     plan = corpus_plan(config, out, min_shards=min_shards)
     if estimation and estimation.estimate:
@@ -88,6 +93,7 @@ def map_corpus(
         out,
         {"job": work.job, **fingerprint, "corpus": plan.fingerprint(), "splitter": SPLITTER_VERSION},
         map_and_check,
+        stage=work.job,
         configuration=config,
         files=[shard.name for shard in plan.shards],
         **describe,
@@ -96,6 +102,8 @@ def map_corpus(
 
 def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str, Any]:
     """Map every shard that has no file yet, then reconcile; returns the summary's counts, speed and memory.
+
+    Shards that are much heavier than the others are begun first; see `heaviest_first`.
 
     Seconds, and the words per second by them, run from the first shard's begin to the last one's end, by the clocks of
     the actors' machines; what passed before, while actors started and loaded the model, is `start_up_seconds`.
@@ -109,10 +117,10 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str,
         InputError: an input file changed, or the finished files do not add up to the plan.
     """
     pending = set(run.pending())
-    shards = [shard for shard in plan.shards if shard.name in pending]
+    shards = heaviest_first([shard for shard in plan.shards if shard.name in pending])
     if len(shards) < len(plan.shards):
         done = len(plan.shards) - len(shards)
-        logger.info("%s: %d of %d shards are done already", work.job, done, len(plan.shards))
+        logger.info("%s: %d of %d shards are there", work.job, done, len(plan.shards))
     started = time.time()
     tally = _map_pending(plan, run, work, shards) if shards else _Tally(began=started, ended=started)
     seconds = max(0.0, tally.ended - tally.began)
@@ -124,6 +132,22 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str,
         "actor_peak_memory_mb": round(tally.memory_mb),
         "driver_peak_memory_mb": round(peak_memory_mb()),
     }
+
+
+def heaviest_first(shards: Sequence[Shard]) -> list[Shard]:
+    """Order shards so that the end of a run does not wait for one that is much heavier than the others.
+
+    Those with at least twice the text of the median one come first, by doublings: the longest processing time first.
+    A light one follows each, so that none is sent to an actor that has just got another (`TASKS_IN_FLIGHT`). All others
+    keep their order, since an actor that goes through a file in order reads it once.
+    """
+    if not shards:
+        return []
+    usual = max(1, median_high(shard.text_bytes for shard in shards))
+    light = [shard for shard in shards if shard.text_bytes < 2 * usual]
+    heavy = [shard for shard in shards if shard.text_bytes >= 2 * usual]
+    heavy.sort(key=lambda shard: -(shard.text_bytes // usual).bit_length())
+    return [*chain.from_iterable(zip(heavy, light, strict=False)), *light[len(heavy) :]]
 
 
 @dataclass
@@ -195,7 +219,12 @@ def _dataset(
             "work": work,
             "relay": console.relay,
         },
-        compute=ActorPoolStrategy(min_size=pool.least, initial_size=pool.count, max_size=pool.most),
+        compute=ActorPoolStrategy(
+            min_size=pool.least,
+            initial_size=pool.count,
+            max_size=pool.most,
+            max_tasks_in_flight_per_actor=TASKS_IN_FLIGHT,
+        ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )

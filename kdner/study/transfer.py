@@ -19,12 +19,12 @@ PART_CHARACTERS = 500_000
 """Characters of text that are scored together and lie in one file."""
 
 
-def transfer_parts(documents: pa.Table, rest: int) -> Iterator[tuple[str, pa.Table]]:
-    """Cut the documents of a transfer set into parts of about `PART_CHARACTERS`, with the names of their files.
+def transfer_parts(rest: pa.Table, drawn: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Cut a transfer set into parts of about `PART_CHARACTERS`, with the names of their files.
 
-    The first `rest` documents are the sentences that were not drawn; names of their files begin with `REST`.
+    Names of the files of `rest`, the sentences that were not drawn, begin with `REST`; `drawn` is from the corpus.
     """
-    for prefix, of_prefix in ((REST, documents.slice(0, rest)), ("part", documents.slice(rest))):
+    for prefix, of_prefix in ((REST, rest), ("part", drawn)):
         characters = np.cumsum([len(text or "") for text in of_prefix["text"].to_pylist()])
         cuts = np.flatnonzero(np.diff(characters // PART_CHARACTERS)) + 1
         bounds = [0, *cuts.tolist(), of_prefix.num_rows]

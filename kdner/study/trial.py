@@ -21,7 +21,7 @@ from kdner.device import best_device
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.teachers import train_teacher
 from kdner.distillation.trainer import Trainer
-from kdner.distillation.transfer_corpus import transfer_corpus
+from kdner.distillation.transfer_corpus import transfer_documents
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.flags import LabeledSet
 from kdner.labels.decoding import best_legal_tags
@@ -124,7 +124,7 @@ class Trial:
                 self.labels,
                 self.study.fine_tuning,
                 seed=self.seed + spec.seed,
-                progress=self.progress("teach", "step"),
+                progress=self.progress(Path(name).name, "step"),
             )
             Path(name).mkdir(exist_ok=True)
             teacher.save(name)
@@ -146,11 +146,12 @@ class Trial:
     def _precompute(self) -> dict[str, Any]:
         """Score the transfer set with all teachers, part by part; parts that have their file are not scored again."""
         study, path = self.study, str(self.folder / "logits")
-        table = transfer_corpus(self.rest, study.corpus, words=study.transfer_words, seed=self.seed)
-        parts = list(transfer_parts(table, len(self.rest)))
+        rest, drawn = transfer_documents(self.rest, study.corpus, words=study.transfer_words, seed=self.seed)
+        documents = rest.num_rows + drawn.num_rows
+        parts = list(transfer_parts(rest, drawn))
         run = RunDirectory.open(
             path,
-            {"job": "trial", "corpus": table.num_rows},
+            {"job": "trial", "corpus": documents},
             {"files": [name for name, _ in parts], "labels": self.labels, "teachers": len(self.models)},
         )
         pending = set(run.pending())
@@ -167,7 +168,7 @@ class Trial:
         run.finish({})
         lengths = (pc.list_value_length(table["sentence_words"]) for table in run.tables(["sentence_words"]))
         sentences = sum(pc.sum(counts).as_py() or 0 for counts in lengths)
-        return {"words": TransferSet([path]).words, "sentences": sentences, "documents": table.num_rows}
+        return {"words": TransferSet([path]).words, "sentences": sentences, "documents": documents}
 
     def _measure_mean(self) -> dict[str, Any]:
         """Measure the mean of all teachers' logits, as if it were those of one model."""
@@ -208,7 +209,7 @@ class Trial:
             transfer=transfer,
             device=best_device(),
         )
-        trainer.train(lambda _: None, self.progress("distill", "step"))
+        trainer.train(lambda _: None, self.progress(folder.name, "step"))
         trainer.student.load_state_dict(trainer.best)
         student = trainer.student.eval()
         folder.mkdir(exist_ok=True)

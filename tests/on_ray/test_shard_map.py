@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
-from kdner.on_ray.shard_map import check_errors, shard_map
+from kdner.on_ray.shard_map import check_errors, heaviest_first, shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 
@@ -67,11 +68,11 @@ def run(corpus, directory, **arguments):
     return shard_map(corpus, directory, echo(**arguments))
 
 
-def echo(**arguments):
-    return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=Actors(count=2), use_gpu=False)
+def echo(actors=2, **arguments):
+    return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=Actors(count=actors), use_gpu=False)
 
 
-def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, corpus, directory):
+def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, corpus, directory, caplog):
     counts = run(corpus, directory)
     assert {key: counts[key] for key in ("documents", "words", "errors", "entities")} == {
         "documents": 10,
@@ -87,10 +88,32 @@ def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, c
 
     written = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
     (directory.local_path / "part-00002.parquet").unlink()
-    assert run(corpus, directory)["documents"] == 10
+    with caplog.at_level(logging.INFO, "kdner"):
+        assert run(corpus, directory)["documents"] == 10
+    assert "echo: 3 of 4 shards are there" in caplog.messages
     now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
     assert [name for name in written if written[name] != now[name]] == ["part-00002.parquet"]
     assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
+
+
+def test_heavy_shards_are_begun_first_and_alike_ones_in_their_order(tmp_path):
+    sizes = [100, 90, 110, 5_000, 120, 310, 10, 450, 6_000, 100, 330, 100]
+    path = tmp_path / "corpus.txt"
+    path.write_text("".join("x" * (size - 1) + "\n" for size in sizes))
+    shards = plan_corpus([str(path)], shard_documents=1).shards
+    assert [shard.text_bytes for shard in shards] == sizes
+    assert [shard.index for shard in heaviest_first(shards)] == [3, 0, 8, 1, 5, 2, 7, 4, 10, 6, 9, 11]
+    assert heaviest_first(shards[:3]) == list(shards[:3]) and heaviest_first([]) == []
+
+
+def test_a_run_does_not_end_with_its_one_long_document(cluster, write, tmp_path):
+    lines = ["some words"] * 11 + ["a long document " * 1_000]
+    corpus = plan_corpus([write("corpus.txt", "\n".join(lines))], shard_documents=2)
+    names = [shard.name for shard in corpus.shards]
+    directory = RunDirectory.open(str(tmp_path / "out"), {}, {"files": names})
+    shard_map(corpus, directory, echo(actors=1))
+    written = sorted(names, key=lambda name: (directory.local_path / name).stat().st_mtime_ns)
+    assert written == [names[-1], *names[:-1]]
 
 
 def test_a_lost_document_stops_the_job(cluster, corpus, directory):
