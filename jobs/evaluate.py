@@ -36,7 +36,8 @@ class Evaluate:
     test: str
     """Labeled set to measure on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
     models: tuple[str, ...]
-    """Teachers and students: directories, or module:Class[=ARGUMENT] for a class of your own."""
+    """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved, or
+    module:Class[=ARGUMENT] for a class of your own."""
     compare: tuple[str, str] | None = None
     """Two of the models, to show side by side on a few sentences; by default the first and the last."""
     out: str
@@ -68,7 +69,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         directory.write_json("examples.json", {"examples": examples})
         return {"models": models, "examples": examples}
 
-    return once(config.out, fingerprint, work, configuration=config)
+    return once(config.out, fingerprint, work, stage="evaluate", configuration=config)
 
 
 def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:

@@ -32,9 +32,9 @@ class FinetuneTeacher(LabeledSet):
     """Fine-tune a teacher on a labeled set."""
 
     teacher: str = "minilm"
-    """Encoder to fine-tune: minilm, a model directory, or a name on the Hugging Face hub; safetensors only. Or
-    features:ENCODER for a feature-based tagger: the encoder is frozen, and its vectors take the place of the student's
-    word vectors in an LSTM-CNN."""
+    """Encoder to fine-tune: minilm, a model directory (also one that transformers' Trainer saved), or a name on the
+    Hugging Face hub; safetensors only. Or features:ENCODER for a feature-based tagger: the encoder is frozen, and its
+    vectors take the place of the student's word vectors in an LSTM-CNN."""
     out: str
     """Folder for the teacher, which every node sees."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
@@ -67,7 +67,7 @@ def _fine_tune(
     labels: list[str],
     folder: Path,
 ) -> dict[str, Any]:
-    progress = stage_progress(folder.name, "step", stage="finetune_teacher", tensorboard=folder)
+    progress = stage_progress(folder.name, "step", tensorboard=folder)
     teacher = train_teacher(config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress)
     teacher.save(folder)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}

@@ -51,8 +51,9 @@ class LowResource(Trials):
     transfer_words: int = 1_200_000
     """White-space separated words drawn from --corpus for each trial; 0 takes all of it."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")
-    """Teachers: [features:]ENCODER[@LABELED][#SEED] or fixed:MODEL. Students learn from the mean of all, unless they
-    name theirs; the first is what they are compared with."""
+    """Teachers: [features:]ENCODER[@LABELED][#SEED], or fixed:MODEL for a finished one, such as a directory that
+    finetune_teacher or transformers' Trainer saved. Students learn from the mean of all, unless they name theirs; the
+    first is what they are compared with."""
     development_share: float = 0.0
     """Share (0 to 1) of the drawn sentences that students choose their best epoch by, and do not learn from."""
     out: str
@@ -90,7 +91,7 @@ def low_resource(config: LowResource) -> dict[str, Any]:
     with work_in(config.out, study_fingerprint(study, teachers), {"files": []}) as directory:
         run_missing(study, config, directory.local_path)
         summary = with_provenance(write_results(directory, reference), config)
-        directory.write_json("summary.json", summary)
+        directory.write_summary(summary)
     return summary
 
 

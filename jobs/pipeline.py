@@ -3,7 +3,7 @@
 Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example
         (`kdner.data.quickstart`)
 Writes  OUT/transfer, OUT/teacher, OUT/teacher-2 and so on, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation,
-        OUT/entities, and OUT/summary.json
+        OUT/entities, and OUT/_summary.json
 Needs   what its stages need; each is a job of its own here. Started again it goes on where it stopped
 
     python jobs/pipeline.py
@@ -54,8 +54,8 @@ class Pipeline(LabeledSet, Corpus):
     """White-space separated words of --corpus drawn at random for the transfer set; 0 takes all of it."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")
     """Teachers to train, each an encoder to fine-tune or features:ENCODER for a feature-based tagger over it, where
-    ENCODER is minilm, a model directory, or a name on the Hugging Face hub (safetensors only). The student learns from
-    the mean of their logits."""
+    ENCODER is minilm, a model directory (also of transformers' Trainer), or a name on the Hugging Face hub (safetensors
+    only). The student learns from the mean of their logits."""
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
     out: str = "runs/pipeline"
@@ -81,8 +81,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     names = ("transfer", "logits", "student", "baseline", "evaluation", "entities")
     transfer, logits, student, baseline, evaluation, entities = (f"{directory.path}/{name}" for name in names)
     teachers = {f"{directory.path}/{name}": name for name in teacher_names(len(config.teacher))}
-    first, *_ = teachers
-    labeled, drawn, stages = vars(inputs.labeled), f"{transfer}/{TRANSFER_FILE}", Stages(6)
+    labeled, drawn, first = vars(inputs.labeled), f"{transfer}/{TRANSFER_FILE}", next(iter(teachers))
+    stages = Stages(6, directory, (names[0], *teachers.values(), *names[1:]))
 
     drawing = Drawing(inputs=inputs, words=config.transfer_words, out=transfer)
     stages.run("Draw the transfer corpus", {"draw_transfer_corpus": (draw_transfer_corpus, drawing)}, inputs.paths)

@@ -155,19 +155,16 @@ def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def stage_progress(
-    what: str, unit: str, *, stage: str | None = None, tensorboard: Path | None = None, show: bool = True
-) -> Progress:
+def stage_progress(what: str, unit: str, *, tensorboard: Path | None = None, show: bool = True) -> Progress:
     """Return progress of a step, in the driver or in a process that works for it.
 
     Args:
-        what: the step's name, as it is shown.
+        what: the step's name, as it is shown and as Prometheus sees it.
         unit: what it counts, in the singular.
-        stage: its name in Prometheus; by default `what`.
         tensorboard: folder beneath which to write logs for TensorBoard.
         show: whether a person sees it; otherwise only Prometheus and TensorBoard do.
     """
-    watchers: list[Callable[[Progress], None]] = [PrometheusMetrics(stage or what)]
+    watchers: list[Callable[[Progress], None]] = [PrometheusMetrics(what)]
     if tensorboard:
         watchers.append(TensorBoard(tensorboard))
     display = _nothing if not show else console.show if _relay is None else _Sender(_relay).send

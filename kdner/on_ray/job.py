@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 import sys
 import textwrap
 import time
@@ -23,7 +24,7 @@ from kdner.on_ray.console import say, set_up_logging
 from kdner.runs.lock import hold
 from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import RunDirectory
-from kdner.runs.storage import create_folder, without_secrets
+from kdner.runs.storage import create_folder, join, without_secrets
 
 C = TypeVar("C")
 
@@ -52,6 +53,7 @@ def once(
     fingerprint: dict[str, Any],
     work: Callable[[RunDirectory], dict[str, Any]],
     *,
+    stage: str | None = None,
     configuration: object = None,
     **describe: object,
 ) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def once(
         out: the run directory.
         fingerprint: all that changes the result; a directory with another one is refused.
         work: does what is still to be done there, and returns the summary.
+        stage: what the log calls the job; by default `stage_name` of its directory.
         configuration: of the job, for the summary.
         describe: what else the manifest should say, such as `files` and `labels`.
 
@@ -79,8 +82,14 @@ def once(
                 directory.finish(with_provenance({**summary, "stage_seconds": seconds}, configuration))
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
-    logger.info("%s: finished before, nothing to do", without_secrets(directory.path))
+    name = stage or stage_name(directory.path)
+    logger.info("%s: everything is there already, in %s", name, shown_path(directory.path))
     return directory.summary()
+
+
+def stage_name(out: str) -> str:
+    """Return what a stage is called in logs and metrics: the name of its folder, such as `teacher-2`."""
+    return posixpath.basename(without_secrets(out).rstrip("/"))
 
 
 @contextmanager
@@ -107,10 +116,21 @@ def work_in(out: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any
 class Stages:
     """The stages of a job that does others' work in a row: a heading for each, and its seconds."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, directory: RunDirectory, steps: Sequence[str]) -> None:
+        """Log which steps an earlier start has done.
+
+        Args:
+            count: how many stages there are.
+            directory: that of the job.
+            steps: the folders in it of the jobs whose work it does.
+        """
         self.count, self.number = count, 0
         self.seconds: dict[str, float] = {}
         """Seconds of each job that was run, by its name."""
+        done = [step for step in steps if RunDirectory(join(directory.path, step)).finished]
+        if done:
+            listed = ", ".join(done)
+            logger.info("%s: %d of %d steps are there: %s", stage_name(directory.path), len(done), len(steps), listed)
 
     def run(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ from kdner.on_ray.console import console, set_up_logging, stage_progress
 from kdner.student.model import Student
 
 STAGE = "distill_student"
-"""As dashboards, logs and metrics call it."""
+"""As Ray's dashboard calls it, and the folder of its checkpoints."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,10 +141,13 @@ def _work(setting: dict[str, Any]) -> None:
         workers=workers,
         device=ray.train.torch.get_device(),
     )
+    logs = Path(setting["logs"])
     checkpoint = ray.train.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as saved:
             trainer.restore(Path(saved))
+        if rank == 0:
+            logger.info("%s: goes on after epoch %d of %d", logs.name, trainer.state.epoch, trainer.epochs)
 
     def on_epoch(record: dict[str, float]) -> None:
         if rank > 0:
@@ -151,6 +157,5 @@ def _work(setting: dict[str, Any]) -> None:
             trainer.save(Path(folder))
             ray.train.report(record, checkpoint=Checkpoint.from_directory(folder))
 
-    logs = Path(setting["logs"])
     first = {"tensorboard": logs, "show": True} if rank == 0 else {"show": False}
-    trainer.train(on_epoch, stage_progress(logs.name, "step", stage=STAGE, **first))
+    trainer.train(on_epoch, stage_progress(logs.name, "step", **first))

@@ -17,7 +17,7 @@ from kdner.errors import InputError
 from kdner.measuring.figures import has_figures
 from kdner.on_ray.cluster import connect, in_cluster
 from kdner.on_ray.console import console, set_up_logging, stage_progress
-from kdner.on_ray.job import input_error
+from kdner.on_ray.job import input_error, shown_path
 from kdner.runs.json_lines import append_line, read_lines
 from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import RunDirectory
@@ -135,10 +135,11 @@ def run_missing(study: Study, trials: Trials, folder: Path) -> None:
     """
     wanted = trials.keys()
     missing = _missing(study, wanted, folder / TRIALS)
-    if len(missing) < len(wanted):
-        logger.info("low_resource: %d of %d trials are done already", len(wanted) - len(missing), len(wanted))
     if not missing:
+        logger.info("low_resource: everything is there already, in %s", shown_path(str(folder)))
         return
+    if len(missing) < len(wanted):
+        logger.info("low_resource: %d of %d trials are there", len(wanted) - len(missing), len(wanted))
     mistakes = []
     left = list(missing)
     for key, result in _results(missing, trials, folder / WORK):

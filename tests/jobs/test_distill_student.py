@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,7 +65,7 @@ def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
     assert steps == list(range(1, len(steps) + 1)) and len(steps) % 4 == 0
 
 
-def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path):
+def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path, caplog):
     script = (
         "import sys; from jobs.distill_student import distill_student; "
         "from tests.jobs.test_distill_student import small; distill_student(small(*sys.argv[1:]))"
@@ -87,6 +89,9 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_
     driver.wait()
     assert not (out / "_SUCCESS").exists()
 
-    summary = distill_student(small(train_file, out))
+    with caplog.at_level(logging.INFO, "kdner"):
+        summary = distill_student(small(train_file, out))
+    said = [line for line in caplog.messages if re.fullmatch(r"killed: goes on after epoch [1-4] of 4", line)]
+    assert len(said) == 1
     assert summary["history"] == RunDirectory.finished_at(str(undisturbed)).summary()["history"]
     assert (out / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()

@@ -7,6 +7,7 @@ import pytest
 from jobs.distill_student import DistillStudent, distill_student
 from jobs.evaluate import Evaluate, evaluate
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from jobs.low_resource import LowResource, low_resource
 from jobs.measure_teacher import MeasureTeacher, measure_teacher
 from jobs.measure_throughput import MeasureThroughput, measure_throughput
 from jobs.pipeline import Pipeline, pipeline
@@ -19,6 +20,7 @@ JOBS = [
     (DistillStudent, distill_student),
     (TagCorpus, tag_corpus),
     (Evaluate, evaluate),
+    (LowResource, low_resource),
     (MeasureTeacher, measure_teacher),
     (MeasureThroughput, measure_throughput),
     (Pipeline, pipeline),
@@ -39,6 +41,15 @@ def test_help_explains_every_option(config, job, run_job, capsys):
                 assert f"--{flag}.{inner.name.replace('_', '-')}" in text
         else:
             assert f"--{flag}" in text
+
+
+@pytest.mark.parametrize(("config", "job"), JOBS, ids=lambda x: getattr(x, "__name__", ""))
+def test_help_names_what_transformers_trainer_saved_wherever_a_teacher_is_named(config, job, run_job, capsys):
+    if not {"teacher", "teachers", "models"} & {field.name for field in fields(config)}:
+        pytest.skip("it reads no teacher")
+    with pytest.raises(SystemExit):
+        run_job(config, job, "--help")
+    assert "transformers'" in (text := capsys.readouterr().out) and "Trainer" in text
 
 
 def test_wrong_flags_end_with_code_2(refused):

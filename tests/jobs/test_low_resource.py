@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import replace
 
@@ -36,16 +37,27 @@ def config(train_file, test_file, corpus_file, bert_base, tmp_path):
 
 
 @pytest.mark.ray
-def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path, capsys):
+def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path, capsys, caplog):
     path = tmp_path / "study" / "trials.jsonl"
-    low_resource(config)
+    with caplog.at_level(logging.INFO, "kdner"):
+        low_resource(config)
+    for stage in ("teacher 12-1", "teacher 24-1", "student-labeled 12-1", "student-both 24-1"):
+        assert any(re.match(rf"{stage}: [\d,]+ of [\d,]+ steps", line) for line in caplog.messages), stage
+    assert not any("are there" in line for line in caplog.messages)
     first = read_lines(path)
     assert {(trial["size"], trial["seed"]) for trial in first} == {(12, 1), (24, 1)}
     assert list(first[0]["students"]) == ["labeled", "both", "both,transfer_sentences=10"]
     assert not any((tmp_path / "study" / "work").iterdir())
 
     path.write_bytes(path.read_bytes() + b'{"size": 12, "se')  # as a killed driver would leave it
-    main(replace(config, seeds=2))
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "kdner"):
+        main(replace(config, seeds=2))
+        assert "low_resource: 2 of 4 trials are there" in caplog.messages
+        caplog.clear()
+        low_resource(replace(config, seeds=2))
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("kdner")]
+    assert said == [f"low_resource: everything is there already, in {tmp_path / 'study'}"]
     trials = read_lines(path)
     assert trials[:2] == first and len(trials) == 4
     table = (tmp_path / "study" / "table.md").read_text()

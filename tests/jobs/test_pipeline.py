@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -45,14 +47,44 @@ def config(tmp_path_factory, cluster, bert_base, roberta_base, train_file, test_
     )
 
 
+class Messages(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
 @pytest.fixture(scope="module")
-def summary(config):
+def log():
+    """The lines that kdner has logged so far, of this module's tests."""
+    messages, kdner = Messages(), logging.getLogger("kdner")
+    level = kdner.level
+    kdner.addHandler(messages)
+    kdner.setLevel(logging.INFO)
+    yield messages.lines
+    kdner.removeHandler(messages)
+    kdner.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def summary(config, log):
     return pipeline(config)
 
 
 @pytest.fixture(scope="module")
 def out(config, summary) -> Path:
     return Path(config.out)
+
+
+def test_the_log_calls_each_training_by_its_name(summary, log):
+    names = {match[1] for line in log if (match := re.match(r"(\S+): [\d,]+ of [\d,]+ steps", line))}
+    assert names == {"teacher", "teacher-2", "student", "baseline"}
+    stages = {line.partition(":")[0] for line in log}
+    assert stages >= {"precompute_logits", "evaluate", "tag_corpus"}
+    assert not stages & {"finetune_teacher", "distill_student"}
+    assert not any("are there" in line or "is there" in line for line in log)
 
 
 def test_the_summary_says_what_a_user_asks(summary, out):
@@ -64,7 +96,7 @@ def test_the_summary_says_what_a_user_asks(summary, out):
     assert {key: summary["tagged"][key] for key in ("documents", "errors")} == {"documents": 61, "errors": 2}
     assert summary["tagged"]["entities"] > 61 and summary["tagged"]["words_per_second"] > 0
     assert all(seconds > 0 for seconds in summary["stages"].values()) and len(summary["stages"]) == 8
-    assert json.loads((out / "summary.json").read_text()) == summary
+    assert json.loads((out / "_summary.json").read_text()) == summary
 
 
 def test_every_document_is_tagged_and_every_offset_right(out, corpus_file, summary):
@@ -170,3 +202,21 @@ def test_too_many_errors_fail_the_job_but_keep_the_files(out, tmp_path, cluster,
     from dataclasses import replace
 
     assert tag_corpus(replace(config, max_error_rate=0.5))["errors"] == 2
+
+
+def test_started_again_midway_it_says_what_is_there(config, summary, out, log):
+    (out / "_SUCCESS").unlink()
+    (out / "entities" / "_SUCCESS").unlink()
+    (out / "entities" / "part-00001.parquet").unlink()
+    log.clear()
+    again = pipeline(config)
+    assert {model: again[model] for model in MODELS} == {model: summary[model] for model in MODELS}
+    steps = "transfer, teacher, teacher-2, logits, student, baseline, evaluation"
+    assert log[0] == f"{out.name}: 7 of 8 steps are there: {steps}"
+    stages = ("transfer", "teacher", "teacher-2", "precompute_logits", "student", "baseline", "evaluate")
+    assert [line.partition(":")[0] for line in log if "everything is there already, in " in line] == list(stages)
+    assert [line for line in log if "shards are there" in line] == ["tag_corpus: 3 of 4 shards are there"]
+
+    log.clear()
+    assert pipeline(config) == again
+    assert log == [f"{out.name}: everything is there already, in {out}"]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
 import pytest
 
 from kdner.errors import InputError
-from kdner.on_ray.job import input_error, once
+from kdner.on_ray.job import Stages, input_error, once
 from kdner.runs.lock import hold
+from kdner.runs.run_directory import RunDirectory
 
 
 def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
@@ -26,9 +28,34 @@ def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
         assert once(out, {"a": 1}, work) == first
     assert calls == [out]
     assert not [path.name for path in (tmp_path / "run").iterdir() if b"hush" in path.read_bytes()]
-    assert "nothing to do" in caplog.text
+    assert caplog.messages == [f"run: everything is there already, in {out}"]
     with pytest.raises(InputError, match="a"):
         once(out, {"a": 2}, work)
+
+
+def test_a_finished_job_is_called_as_its_stage_in_the_log(tmp_path, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.INFO, "kdner"):
+        for stage in (None, "precompute_logits"):
+            for _ in range(2):
+                once(f"runs/{stage}-2/", {"a": 1}, lambda directory: {}, stage=stage)
+    assert caplog.messages == [
+        "None-2: everything is there already, in runs/None-2",
+        "precompute_logits: everything is there already, in runs/precompute_logits-2",
+    ]
+
+
+def test_a_job_of_several_steps_says_which_are_there(tmp_path, caplog):
+    steps = ("transfer", "logits", "student", "teacher", "teacher-2")
+    directory = RunDirectory.open(str(tmp_path / "pipeline"), {})
+    with caplog.at_level(logging.INFO, "kdner"):
+        Stages(4, directory, steps)
+        assert not caplog.messages
+        for step in ("teacher-2", "transfer"):
+            once(f"{directory.path}/{step}", {}, lambda directory: {})
+        RunDirectory.open(f"{directory.path}/logits", {})
+        Stages(4, directory, steps)
+    assert caplog.messages == ["pipeline: 2 of 5 steps are there: transfer, teacher-2"]
 
 
 def test_work_that_fails_leaves_the_directory_unfinished(tmp_path):
@@ -49,7 +76,7 @@ def test_a_second_job_is_refused_before_it_touches_anything(tmp_path):
             once(str(tmp_path), {"a": 1}, lambda directory: {})
         assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     assert once(str(tmp_path), {"a": 1}, lambda directory: {"answer": 42})["answer"] == 42
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["_SUCCESS", "manifest.json", "summary.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_SUCCESS", "_manifest.json", "_summary.json"]
 
 
 def test_a_finished_directory_needs_no_lock(tmp_path):

@@ -6,8 +6,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.progress import Progress
+from kdner.teacher.fine_tuning import FineTuning
 
 pytestmark = pytest.mark.ray
 
@@ -42,3 +44,14 @@ def test_prometheus_finds_what_a_stage_has_done(cluster):
         "errors": 2,
         "shards": 4,
     }
+
+
+def test_prometheus_tells_trainings_apart_by_their_folders(cluster, bert_base, train_file, tmp_path):
+    recipe = FineTuning(epochs=1, min_steps=1, batch_sentences=8)
+    finetune_teacher(
+        FinetuneTeacher(labeled=train_file, teacher=bert_base, out=str(tmp_path / "teacher-9"), fine_tuning=recipe)
+    )
+    deadline = time.monotonic() + LONGEST_S
+    while "steps_done" not in (found := scraped("teacher-9")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert found["steps_done"] == found["steps_planned"] > 0
