@@ -41,7 +41,7 @@ class DistillStudent(LabeledSet):
     logits_weights: tuple[float, ...] = ()
     """Weight of each teacher in the mean, in the order of --logits; by default all weigh the same."""
     teacher: str | None = None
-    """Teacher directory that finetune_teacher wrote, for `--vectors teacher`."""
+    """Teacher directory that finetune_teacher or transformers' Trainer saved, for `--vectors teacher`."""
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
     development: str | None = None

@@ -43,8 +43,8 @@ class MeasureTeacher:
     shard_documents: int = 10
     """Documents in one shard."""
     teacher: str = "bert-base"
-    """Teacher directory, or bert-base or bert-large: the true shape with random weights (it needs the extra
-    quickstart for its tokenizer)."""
+    """Teacher directory that finetune_teacher or transformers' Trainer saved, or bert-base or bert-large: the true
+    shape with random weights (it needs the extra quickstart for its tokenizer)."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default what precompute_logits would take here."""
     rounds: int = 3

@@ -55,8 +55,8 @@ class MeasureThroughput(Amounts):
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the student; by default what tag_corpus would take here."""
     teachers: tuple[str, ...] = ("bert-base", "bert-large")
-    """To stand beside: teacher directories, or bert-base or bert-large: the true shape with random weights (it needs
-    the extra quickstart for its tokenizer)."""
+    """To stand beside: teacher directories that finetune_teacher or transformers' Trainer saved, or bert-base or
+    bert-large: the true shape with random weights (it needs the extra quickstart for its tokenizer)."""
     test: str = ""
     """Labeled set to measure F1 of the student and --models on."""
     models: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Run one or several teachers over a corpus once, and keep their logits.
 
 Reads   a corpus, and teacher directories
-Writes  a run directory: one Parquet file of `kdner.runs.schema.LOGITS` for each shard, manifest.json, summary.json, and
-        _SUCCESS last
+Writes  a run directory: one Parquet file of `kdner.runs.schema.LOGITS` for each shard, _manifest.json,
+        _summary.json, and _SUCCESS last
 Needs   GPUs where the cluster has them, else CPU cores; started again it does only what is missing;
         with --estimate it only says what all of it would take
 

@@ -1,8 +1,8 @@
 """Tag a corpus with a student.
 
 Reads   a corpus, and a student directory
-Writes  a run directory: one Parquet file of `kdner.runs.schema.ENTITIES` for each shard, manifest.json,
-        summary.json, and _SUCCESS last
+Writes  a run directory: one Parquet file of `kdner.runs.schema.ENTITIES` for each shard, _manifest.json,
+        _summary.json, and _SUCCESS last
 Needs   CPU cores; started again it does only what is missing; with --estimate it only says what all of it would
         take
 
