@@ -35,4 +35,6 @@ def transfer_corpus(rest: Sequence[LabeledSentence], plan: CorpusPlan | None, *,
     The seed also decides their order.
     """
     documents = pa.concat_tables(transfer_documents(rest, plan, words=words, seed=seed))
-    return documents.take(random.Random(seed).sample(range(documents.num_rows), documents.num_rows))
+    order = random.Random(seed).sample(range(documents.num_rows), documents.num_rows)
+    columns = (column.to_pylist() for column in documents.columns)  # Arrow's take stops at 2 GB of strings
+    return pa.table([pa.array([column[row] for row in order], pa.string()) for column in columns], schema=CORPUS)
