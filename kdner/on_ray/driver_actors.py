@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -12,13 +13,27 @@ class PoolRecord:
     def __init__(self) -> None:
         self._processes: list[Any] = []
         self._begun: Counter[int] = Counter()
+        self._starts = 0
+        self._first_start = 0.0
 
-    def join(self, process: Any) -> None:
-        """Note a process, by its actor handle."""
+    def start(self, process: Any) -> tuple[int, float]:
+        """Note a process that starts, by its actor handle.
+
+        Returns:
+            how many started since the last one was ready, this one too, and the seconds since the first of them.
+        """
         self._processes.append(process)
+        if not self._starts:
+            self._first_start = time.monotonic()
+        self._starts += 1
+        return self._starts, time.monotonic() - self._first_start
+
+    def ready(self) -> None:
+        """Note that a process is ready for work."""
+        self._starts = 0
 
     def processes(self) -> list[Any]:
-        """Return the handles of all processes that joined."""
+        """Return the handles of all processes that started."""
         return self._processes
 
     def begin(self, shard: int) -> int:

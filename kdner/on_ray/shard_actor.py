@@ -22,6 +22,8 @@ from kdner.runs.run_directory import RunDirectory
 
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
+MAX_STARTS, STARTING_SECONDS = 20, 600.0
+"""If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
 MAX_ATTEMPTS = 5
 """Ray begins a shard again whose actor or node died; a document that kills its process must not go on for ever."""
 
@@ -59,6 +61,9 @@ class ShardWork:
 class ShardActor:
     """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
 
+    broken: Exception | None = None
+    """Why the process could not become ready for work."""
+
     def __init__(
         self, plan: CorpusPlan, run: RunDirectory, work: ShardWork, record: Any = None, relay: Any = None
     ) -> None:
@@ -73,11 +78,26 @@ class ShardActor:
         """
         if relay is not None:
             set_up_logging(relay)
-        if record is not None:
-            record.join.remote(ray.get_runtime_context().current_actor)
         self.plan, self.run, self.record = plan, run, record
         self.reader = SliceReader(plan.text_column)
-        self.map_documents = work.actor(**work.arguments)
+        if record is None:
+            self.map_documents = work.actor(**work.arguments)
+        else:
+            self._start(work, record)
+
+    def _start(self, work: ShardWork, record: Any) -> None:
+        """Make ready for work; the first task raises what prevents it, since Ray Data would start another."""
+        starts, seconds = ray.get(record.start.remote(ray.get_runtime_context().current_actor))
+        try:
+            if starts > MAX_STARTS and seconds > STARTING_SECONDS:
+                raise InputError(
+                    f"{starts} processes of {work.job} began to start in {seconds / 60:.0f} minutes, and none became "
+                    "ready; is there memory enough for the model? Give an actor more, or look into Ray's logs"
+                )
+            self.map_documents = work.actor(**work.arguments)
+        except Exception as error:
+            self.broken = error
+        record.ready.remote()
 
     def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
         """Map shards, one row for each; a user's mistake is a row too, because Ray Data loses the cause of an error."""
@@ -99,6 +119,8 @@ class ShardActor:
         Raises:
             InputError: an input file changed, the file cannot be written, or too many processes died of this shard.
         """
+        if self.broken is not None:
+            raise self.broken
         shard = self.plan.shards[index]
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))

@@ -12,9 +12,9 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from statistics import median_high
@@ -45,9 +45,8 @@ logger = logging.getLogger(__name__)
 RESTARTABLE = r"core_worker\.cc.*constructor arguments in the object store and max_restarts > 0"
 """Ray Data gives actors arguments by reference, which live as long as the driver; Ray says of each that they might not
 (ray-project/ray, issue 53727)."""
-MAX_START_DEATHS = 5
-"""Processes that may die one after the other while they start, such as those of a node that is lost, or that Ray Data
-no longer wants before they run; after more of them the job fails."""
+CANCELLED = "it was cancelled before it started running"
+"""What Ray says of an actor that Ray Data no longer wanted. Ray Data counts it as one that died while it started."""
 WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 FOOTERS_AT_ONCE = 16
@@ -179,7 +178,7 @@ def _map_pending(plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: S
     progress.begin(plan.documents, done=plan.documents - sum(shard.documents for shard in shards))
     tally = _Tally()
     try:
-        with without_line(RESTARTABLE):
+        with without_line(RESTARTABLE), _without_cancelled():
             for row in mapped.iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])
@@ -192,6 +191,21 @@ def _map_pending(plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: S
             for process in ray.get(record.processes.remote(), timeout=WAIT_FOR_RECORD):
                 ray.kill(process)
     return tally
+
+
+@contextmanager
+def _without_cancelled() -> Iterator[None]:
+    """Keep Ray Data's warnings of actors that it cancelled itself out of the log."""
+
+    def is_told(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and CANCELLED in str(record.exc_info[1]))
+
+    ray_logger = logging.getLogger("ray.data._internal.execution.operators.actor_pool_map_operator")
+    ray_logger.addFilter(is_told)
+    try:
+        yield
+    finally:
+        ray_logger.removeFilter(is_told)
 
 
 def _pool_record() -> Any:
@@ -207,7 +221,7 @@ def _dataset(
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu)
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_consecutive_actor_init_deaths = MAX_START_DEATHS
+    context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
     indices = ray.data.from_items([{"shard": shard.index} for shard in shards], override_num_blocks=len(shards))
     mapped = indices.map_batches(
         ShardActor,
