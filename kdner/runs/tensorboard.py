@@ -1,4 +1,7 @@
-"""The numbers of a training, such as its loss, as TensorBoard shows them."""
+"""The numbers of a training, such as its loss, as TensorBoard shows them.
+
+TensorBoard itself, in the extra `tensorboard`, is needed to look at them only.
+"""
 
 from __future__ import annotations
 
