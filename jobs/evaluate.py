@@ -45,7 +45,7 @@ class Evaluate:
 
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
-    """Do the job; returns its summary: the measurements by model directory, and examples."""
+    """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
     sentences = read_labeled(config.test)
     for folder in config.models:
         check_labels(sentences, model_labels(folder), config.test)
@@ -67,7 +67,8 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         examples = tagged_examples(sentences, {Path(folder).name: evaluations[folder].tags for folder in compare})
         directory.write_json("evaluation.json", models)
         directory.write_json("examples.json", {"examples": examples})
-        return {"models": models, "examples": examples}
+        test_set = Path(config.test.removeprefix("hf:")).name
+        return {"test_set": test_set, "sentences": len(sentences), "models": models, "examples": examples}
 
     return once(config.out, fingerprint, work, stage="evaluate", configuration=config)
 

@@ -29,7 +29,7 @@ from kdner.distillation.recipe import Distillation
 from kdner.flags import Corpus, LabeledSet, part_of
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
-from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus
+from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
 from kdner.on_ray.train import Workers, trainings_at_once
 from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
@@ -95,8 +95,7 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         corpus=(drawn,), teacher=tuple(teachers), max_error_rate=config.max_error_rate, actors=config.actors, out=logits
     )
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
-    shared = ("vectors", "student", "distillation", "workers")
-    recipe: dict[str, Any] = {name: getattr(config, name) for name in shared}
+    recipe: dict[str, Any] = {key: getattr(config, key) for key in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**labeled, **recipe, teacher=first, logits=(logits,), out=student)
     alone = replace(distilling, logits=(), out=baseline)
     learning = {"distill_student": (distill_student, distilling), "distill_baseline": (distill_student, alone)}
@@ -105,6 +104,7 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     models = (*teachers, student, baseline)
     compared = Evaluate(test=inputs.test, models=models, compare=(first, student), out=evaluation)
     (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, compared)}, [inputs.test, *models])
+    write_test_quality((student, baseline), quality, quickstart=config.labeled == QUICKSTART)
     corpus = inputs.corpus_to_tag(drawn)
     tagging = TagCorpus(**vars(corpus), student=student, out=entities)
     (tagged,) = stages.run("Tag the corpus", {"tag_corpus": (tag_corpus, tagging)}, [*corpus.corpus, student])

@@ -16,16 +16,21 @@ from kdner.distillation.recipe import Distillation
 from kdner.distillation.transfer_corpus import transfer_corpus
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.flags import LabeledSet
+from kdner.measuring.reports import EXAMPLE
+from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.job import once
 from kdner.on_ray.train import Workers, distill
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
 from kdner.student.model import Student
-from kdner.student.model_card import model_card
+from kdner.student.model_card import MeasuredQuality, model_card
 from kdner.student.network import StudentConfig
+from kdner.student.tagger import Tagger
 
 TRANSFER_FILE = "transfer.parquet"
+CARD_EXAMPLES = 5
+"""Sentences that a model card shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +164,59 @@ def make_student(
         transfer=sets.transfer,
     )
     student.save(folder)
-    summary = _summary(sets, student, state)
-    card = model_card(folder.name, summary, asdict(shape), asdict(recipe))
-    directory.write_bytes("README.md", card.encode())
+    summary = {**_summary(sets, student, state), "examples": _examples(student, sets)}
+    _write_card(directory, summary, asdict(shape), asdict(recipe))
     shutil.rmtree(initial)
     shutil.rmtree(checkpoints)
     return summary
+
+
+def write_test_quality(students: Sequence[str], evaluation: dict[str, Any], *, quickstart: bool) -> None:
+    """Write into the model cards of finished students how good they are on a test set.
+
+    Args:
+        students: their directories.
+        evaluation: summary of evaluate.
+        quickstart: whether they learned from the embedded example.
+    """
+    for path in students:
+        directory = RunDirectory(path)
+        made = directory.manifest()["fingerprint"]
+        measures = {name: evaluation["models"][path][name] for name in ("f1", "precision", "recall")}
+        quality = MeasuredQuality(test_set=evaluation["test_set"], sentences=evaluation["sentences"], **measures)
+        _write_card(
+            directory,
+            directory.summary(),
+            made["student"],
+            made["distillation"],
+            quality=quality,
+            warning=EXAMPLE if quickstart else "",
+        )
+
+
+def _write_card(
+    directory: RunDirectory,
+    summary: dict[str, Any],
+    shape: dict[str, Any],
+    recipe: dict[str, Any],
+    *,
+    quality: MeasuredQuality | None = None,
+    warning: str = "",
+) -> None:
+    shown = {}
+    if examples := summary.get("examples"):
+        sample = next((example for example in examples if example["entities"]["student"]), examples[0])
+        shown = {"sample": sample["text"], "examples": examples_report(examples)}
+    name = directory.local_path.name
+    card = model_card(name, summary, shape, recipe, quality=quality, warning=warning, **shown)
+    directory.write_bytes("README.md", card.encode())
+
+
+def _examples(student: Student, sets: LearningSets) -> list[dict[str, Any]]:
+    """Return sentences of the development set, else of the labeled set, as the student tags them."""
+    sentences = sets.development or sets.labeled
+    tags = Tagger(student).tags(sentence.words()[0] for sentence in sentences)
+    return tagged_examples(sentences, {"student": tags}, CARD_EXAMPLES)
 
 
 def _summary(sets: LearningSets, student: Student, state: State) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from files import unusual_permissions
+from huggingface_hub import ModelCard
 
 from jobs.pipeline import Pipeline, main, pipeline
 from jobs.tag_corpus import TagCorpus, tag_corpus
@@ -152,6 +154,36 @@ def test_the_student_directory_is_whole(out, summary):
     assert not list((out / "student").glob(".*"))
     assert Student.from_pretrained(out / "student").parameters_count == summary["student"]["parameters"]
     assert "LOC, PER" in (out / "student" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["student", "baseline"])
+def test_the_model_card_has_the_quality_on_the_test_set_and_sentences_of_its_kind(out, summary, name, toy_texts, toy):
+    card = ModelCard.load(out / name / "README.md")
+    measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert measured == {metric: summary[name][metric] for metric in ("f1", "precision", "recall")}
+    assert {(r.dataset_name, r.dataset_args["sentences"]) for r in card.data.eval_results} == {("test.conll", 10)}
+    assert f"F1 {summary[name]['f1']:.4f}" in card.text and "not measured" not in card.text
+    examples = RunDirectory.finished_at(str(out / name)).summary()["examples"]
+    student = Student.from_pretrained(out / name)
+    for example in examples:
+        found = [[entity.start, entity.end, entity.label] for entity in student.tag(example["text"])]
+        assert example["text"] in toy_texts and example["entities"]["student"] == found
+    assert len(examples) == 5 and any(f".tag({example['text']!r})" in card.text for example in examples)
+    assert "synthetic" not in card.text
+
+
+def test_a_pipeline_that_was_killed_before_it_wrote_the_cards_writes_the_same(config, summary, out):
+    cards = [out / name / "README.md" for name in ("student", "baseline")]
+    before = [card.read_bytes() for card in cards]
+    cards[0].write_text("as distill_student left it")
+    (out / "_SUCCESS").unlink()
+    again = pipeline(config)
+    assert [card.read_bytes() for card in cards] == before
+    assert all(again[model] == summary[model] for model in MODELS)
+
+
+def test_other_users_can_read_all_that_it_left(out, summary):
+    assert not unusual_permissions(out)
 
 
 def test_started_again_it_does_nothing_and_prints_the_same(config, summary, out, capsys):

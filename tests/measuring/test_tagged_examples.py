@@ -58,3 +58,19 @@ def test_entities_are_marked_and_models_side_by_side_where_they_differ():
         "",
         "both*      [Tom PER] left .",
     ]
+
+
+def test_one_model_is_shown_by_its_name_and_as_many_sentences_as_are_wanted():
+    examples = tagged_examples(SENTENCES, {"student": wrong_where(range(20))}, 4)
+    lines = examples_report(json.loads(json.dumps(examples))).splitlines()
+    assert len(lines) == 4 and {line.split()[0] for line in lines} == {"student", "student*"}
+
+
+def test_a_sentence_that_would_break_the_line_is_not_shown():
+    def sentence(text):
+        return LabeledSentence("set:1", 0, text, [0], [4], ["B-PER"])
+
+    shown = sentence("Anna\u00a0left\u200d, 東京")
+    broken = [sentence(f"Anna left{character}") for character in ("\nParis", "\u2028", "\x1b[1m", "\ud800")]
+    examples = tagged_examples([shown, *broken], {"student": [["B-PER"]] * 5})
+    assert [example["text"] for example in examples] == [shown.text]

@@ -6,7 +6,7 @@ import sys
 import yaml
 from huggingface_hub import ModelCard
 
-from kdner.student.model_card import model_card
+from kdner.student.model_card import MeasuredQuality, model_card
 
 SUMMARY = {
     "labels": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],
@@ -63,3 +63,34 @@ def test_its_example_is_python():
 def test_a_student_without_development_sentences():
     card = model_card("news", {**SUMMARY, "development_f1": None, "development_sentences": 0}, {}, {})
     assert "not measured: no development sentences" in card
+
+
+QUALITY = MeasuredQuality(test_set="eng.testb: 1", sentences=3453, f1=0.8123, precision=0.8, recall=0.825)
+
+
+def test_the_quality_on_a_test_set_is_read_by_the_hubs_client(tmp_path):
+    (tmp_path / "README.md").write_text(model_card("news", SUMMARY, {}, {}, quality=QUALITY))
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.model_name == "news"
+    assert {result.metric_type: result.metric_value for result in card.data.eval_results} == {
+        "f1": 0.8123,
+        "precision": 0.8,
+        "recall": 0.825,
+    }
+    for result in card.data.eval_results:
+        assert (result.task_type, result.dataset_name) == ("token-classification", "eng.testb: 1")
+        assert result.dataset_args == {"sentences": 3453}
+    for part in ("F1 0.8123", "precision 0.8000", "recall 0.8250", "3,453 sentences", "eng.testb", "0.7734", "112"):
+        assert part in card.text
+    assert "not measured" not in card.text
+
+
+def test_it_shows_texts_of_its_own_kind_and_warns():
+    sample = 'Čapek said: "R.U.R." \\ \ud800'
+    card = model_card("news", SUMMARY, {}, {}, sample=sample, examples="student*   [Anna PER] left.", warning="Beware.")
+    code = card.split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+    assert f".tag({sample!r})" in code and card.encode()
+    assert "```text\nstudent*   [Anna PER] left.\n```" in card and "of its development set" in card
+    assert card.index("**Beware.**") < card.index("An LSTM-CNN")
+    assert "Angela Merkel" not in card
