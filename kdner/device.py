@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+_computes_in: int | None = None
+"""The process that computes, or from which this one was forked."""
 
 
 def best_device() -> torch.device:
@@ -41,6 +45,18 @@ def peak_memory_mb() -> float:
     """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def mind_forks() -> None:
+    """Compute on one thread in a process that was forked from one that had called this too.
+
+    The threads that computed there are not here, and OpenMP would wait for them without end.
+    """
+    global _computes_in
+    process = os.getpid()
+    if _computes_in not in (None, process):
+        torch.set_num_threads(1)
+    _computes_in = process
 
 
 @contextmanager

@@ -66,6 +66,13 @@ def data_folder() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(params=[0o022, 0o007], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def write(tmp_path):
     def write(name, content):

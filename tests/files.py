@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import re
+import stat
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,3 +89,11 @@ def put_columns(path, sentences):
         "\n".join(f"{s.text[a:b]}\t{t}" for a, b, t in zip(s.starts, s.ends, s.tags, strict=True)) for s in sentences
     ]
     return put(path, "\n\n".join(rows) + "\n")
+
+
+def unusual_permissions(folder):
+    """List what lies beneath a folder and has not the permissions that the umask gives to files and folders."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    usual = {True: 0o777 & ~umask, False: 0o666 & ~umask}
+    return [path for path in Path(folder).rglob("*") if stat.S_IMODE(path.stat().st_mode) != usual[path.is_dir()]]

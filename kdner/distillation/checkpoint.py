@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kdner.student.model import Student
+from kdner.student.model import Student, save_weights
 
 WEIGHTS = "model.safetensors"
 BEST_WEIGHTS = "best.safetensors"
@@ -61,7 +61,7 @@ def write_checkpoint(
         for key, value in entry.items()
     }
     for name, tensors in ((WEIGHTS, model.state_dict()), (BEST_WEIGHTS, best), (MOMENTS, moments)):
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, folder / name)
+        save_weights(tensors, folder / name)
     (folder / STATE).write_text(json.dumps(vars(state)), encoding="utf-8")
 
 

@@ -10,8 +10,9 @@ import posixpath
 import re
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
@@ -157,6 +158,17 @@ def commit_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync(folder.parent)
+
+
+def give_usual_permissions(files: Iterable[Path]) -> None:
+    """Give files the permissions of any new file in their folder; some packages leave theirs to the owner alone."""
+    for path in files:
+        new = path.with_name(_temporary_name(path.name))
+        new.touch()
+        usual = new.stat().st_mode
+        new.unlink()
+        if path.stat().st_mode != usual:
+            path.chmod(stat.S_IMODE(usual))
 
 
 def is_temporary(name: str) -> bool:

@@ -43,7 +43,10 @@ TYPES_AT_ONCE = 64
 
 
 class Inference:
-    """A network's weights at one moment, arranged for tagging."""
+    """A network's weights at one moment, arranged for tagging.
+
+    One thread may extend the table while others label or score words that are in it: what has been written stays.
+    """
 
     def __init__(self, network: Network, dtype: torch.dtype, *, room: int = 0, times: StepTimes | None = None) -> None:
         """Copy the weights of a network.
@@ -123,19 +126,20 @@ class Inference:
 
     def _batches(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Packed, Tensor]]:
         """Yield sentences of alike lengths, with the emissions of their words, [words, L]."""
+        table = self.gates  # a larger one may take its place meanwhile
         starts = np.cumsum(lengths) - lengths
         order = np.argsort(-lengths, kind="stable")
         for first in range(0, len(order), BATCH_SENTENCES):
             batch = order[first : first + BATCH_SENTENCES]
             packed = _Packed(starts[batch], lengths[batch])
             with self.times.step("LSTM"):
-                emissions = self._emissions(types, packed)
+                emissions = self._emissions(table, types, packed)
             yield packed, emissions
 
-    def _emissions(self, types: np.ndarray, packed: _Packed) -> Tensor:
+    def _emissions(self, table: Tensor, types: np.ndarray, packed: _Packed) -> Tensor:
         place = torch.from_numpy(packed.mirror).to(self.device)
-        rows = types[packed.order] + np.array([[0], [self.gates.shape[1]]])
-        hidden = self.layers[0].advance(self.gates.flatten(0, 1), self._steps(rows, packed), packed.rows)
+        rows = types[packed.order] + np.array([[0], [table.shape[1]]])
+        hidden = self.layers[0].advance(table.flatten(0, 1), self._steps(rows, packed), packed.rows)
         for layer in self.layers[1:]:
             gates = layer.gates(torch.cat([hidden[0], hidden[1][place]], dim=1).float()).to(self.dtype)
             rows = np.stack([np.arange(len(place)), len(place) + packed.mirror])

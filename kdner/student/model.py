@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Size, Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from kdner.errors import InputError
-from kdner.runs.storage import local_folder
+from kdner.runs.storage import commit, local_folder
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
 from kdner.student.vocabulary import Vocabulary
@@ -32,26 +32,30 @@ class Student(Network):
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Sequence[str]) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Sequence[str]) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str]) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Iterable[str]) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start, as `kdner.student.tagger.Tagger` does.
 
-        Weights count as they are at the call. Only a change that PyTorch does not count, one through `parameter.data`,
-        goes unnoticed; a new `Tagger` has it.
+        Any number of threads may call this at once. Weights count as they are at the call. Only a change that PyTorch
+        does not count, one through `parameter.data`, goes unnoticed; a new `Tagger` has it.
+
+        Raises:
+            InputError: it is neither a string nor an iterable of strings; the message names the place of what is none.
         """
-        if self._kept is None or not self._kept[1].are_those_of(self):
+        kept = self._kept  # other threads may change it meanwhile
+        if kept is None or not kept[1].are_those_of(self):
             weights = _Weights(self)
-            self._kept = Tagger(self), weights
-        return self._kept[0].tag(texts)
+            kept = self._kept = Tagger(self), weights
+        return kept[0].tag(texts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
 
     def save(self, folder: Path, *, model_type: str = MODEL_TYPE) -> None:
         """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
         config = {"model_type": model_type, "labels": self.labels, **asdict(self.config)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file(
-            {name: tensor.contiguous() for name, tensor in self.state_dict().items()},
-            folder / "model.safetensors",
-        )
+        save_weights(self.state_dict(), folder / "model.safetensors")
         self.vocabulary.save(folder / "vocabulary.json")
 
     @classmethod
@@ -88,6 +92,15 @@ class Student(Network):
                 "written by another version of kdner? Then train it again"
             )
         self.load_state_dict(weights)
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors to a file of safetensors, whole or not at all.
+
+    All may read it whom the umask lets; what `safetensors.torch.save_file` writes is for its owner alone.
+    """
+    with commit(str(path)) as file:
+        file.write(save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, Size]:

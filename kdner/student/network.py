@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torchcrf import CRF
 
+from kdner.device import mind_forks
 from kdner.errors import InputError
 from kdner.labels import crf
 from kdner.labels.decoding import Grammar, best_legal_labels
@@ -76,6 +77,7 @@ class Network(nn.Module):
             vector_width: width of the vectors that are read in place of word ids; None for a table of word vectors.
         """
         super().__init__()
+        mind_forks()
         self.config, self.vocabulary, self.labels = config, vocabulary, labels
         self.words = (
             nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING, sparse=True)

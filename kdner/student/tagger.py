@@ -5,27 +5,36 @@ Shapes: D documents, S sentences, N words, E entities.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
-from typing import overload
+from threading import Lock
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
 
-from kdner.device import best_dtype
+from kdner.device import best_dtype, mind_forks
 from kdner.labels.tags import entities_of_words
 from kdner.student.inference import Inference
 from kdner.student.network import Network
 from kdner.student.step_times import StepTimes
+from kdner.text.given import listed_sentences, listed_texts
 from kdner.text.splitter import Splitter
+
+T = TypeVar("T")
 
 MAX_TYPES = 60_000
 """Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in bfloat16."""
 CHARACTERS_AT_ONCE = 250_000
 """Characters of the documents that are tagged together, of which none is cut: enough of them to sort sentences by
 length, few enough to hold."""
+
+_LEARNING = Lock()
+"""Held while a tagger of this process learns words, of which no other thread, and no fork, sees one half learned."""
+os.register_at_fork(before=_LEARNING.acquire, after_in_parent=_LEARNING.release, after_in_child=_LEARNING.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +63,23 @@ class EntityTable:
 
 
 class Tagger:
-    """A student that tags words and texts; make a new one when its weights have changed.
+    """A student that tags words and texts, for any number of threads; make a new one when its weights have changed.
 
-    `times` has the seconds of its steps.
+    `times` has the seconds of its steps. A copy, also one that is sent to another process, learns words anew.
     """
 
     def __init__(self, network: Network, *, dtype: torch.dtype | None = None) -> None:
         """Make a tagger that computes in `dtype`; by default in what the network's device is fastest at."""
+        mind_forks()
         self.network = network
         self.labels = network.labels
         self.dtype = dtype or best_dtype(network.output.weight.device)
         self.times = StepTimes()
         self._forget()
+        self._half_learned = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), dtype=self.dtype), (self.network,)
 
     @property
     def parameters(self) -> int:
@@ -75,9 +89,16 @@ class Tagger:
     @overload
     def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Sequence[str]) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Sequence[str]) -> list[Entity] | list[list[Entity]]:
-        """Return the entities of a text, or of each of many, by start."""
+    def tag(self, texts: Iterable[str]) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Iterable[str]) -> list[Entity] | list[list[Entity]]:
+        """Return the entities of a text, or of each of many, by start.
+
+        Args:
+            texts: a string, or any iterable of strings, as `kdner.text.given.listed_texts` says.
+
+        Raises:
+            InputError: it is neither; the message names the place of what is no string.
+        """
         if isinstance(texts, str):
             return self.tag([texts])[0]
         table = self.entity_table(texts)
@@ -86,31 +107,32 @@ class Tagger:
         ends = np.cumsum(table.documents).tolist()
         return [entities[first:last] for first, last in zip([0, *ends], ends, strict=False)]
 
-    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Return the tag of each word."""
+    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
+        """Return the tag of each word; see `decode`."""
         return [[self.labels[k] for k in labels.tolist()] for labels, _ in self.decode(sentences)]
 
-    def decode(self, sentences: Sequence[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def decode(self, sentences: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return label ids and their probabilities for each sentence, two arrays of its length.
 
         Args:
             sentences: words as the splitter gives them.
+
+        Raises:
+            InputError: they are none; the message names the place.
         """
-        with self._remembering():
-            types, lengths = self._numbered(sentences)
-            labels, probabilities = self._extended().label(types, lengths[lengths > 0])
+        types, lengths, inference = self._numbered(sentences)
+        labels, probabilities = inference.label(types, lengths[lengths > 0])
         cuts = np.cumsum(lengths)[:-1]
-        return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(sentences) else []
+        return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(lengths) else []
 
-    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return logits, float32 [N, L], of all N words of all sentences, as a teacher does."""
-        with self._remembering():
-            types, lengths = self._numbered(sentences)
-            return self._extended().score(types, lengths[lengths > 0])
+    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
+        """Return logits, float32 [N, L], of all N words of all sentences, as a teacher does. See `decode`."""
+        types, lengths, inference = self._numbered(sentences)
+        return inference.score(types, lengths[lengths > 0])
 
-    def entity_table(self, texts: Sequence[str]) -> EntityTable:
-        """Return the entities of many texts as columns."""
-        tables = [self._entity_table(portion) for portion in _in_portions(texts)]
+    def entity_table(self, texts: Iterable[str]) -> EntityTable:
+        """Return the entities of many texts as columns; see `tag`."""
+        tables = [self._entity_table(portion) for portion in _in_portions(listed_texts(texts))]
         return EntityTable(
             documents=np.concatenate([table.documents for table in tables]),
             words=np.concatenate([table.words for table in tables]),
@@ -122,10 +144,8 @@ class Tagger:
         )
 
     def _entity_table(self, texts: Sequence[str]) -> EntityTable:
-        with self._remembering():
-            with self.times.step("split"):
-                words = self.splitter.split(texts)
-            labels, probabilities = self._extended().label(words.types, words.lengths)
+        words, inference = self._learned("split", lambda splitter: splitter.split(texts))
+        labels, probabilities = inference.label(words.types, words.lengths)
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
@@ -144,29 +164,35 @@ class Tagger:
             texts=[texts[d][start:end] for d, start, end in places],
         )
 
-    def _numbered(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the types of all words, int32 [N], and the words of each sentence, int64 [S]."""
-        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-        words = map(self.splitter.types.__getitem__, chain.from_iterable(sentences))
-        return np.fromiter(words, np.int32, int(lengths.sum())), lengths
+    def _numbered(self, sentences: Iterable[Iterable[str]]) -> tuple[np.ndarray, np.ndarray, Inference]:
+        """Return the types of all words, int32 [N], the words of each sentence, int64 [S], and their engine."""
+        listed = listed_sentences(sentences)
+        lengths = np.fromiter(map(len, listed), np.int64, len(listed))
 
-    def _extended(self) -> Inference:
-        """Return the engine, after it has learned the types that the splitter saw since."""
-        new_types = self.splitter.types.words[self.inference.types :]
-        with self.times.step("look up"):
-            self.inference.extend(new_types)
-        return self.inference
+        def number(splitter: Splitter) -> np.ndarray:
+            words = map(splitter.types.__getitem__, chain.from_iterable(listed))
+            return np.fromiter(words, np.int32, int(lengths.sum()))
 
-    @contextmanager
-    def _remembering(self) -> Iterator[None]:
-        """Keep what the block learns of words, unless it is too much, or half of it because the block fails."""
-        if self.splitter.full or len(self.splitter.types) > MAX_TYPES:
-            self._forget()
-        try:
-            yield
-        except Exception:
-            self._forget()
-            raise
+        types, inference = self._learned("look up", number)
+        return types, lengths, inference
+
+    def _learned(self, step: str, number: Callable[[Splitter], T]) -> tuple[T, Inference]:
+        """Number words; returns that, and the engine that has a row for each of these words.
+
+        Where only half of it could be learned, the next call forgets everything. What is returned stays right whatever
+        other threads do: who learns more adds rows to the engine, and who forgets makes another one.
+        """
+        mind_forks()
+        with _LEARNING:
+            half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
+            if half_learned or self.splitter.full or len(self.splitter.types) > MAX_TYPES:
+                self._forget()
+            with self.times.step(step):
+                numbered = number(self.splitter)
+            with self.times.step("look up"):
+                self.inference.extend(self.splitter.types.words[self.inference.types :])
+            self._half_learned = False
+            return numbered, self.inference
 
     def _forget(self) -> None:
         self.splitter = Splitter()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,6 +69,9 @@ class Vocabulary:
 
     words: tuple[str, ...]
     characters: tuple[str, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.words, self.characters)  # without what is computed of them
 
     @classmethod
     def build(cls, counts: Counter[str], *, max_words: int) -> Vocabulary:

@@ -14,7 +14,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from kdner.student import model as student
 from kdner.student.tagger import Tagger
 from kdner.teacher import feature_tagger
 from kdner.teacher import model as teacher
+from kdner.text.given import listed_sentences
 
 FEATURES = "features:"
 """Prefix of the name of a feature-based tagger that is to be trained."""
@@ -47,10 +48,10 @@ class Model(Protocol):
     def parameters(self) -> int:
         """Count the parameters."""
 
-    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return logits, float [N, L], of all N words of all sentences, in order: any numbers, softmax reads them."""
 
-    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the label of each word of each sentence."""
 
 
@@ -68,12 +69,13 @@ class OwnModel:
         """Return the count that the instance gives; 0 where it gives none."""
         return int(getattr(self._instance, "parameters", 0))
 
-    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return the logits of all N words of all sentences, float32 [N, L].
 
         Raises:
             ValueError: the instance returned logits of another shape, or one that is not a finite number.
         """
+        sentences = listed_sentences(sentences)
         expected = (sum(map(len, sentences)), len(self.labels))
         if not expected[0]:
             return np.zeros(expected, np.float32)
@@ -84,8 +86,9 @@ class OwnModel:
             raise ValueError(f"{self._source}: score_words returned logits that are not finite numbers")
         return logits
 
-    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the best legal labels of each sentence."""
+        sentences = listed_sentences(sentences)
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
 

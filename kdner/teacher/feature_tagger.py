@@ -9,7 +9,7 @@ Shapes: N words of all sentences, H hidden size of the encoder, L labels.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ from kdner.student.vocabulary import Vocabulary, WordFeatures
 from kdner.teacher.encoder import ENCODER_FILES
 from kdner.teacher.model import Teacher
 from kdner.teacher.vector_cache import ContextualVectors
+from kdner.text.given import listed_sentences
 
 MODEL_TYPE = "kdner-feature-tagger"
 ENCODER = "encoder"
@@ -51,8 +52,9 @@ class FeatureTagger:
         """Count the parameters of the encoder and of the LSTM-CNN."""
         return self.encoder.parameters + self.student.parameters_count
 
-    def score_words(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
-        """Return logits, float32 [N, L], of all N words of all sentences."""
+    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
+        """Return logits, float32 [N, L], of all N words of all sentences. See `Teacher.score_words`."""
+        sentences = listed_sentences(sentences)
         features = vector_features(self.student.vocabulary, sentences, self.contextual_vectors(sentences))
         logits = np.empty((len(features), len(self.labels)), np.float32)
         lengths = np.array([len(words) for words in sentences], np.int64)
@@ -66,8 +68,9 @@ class FeatureTagger:
                 logits[places] = self.student(table, torch.arange(len(places)), lengths[batch]).numpy()
         return logits
 
-    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the best legal labels of each sentence."""
+        sentences = listed_sentences(sentences)
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
     def save(self, folder: str | Path) -> None:

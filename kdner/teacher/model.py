@@ -8,7 +8,7 @@ evaluation alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
 from kdner.labels.decoding import best_legal_tags
-from kdner.runs.storage import local_folder
+from kdner.runs.storage import give_usual_permissions, local_folder
 from kdner.teacher.encoder import (
     ENCODER_FILES,
     encoder_path,
@@ -29,6 +29,7 @@ from kdner.teacher.encoder import (
     quiet_transformers,
 )
 from kdner.teacher.pieces import PieceTable, Window, batch_windows
+from kdner.text.given import listed_sentences, listed_texts
 
 MODEL_FILES = ENCODER_FILES
 """Files of a teacher directory that decide what the teacher computes."""
@@ -108,12 +109,13 @@ class Teacher:
         """Count the model's parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def score(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int | None = None) -> list[np.ndarray]:
+    def score(self, sentences: Iterable[Iterable[str]], *, batch_pieces: int | None = None) -> list[np.ndarray]:
         """Return float32 logits [W, L] for each sentence; see `score_words`."""
+        sentences = listed_sentences(sentences)
         ends = list(accumulate(len(words) for words in sentences))
         return np.split(self.score_words(sentences, batch_pieces=batch_pieces), ends[:-1]) if ends else []
 
-    def score_words(self, sentences: Sequence[Sequence[str]], *, batch_pieces: int | None = None) -> np.ndarray:
+    def score_words(self, sentences: Iterable[Iterable[str]], *, batch_pieces: int | None = None) -> np.ndarray:
         """Return float32 logits [N, L] of all N words of all sentences, in order.
 
         They stay on the device until all batches are done.
@@ -122,11 +124,16 @@ class Teacher:
             sentences: words as the splitter gives them; any length.
             batch_pieces: pieces in one forward pass, padding included, by default what the device is fastest with.
                 Does not change the result beyond rounding.
+
+        Raises:
+            InputError: they are no sentences of words; the message names the place.
         """
+        sentences = listed_sentences(sentences)
         return self._at_first_pieces(sentences, lambda output: output.logits, len(self.labels), batch_pieces)
 
-    def contextual_vectors(self, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+    def contextual_vectors(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return float32 [N, H]: for each word, read in its sentence, the mean of the encoder's last layers."""
+        sentences = listed_sentences(sentences)
 
         def mean_of_layers(output: Any) -> torch.Tensor:
             return torch.stack(output.hidden_states[-VECTOR_LAYERS:]).mean(dim=0)
@@ -163,12 +170,14 @@ class Teacher:
                 selected[place] = out_bsw[row, column].float()
         return selected.cpu().numpy()
 
-    def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the best legal labels of each sentence."""
+        sentences = listed_sentences(sentences)
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
-    def word_embeddings(self, words: Sequence[str]) -> np.ndarray:
+    def word_embeddings(self, words: Iterable[str]) -> np.ndarray:
         """Return float32 [words, H]: for each word the mean of its piece embeddings."""
+        words = listed_texts(words, "words")
         table = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
         pieces = self.pieces.pieces_of(words)
         counts = np.array([len(word_pieces) for word_pieces in pieces])
@@ -180,6 +189,7 @@ class Teacher:
         """Write a Hugging Face model directory, safetensors only."""
         with quiet_transformers():
             self.model.save_pretrained(folder)
+        give_usual_permissions(Path(folder).glob("*.safetensors"))
         self.tokenizer.save_pretrained(folder)
 
     def padded(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,13 +5,16 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from files import unusual_permissions
 
 from kdner.distillation.checkpoint import State, best_student
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.trainer import Trainer
+from kdner.distillation.untrained_student import write_untrained_student
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
+from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
 
 SMALL = Distillation(epochs=2, min_steps=1, batch_words=40, learning_rate=3e-2)
@@ -96,3 +99,14 @@ def test_without_a_development_set_a_checkpoint_knows_no_f1(make_student, toy, t
     last = trainer.student.state_dict()
     assert all(torch.equal(tensor, last[name]) for name, tensor in student.state_dict().items())
     assert State().best_f1 is None
+
+
+def test_all_whom_the_umask_lets_may_read_a_checkpoint_and_a_first_student(make_student, toy, labels, umask, tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    train(make_student(), labeled=toy).save(tmp_path / "checkpoint")
+    shape = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)
+    write_untrained_student(
+        tmp_path / "initial", shape, labels=labels, labeled=toy, transfer=None, vectors="random", teacher=None, seed=1
+    )
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 4
+    assert not unusual_permissions(tmp_path)

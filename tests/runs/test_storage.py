@@ -3,10 +3,20 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from files import unusual_permissions
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from kdner.errors import InputError
-from kdner.runs.storage import _whole_remote, commit, commit_folder, is_temporary, join, without_secrets
+from kdner.runs.storage import (
+    _whole_remote,
+    commit,
+    commit_folder,
+    create_folder,
+    give_usual_permissions,
+    is_temporary,
+    join,
+    without_secrets,
+)
 
 
 def test_nothing_has_the_final_name_until_it_is_whole(tmp_path):
@@ -80,6 +90,27 @@ def test_a_file_system_that_is_not_local_gets_the_bytes_as_they_are(tmp_path):
         with _whole_remote(elsewhere, f".{name}", name) as file:
             file.write(content)
         assert (tmp_path / name).read_bytes() == content
+
+
+def test_files_and_folders_have_the_permissions_that_the_umask_gives(umask, tmp_path):
+    create_folder(str(tmp_path / "one"))
+    with commit(str(tmp_path / "one" / "notes")) as file:
+        file.write(b"whole")
+    with commit_folder(tmp_path / "above" / "model") as folder:
+        (folder / "encoder").mkdir()
+        (folder / "encoder" / "config.json").write_text("{}")
+    assert not unusual_permissions(tmp_path)
+
+
+def test_files_of_others_get_the_usual_permissions(umask, tmp_path):
+    hidden, open_ = tmp_path / "hidden", tmp_path / "open"
+    for path, mode in ((hidden, 0o600), (open_, 0o777)):
+        path.write_text("whole")
+        path.chmod(mode)
+    assert set(unusual_permissions(tmp_path)) == {hidden, open_}
+    give_usual_permissions([hidden, open_])
+    assert not unusual_permissions(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hidden", "open"] and hidden.read_text() == "whole"
 
 
 def test_join_keeps_the_query_of_a_uri():

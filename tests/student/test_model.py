@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from emissions import WORDS, emissions_of
+from files import unusual_permissions
 from safetensors import safe_open
 
 from kdner.errors import InputError
@@ -221,3 +222,16 @@ def test_a_student_tags_with_the_weights_that_it_has_after_training(make_student
         student.output.bias.neg_()
     student.eval()
     assert student.tag(TEXTS) == Tagger(student).tag(TEXTS) != before
+
+
+def test_what_a_student_has_learned_of_texts_is_no_part_of_it(make_student):
+    student = make_student(seed=3)
+    size = len(pickle.dumps(student))
+    tagged = student.tag(TEXTS)
+    assert len(pickle.dumps(student)) == size
+    assert pickle.loads(pickle.dumps(student)).tag(TEXTS) == tagged
+
+
+def test_all_whom_the_umask_lets_may_read_a_saved_student(make_student, umask, tmp_path):
+    make_student().save(tmp_path)
+    assert not unusual_permissions(tmp_path)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,3 +28,26 @@ def test_reset_forgets():
         pass
     times.reset()
     assert not times.seconds
+
+
+def test_no_seconds_are_lost_where_threads_share_the_clocks(monkeypatch):
+    times, now = StepTimes(), threading.local()
+
+    def one_later():
+        now.seconds = getattr(now, "seconds", 0) + 1
+        return now.seconds
+
+    def take_steps(count):
+        for _ in range(count):
+            with times.step("step"):
+                pass
+
+    monkeypatch.setattr("kdner.student.step_times.time.perf_counter", one_later)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(take_steps, [2000] * 8))
+    finally:
+        sys.setswitchinterval(interval)
+    assert times.seconds == {"step": 8 * 2000}

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import copy
+import multiprocessing
+import pickle
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdner.data.quickstart import write_quickstart
 from kdner.errors import InputError
+from kdner.student.inference import Inference
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.text.words import split
@@ -142,21 +154,40 @@ def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch)
         assert tagger.inference.types <= 12
 
 
-def test_a_word_that_fails_does_not_harm_the_next_text(make_student, monkeypatch):
+@pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])
+def test_a_word_that_fails_does_not_harm_the_next_text(make_student, monkeypatch, failure):
     student = make_student(seed=3)
     expected = student.tag(TEXTS)
     tagger, features = Tagger(student), student.vocabulary.features
 
     def fails(types):
         if "Kaboom" in types:
-            raise MemoryError
+            raise failure
         return features(types)
 
     monkeypatch.setattr(type(student.vocabulary), "features", lambda self, types: fails(types))
     for call in (lambda: tagger.tag("Anna Kaboom"), lambda: tagger.tags([["Anna", "Kaboom"]])):
-        with pytest.raises(MemoryError):
+        with pytest.raises(failure):
             call()
         assert tagger.tag(TEXTS) == expected
+
+
+def test_nor_does_one_after_which_there_is_no_room_to_begin_anew(make_student, monkeypatch):
+    student = make_student(seed=3)
+    expected = student.tag(TEXTS)
+    tagger = Tagger(student)
+    assert tagger.tag(TEXTS) == expected
+
+    def fails(*arguments, **options):
+        raise MemoryError
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr("kdner.student.tagger.Inference", fails)
+        without_room.setattr(Inference, "extend", fails)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                tagger.tag("Tom Kaboom of Rome")
+    assert tagger.tag(TEXTS[::-1]) == expected[::-1]
 
 
 def test_portions_do_not_matter(make_student, monkeypatch):
@@ -207,3 +238,155 @@ def test_time_is_taken_by_batch_and_not_by_word(make_student, monkeypatch):
     monkeypatch.setattr(tagger.times, "step", lambda name: names.append(name) or step(name))
     tagger.tag(["Anna flew to Paris. " * 300])
     assert names == ["split", "look up", "LSTM", "decode", "decode"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        tuple(TEXTS),
+        (text for text in TEXTS),
+        np.array(TEXTS, dtype=object),
+        pd.Series(TEXTS, index=range(len(TEXTS))[::-1]),
+        pd.Series(TEXTS[::-1]).sort_index(ascending=False),
+        pa.chunked_array([TEXTS[:2], TEXTS[2:]]),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_texts_of_any_kind_are_tagged_in_their_order(make_student, monkeypatch, given):
+    student = make_student(seed=3)
+    expected = [student.tag(text) for text in TEXTS]
+    monkeypatch.setattr("kdner.student.tagger.CHARACTERS_AT_ONCE", 40)  # several portions
+    found = student.tag(given)
+    assert_alike(found, expected)
+    for text, entities in zip(TEXTS, found, strict=True):
+        assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+
+
+@pytest.mark.parametrize(
+    "method, given, place",
+    [
+        ("tag", ["Anna", float("nan")], r"texts\[1\] is a float \(nan\)"),
+        ("tag", None, "texts is None"),
+        ("entity_table", "Anna", "texts is a str"),
+        ("tags", ["Angela Merkel flew"], r"sentences\[0\] is a str"),
+        ("decode", "Angela Merkel flew", "sentences is a str"),
+        ("score_words", [["Anna", ""]], r"sentences\[0\]\[1\] is an empty word"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_harms_nothing(make_student, method, given, place):
+    tagger = Tagger(make_student(seed=3))
+    expected = tagger.tag(TEXTS)
+    with pytest.raises(InputError, match=place):
+        getattr(tagger, method)(given)
+    assert tagger.tag(TEXTS) == expected
+
+
+def test_words_of_any_kind_are_tagged(tagger):
+    sentences = [["Anna", "flew", "to", "Paris"], [], ["Tom"]]
+    generated = ((word for word in words) for words in sentences)
+    assert tagger.tags(generated) == tagger.tags([np.array(words, object) for words in sentences])
+    assert tagger.score_words(map(tuple, sentences)).shape == (5, len(tagger.labels))
+
+
+THREADS = 8
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    """600 short texts with many different words."""
+    files = write_quickstart(tmp_path_factory.mktemp("quickstart"))
+    return [text[:80] for text in pq.read_table(files.corpus)["text"].to_pylist()[:600]]
+
+
+@pytest.fixture
+def restless():
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    yield
+    sys.setswitchinterval(before)
+
+
+def by_threads(function, items):
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(function, items))
+
+
+@pytest.mark.parametrize("head, types", [("softmax", 60_000), ("crf", 300)])
+def test_threads_that_share_a_student_find_what_one_finds(make_student, documents, restless, monkeypatch, head, types):
+    student = make_student(head, seed=3)
+    alone = Tagger(student)
+    expected = [alone.tag(text) for text in documents]
+    assert sum(map(len, expected)) > 600
+    monkeypatch.setattr("kdner.student.tagger.MAX_TYPES", types)  # 300 are forgotten again and again
+    for _ in ("cold", "warm"):
+        assert by_threads(student.tag, documents) == expected
+    assert [student.tag(text) for text in documents] == expected
+
+
+def test_threads_may_use_all_that_a_tagger_does(make_student, documents, restless):
+    shared, alone = (Tagger(make_student(seed=3)) for _ in range(2))
+    sentences = [sentence.words for text in documents[:100] for sentence in split(text)]
+    calls = [lambda words: shared.tags([words]), lambda words: shared.score_words([words]).tolist()]
+    found = by_threads(lambda k: calls[k % 2](sentences[k]), range(len(sentences)))
+    calls = [lambda words: alone.tags([words]), lambda words: alone.score_words([words]).tolist()]
+    assert found == [calls[k % 2](words) for k, words in enumerate(sentences)]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda tagger: pickle.loads(pickle.dumps(tagger))])
+def test_a_copy_of_a_tagger_that_has_tagged_tags_the_same(make_student, duplicate):
+    tagger = Tagger(make_student(seed=3), dtype=torch.float32)
+    expected = tagger.tag(TEXTS)
+    twin = duplicate(tagger)
+    assert twin.dtype == torch.float32 and twin.tag(TEXTS) == expected == tagger.tag(TEXTS)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_student_that_has_tagged_goes_to_another_process(make_student, method):
+    student = make_student(seed=3)
+    expected = student.tag(TEXTS)
+    with multiprocessing.get_context(method).Pool(1, torch.set_num_threads, (1,)) as pool:
+        assert pool.apply(student.tag, (TEXTS,)) == expected
+
+
+FORKED = """
+import multiprocessing, sys, threading, time, torch
+from kdner.student import Student
+from kdner.student.vocabulary import Vocabulary
+
+def by_a_fork(texts):
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=lambda: theirs.send(student.tag(texts)), daemon=True)
+    child.start()
+    assert ours.poll(60), "the child hangs"
+    return ours.recv()
+
+def places(tagged):
+    return [(entity.start, entity.end, entity.label) for entities in tagged for entity in entities]
+
+torch.set_num_threads(2)
+student = Student.from_pretrained(sys.argv[1])
+texts = ["Anna flew to Paris. Tom won, said Mary of Rome."] * 300
+"""
+LEARNING = """
+student.tag(texts)
+begun, features = threading.Event(), Vocabulary.features
+
+def slow(vocabulary, types):
+    begun.set()
+    time.sleep(0.5)
+    return features(vocabulary, types)
+
+Vocabulary.features = slow
+threading.Thread(target=student.tag, args=("Ada Lovelace wrote of Zürich",)).start()
+assert begun.wait(60)
+"""
+
+
+@pytest.mark.parametrize("parent", ["", LEARNING], ids=["loaded", "learning"])
+def test_a_student_that_came_by_a_fork_tags(make_student, tmp_path, parent):
+    make_student(seed=3, hidden=96).save(tmp_path)
+    script = FORKED + parent + "assert places(by_a_fork(texts)) == places(student.tag(texts)) != []"
+    ran = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, timeout=200)
+    assert ran.returncode == 0, ran.stderr

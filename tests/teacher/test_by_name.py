@@ -118,6 +118,19 @@ def test_all_models_score_and_tag_words_in_order(teacher_folder, student_folder,
             assert [model.labels[k] for k in logits.argmax(axis=1)] == [tag for labels in tags for tag in labels]
 
 
+def test_all_models_read_sentences_of_any_kind_and_refuse_texts(
+    teacher_folder, student_folder, feature_folder, own_class
+):
+    sentences = [["Anna", "flew"], [], ["Rome"]]
+    for source in (teacher_folder, student_folder, feature_folder, own_class):
+        model = load_model(source, dtype=torch.float32)
+        for function in (model.score_words, model.tags):
+            generated = function((word for word in words) for words in sentences)
+            assert len(generated) == 3 and np.array_equal(np.hstack(generated), np.hstack(function(sentences)))
+            with pytest.raises(InputError, match=r"sentences\[1\] is a str \('Anna flew'\)"):
+                function([["Rome"], "Anna flew"])
+
+
 def test_the_logits_of_a_student_give_its_probabilities(student_folder, toy):
     tagger = load_model(student_folder, dtype=torch.float32)
     sentences = [sentence.words()[0] for sentence in toy]

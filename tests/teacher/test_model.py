@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from files import unusual_permissions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from kdner.errors import InputError
+from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.model import Teacher
 from kdner.text.words import split_words
 
@@ -123,3 +125,34 @@ def test_a_folder_that_is_no_teacher(tmp_path, bert_base):
         Teacher.load(tmp_path)
     with pytest.raises(InputError, match="id2label has no 'O'"):
         Teacher.load(bert_base)
+
+
+def test_all_whom_the_umask_lets_may_read_a_saved_teacher(bert_base, umask, make_student, tmp_path):
+    teacher = Teacher.untrained(bert_base, LABELS)
+    teacher.save(tmp_path / "teacher")
+    (tmp_path / "features").mkdir()
+    FeatureTagger(teacher, make_student()).save(tmp_path / "features")
+    assert (tmp_path / "features" / "encoder" / "model.safetensors").is_file()
+    assert not unusual_permissions(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["score", "score_words", "contextual_vectors", "tags"])
+def test_sentences_of_any_kind_are_read_and_others_refused(teacher, method):
+    function, sentences = getattr(teacher, method), [["Anna", "flew"], [], ["Tom"]]
+    found = function((word for word in words) for words in sentences)
+    for one, other in zip(found, function(sentences), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for wrong, place in [
+        (["Anna flew"], r"sentences\[0\] is a str"),
+        ([["Anna", None]], r"sentences\[0\]\[1\] is None"),
+    ]:
+        with pytest.raises(InputError, match=place):
+            function(wrong)
+
+
+def test_words_to_embed_are_no_text(teacher):
+    np.testing.assert_array_equal(
+        teacher.word_embeddings(iter(["Anna", "Zug"])), teacher.word_embeddings(["Anna", "Zug"])
+    )
+    with pytest.raises(InputError, match=r"words is a str \('Anna'\)"):
+        teacher.word_embeddings("Anna")
