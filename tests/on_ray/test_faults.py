@@ -23,7 +23,8 @@ SHARDS = 120
 
 
 @pytest.fixture(scope="module")
-def two_nodes():
+def two_nodes(cluster):
+    """Begun after the cluster that this process uses, whose token all processes then have."""
     with TwoNodes() as nodes:
         yield nodes
 
@@ -52,12 +53,11 @@ def job(request, folder, corpus, make_student, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(request, two_nodes, job, tmp_path_factory):
+def undisturbed(two_nodes, job, tmp_path_factory):
     """What the job leaves where nothing dies; tag_corpus is called in this process, on a cluster of one node."""
     out = tmp_path_factory.mktemp("undisturbed")
     script, *flags = [*job, "--out", out]
     if script == "jobs/tag_corpus.py":
-        request.getfixturevalue("cluster")
         tag_corpus(tyro.cli(TagCorpus, args=list(map(str, flags))))
     else:
         assert two_nodes.run(script, *flags) == 0
