@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,12 +24,14 @@ from kdner.data.corpus_ids import check_ids
 from kdner.data.corpus_rows import Marks, inspect, measure_texts
 from kdner.data.corpus_slices import Slice, SliceReader
 from kdner.errors import InputError
-from kdner.flags import Corpus
 from kdner.runs.fingerprint import fingerprint_of_files
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
 from kdner.runs.storage import join, without_secrets
 from kdner.text.words import count_words
+
+if TYPE_CHECKING:  # flags need tyro, which a machine that only scores need not have
+    from kdner.flags import Corpus
 
 SHARD_TEXT_BYTES = 3_000_000
 """Bytes of text in a shard by default at most: some 500,000 words, which give some MB of logits."""

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torchcrf import CRF
 
 SMALLEST = 1e-30
 """Keeps a sum of probabilities, each too small for a float, from being 0."""
@@ -59,7 +58,7 @@ def viterbi(chain: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
     return torch.cat(path[::-1])
 
 
-def marginals(crf: CRF, emissions: Tensor, counts: Sequence[int]) -> Tensor:
+def marginals(crf: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
     """Return the probability of each label at each word, [N, L], by forward and backward sums.
 
     The sums of each word are scaled to 1, so that they are sums of probabilities and not of logarithms (Rabiner 1989).

@@ -25,6 +25,7 @@ from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.student.tagger import Tagger
 from kdner.teacher.model import Teacher
+from kdner.teacher.padded_batches import padded
 from kdner.text.words import count_words, split
 
 STEPS = ("read", "split", "look up", "LSTM", "decode", "write")
@@ -85,11 +86,13 @@ class TeacherTimer:
 
     def label(self, sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Return the label ids of each sentence; all of them in one forward pass."""
-        windows = [window for words in sentences for window in self.teacher.pieces.windows(words)]
-        pieces, mask = self.teacher.padded(windows)
+        windows = self.teacher.pieces.windows(sentences)
+        pieces, mask = padded(windows, np.arange(len(windows.lengths)), self.teacher.tokenizer.pad_token_id)
         with torch.inference_mode():
-            labels = self.teacher.model(input_ids=pieces, attention_mask=mask).logits.argmax(dim=2).cpu().numpy()
-        return [labels[row, window.firsts] for row, window in enumerate(windows)]
+            labels = self.teacher.model(input_ids=pieces, attention_mask=mask).logits.argmax(dim=2).numpy()
+        firsts = windows.firsts - np.repeat(np.cumsum(windows.lengths) - windows.lengths, windows.words)
+        rows = np.repeat(np.arange(len(windows.lengths)), windows.words)
+        return np.split(labels[rows, firsts], np.cumsum(windows.words)[:-1])
 
 
 def time_steps(student: str, dtype: torch.dtype, plan: CorpusPlan) -> dict[str, Any]:

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
 
+from kdner.step_times import StepTimes
 from kdner.student.character_cnn import answers_by_place
 from kdner.student.lstm import BidirectionalLSTM
 from kdner.student.network import Network
-from kdner.student.step_times import StepTimes
 from kdner.student.vocabulary import PADDING, WordFeatures
 
 BATCH_SENTENCES = 384

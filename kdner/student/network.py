@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torchcrf import CRF
 
 from kdner.device import mind_forks
 from kdner.errors import InputError
@@ -25,6 +24,9 @@ from kdner.student.character_cnn import answers_by_place, highest_answers
 from kdner.student.dropout import Dropout
 from kdner.student.lstm import BidirectionalLSTM
 from kdner.student.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
+
+if TYPE_CHECKING:
+    from torchcrf import CRF
 
 BERT_BASE_PARAMETERS = 108_310_272
 """BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
@@ -97,7 +99,11 @@ class Network(nn.Module):
             for layer in range(config.layers)
         )
         self.output = nn.Linear(2 * config.hidden, len(labels))
-        self.crf = CRF(len(labels), batch_first=True) if config.head == "crf" else None
+        self.crf: CRF | None = None
+        if config.head == "crf":
+            from torchcrf import CRF  # here, so that a machine that only scores need not have it
+
+            self.crf = CRF(len(labels), batch_first=True)
         self.grammar = Grammar(labels)
         self.dropout = Dropout(config.dropout)
 

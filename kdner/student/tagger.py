@@ -18,9 +18,9 @@ import torch
 
 from kdner.device import best_dtype, mind_forks
 from kdner.labels.tags import entities_of_words
+from kdner.step_times import StepTimes
 from kdner.student.inference import Inference
 from kdner.student.network import Network
-from kdner.student.step_times import StepTimes
 from kdner.text.given import listed_sentences, listed_texts
 from kdner.text.splitter import Splitter
 

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from kdner.device import best_dtype
 from kdner.progress import Progress
 from kdner.teacher.model import Teacher
-from kdner.teacher.pieces import Window
+from kdner.teacher.padded_batches import padded, ranges
 
 IGNORED = -100
 """The label id of pieces that the loss passes over: all but the first piece of each word."""
@@ -59,8 +59,12 @@ def fine_tune(
     torch.manual_seed(seed)
     teacher = Teacher.untrained(base, labels)
     model, device = teacher.model, teacher.device
-    examples = _labeled_windows(teacher, sentences)
-    per_epoch = -(-len(examples) // config.batch_sentences)
+    ids = {label: i for i, label in enumerate(labels)}
+    gold_n = np.array([ids[tag] for _, tags in sentences for tag in tags], np.int64)
+    windows = teacher.pieces.windows([words for words, _ in sentences])
+    ends_w = np.cumsum(windows.words)
+    columns_n = windows.firsts - np.repeat(np.cumsum(windows.lengths) - windows.lengths, windows.words)
+    per_epoch = -(-len(windows.lengths) // config.batch_sentences)
     epochs = max(config.epochs, -(-config.min_steps // per_epoch))
     steps = epochs * per_epoch
     warmup = max(1, round(config.warmup_share * steps))
@@ -73,14 +77,13 @@ def fine_tune(
     model.train()
     progress.begin(steps)
     for _ in range(epochs):
-        for batch in _random_batches([len(window.pieces) for window, _ in examples], config.batch_sentences, rng):
-            windows = [examples[k][0] for k in batch]
-            pieces, mask = teacher.padded(windows)
+        for batch in _random_batches(windows.lengths, config.batch_sentences, rng):
+            pieces, mask = padded(windows, batch, teacher.tokenizer.pad_token_id)
+            words = ranges(ends_w[batch] - windows.words[batch], windows.words[batch])
             gold = np.full(pieces.shape, IGNORED, dtype=np.int64)
-            for b, k in enumerate(batch):
-                gold[b, examples[k][0].firsts] = examples[k][1]
+            gold[np.repeat(np.arange(len(batch)), windows.words[batch]), columns_n[words]] = gold_n[words]
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                logits = model(input_ids=pieces, attention_mask=mask).logits
+                logits = model(input_ids=pieces.to(device), attention_mask=mask.to(device)).logits
             loss = cross_entropy(
                 logits.float().flatten(0, 1),
                 torch.from_numpy(gold).to(device).flatten(),
@@ -91,23 +94,9 @@ def fine_tune(
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=True)
-            progress.advance(1, sum(len(window.firsts) for window in windows), loss=loss.item())
+            progress.advance(1, len(words), loss=loss.item())
     model.eval()
     return teacher
-
-
-def _labeled_windows(
-    teacher: Teacher, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]
-) -> list[tuple[Window, list[int]]]:
-    """Cut sentences into the windows that the encoder reads, each with the label ids of its words."""
-    ids = {label: i for i, label in enumerate(teacher.labels)}
-    examples = []
-    for words, tags in sentences:
-        done = 0
-        for window in teacher.pieces.windows(words):
-            examples.append((window, [ids[tag] for tag in tags[done : done + len(window.firsts)]]))
-            done += len(window.firsts)
-    return examples
 
 
 def _optimizer(model: Any, config: FineTuning) -> torch.optim.Optimizer:
@@ -122,12 +111,13 @@ def _optimizer(model: Any, config: FineTuning) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def _random_batches(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Iterator[list[int]]:
+def _random_batches(sizes: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Cut a random order into batches of alike sizes: sorted within pools of 16 batches, then shuffled again."""
     order = rng.permutation(len(sizes))
     batches = []
     for first in range(0, len(order), 16 * count):
-        pool = sorted(order[first : first + 16 * count].tolist(), key=lambda k: sizes[k])
+        pool = order[first : first + 16 * count]
+        pool = pool[np.argsort(sizes[pool], kind="stable")]
         batches += [pool[i : i + count] for i in range(0, len(pool), count)]
     for b in rng.permutation(len(batches)):
         yield batches[b]

@@ -6,69 +6,95 @@ Shapes: N words of all documents of a part, T teachers, L labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import torch
 
 from kdner.runs.schema import LOGITS
-from kdner.teacher.by_name import load_model
+from kdner.step_times import StepTimes
+from kdner.teacher.by_name import Model, load_model
+from kdner.teacher.model import Teacher
 from kdner.text.documents import in_parts
-from kdner.text.words import Sentence, count_words, split
+from kdner.text.splitter import Sentences, Splitter, Words
+from kdner.text.words import count_words
 
 
 class ScoreDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
     The teachers are named as `kdner.teacher.by_name` says, with one label list; `dtype` is by default what the device
-    is fastest at.
+    is fastest at. Any number of threads may call it: while one waits for the GPU, others split and write.
     """
 
     schema = LOGITS
 
     def __init__(self, teachers: Sequence[str], dtype: torch.dtype | None = None) -> None:
-        self.teachers = [load_model(teacher, dtype=dtype) for teacher in teachers]
+        self.teachers = [load_model(teacher, dtype=dtype, in_bulk=True) for teacher in teachers]
+        self.times = StepTimes()
+        self._splitting, self._scoring = Lock(), Lock()
+        self._splitter, self._words = Splitter(), _NO_WORDS
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
         parts, errors = in_parts(documents["text"].to_pylist(), self._score)
-        scored: list[tuple[list[Sentence], np.ndarray] | None] = [None] * len(errors)
-        for rows, results in parts:
-            for row, result in zip(rows, results, strict=True):
-                scored[row] = result
-        sentences = [None if result is None else result[0] for result in scored]
-        words = [None if row is None else [word for s in row for word in s.words] for row in sentences]
-        lengths = [None if row is None else [len(s.words) for s in row] for row in sentences]
-        logits = [None if result is None else result[1] for result in scored]
-        columns = [documents["id"], words, lengths, _lists(logits), errors]
-        return pa.Table.from_arrays(
-            [
-                column if isinstance(column, pa.ChunkedArray | pa.Array) else pa.array(column, field.type)
-                for column, field in zip(columns, LOGITS, strict=True)
-            ],
-            schema=LOGITS,
-        )
+        place = np.full(len(errors), -1)
+        done = 0
+        for rows, _ in parts:
+            place[rows] = np.arange(done, done + len(rows))
+            done += len(rows)
+        order = None if (place == np.arange(len(errors))).all() else pa.array(place, mask=place < 0)
+        columns = []
+        for name in ("words", "sentence_words", "logits"):
+            lists = [part[name] for _, part in parts]
+            column = pa.concat_arrays(lists) if lists else pa.array([], LOGITS.field(name).type)
+            columns.append(column if order is None else column.take(order))
+        return pa.Table.from_arrays([documents["id"], *columns, pa.array(errors, pa.string())], schema=LOGITS)
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
         """Count the white-space separated words of documents."""
         return {"words": sum(count_words(text or "") for text in documents["text"].to_pylist())}
 
-    def _score(self, texts: list[str]) -> list[tuple[list[Sentence], np.ndarray]]:
-        documents = [split(text) for text in texts]
-        words = [sentence.words for sentences in documents for sentence in sentences]
-        logits_ntl = np.stack([teacher.score_words(words) for teacher in self.teachers], axis=1).astype(np.float16)
-        ends = accumulate(sum(len(sentence.words) for sentence in sentences) for sentences in documents)
-        return list(zip(documents, (part.ravel() for part in np.split(logits_ntl, list(ends)[:-1])), strict=True))
+    def _score(self, texts: list[str]) -> dict[str, pa.Array]:
+        """Return the columns of documents, without a Python object per word."""
+        with self.times.step("split"), self._splitting:
+            split, sentences, words = self._split(texts)
+        logits_ntl = np.empty((len(split.types), len(self.teachers), len(self.teachers[0].labels)), np.float16)
+        for t, teacher in enumerate(self.teachers):
+            with self.times.step("score"):
+                logits_ntl[:, t] = self._logits(teacher, sentences)
+        sentences_d = np.concatenate([[0], np.cumsum(split.documents)])
+        words_d = np.concatenate([[0], np.cumsum(split.lengths)])[sentences_d]
+        lengths = pa.array(split.lengths, pa.int32())
+        return {
+            "words": _lists(words_d, words.take(pa.array(split.types))),
+            "sentence_words": _lists(sentences_d, lengths),
+            "logits": _lists(words_d * logits_ntl.shape[1] * logits_ntl.shape[2], pa.array(logits_ntl.ravel())),
+        }
+
+    def _logits(self, teacher: Model, sentences: Sentences) -> np.ndarray:
+        if isinstance(teacher, Teacher):
+            return teacher.score_words(sentences, dtype=torch.float16)
+        with self._scoring:  # a class of the user's need not know of threads
+            return teacher.score_words(sentences)
+
+    def _split(self, texts: list[str]) -> tuple[Words, Sentences, pa.Array]:
+        """Split documents; also returns an array of strings that the numbers of the words are places in."""
+        if self._splitter.full:
+            self._splitter, self._words = Splitter(), _NO_WORDS
+        splitter = self._splitter
+        try:
+            split = splitter.split(texts)
+        except Exception:  # it may have half learned a word
+            self._splitter, self._words = Splitter(), _NO_WORDS
+            raise
+        self._words = pa.concat_arrays([self._words, pa.array(splitter.types.words[len(self._words) :], pa.string())])
+        return split, Sentences(splitter.types, split.types, split.lengths), self._words
 
 
-def _lists(rows: list[np.ndarray | None]) -> pa.Array:
-    """Return a list<float16> array without a Python object per number; None is null."""
-    lengths = [0 if row is None else len(row) for row in rows]
-    present = [row for row in rows if row is not None]
-    values = np.concatenate(present) if present else np.zeros(0, np.float16)
-    return pa.ListArray.from_arrays(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-        pa.array(values, pa.float16()),
-        mask=pa.array([row is None for row in rows], pa.bool_()),
-    )
+_NO_WORDS = pa.array([], pa.string())
+
+
+def _lists(bounds: np.ndarray, values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values)

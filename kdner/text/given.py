@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from kdner.errors import InputError
+from kdner.text.splitter import Sentences
 
 
 def listed_texts(texts: Iterable[str], name: str = "texts") -> Sequence[str]:
@@ -27,8 +28,8 @@ def listed_texts(texts: Iterable[str], name: str = "texts") -> Sequence[str]:
     return listed
 
 
-def listed_sentences(sentences: Iterable[Iterable[str]]) -> list[Sequence[str]]:
-    """Return sentences as lists of words.
+def listed_sentences(sentences: Iterable[Iterable[str]]) -> Sequence[Sequence[str]]:
+    """Return sentences as lists of words, or as the `Sentences` that they are.
 
     Args:
         sentences: any iterable of iterables of words, of which none is empty; a sentence may have no words.
@@ -36,6 +37,8 @@ def listed_sentences(sentences: Iterable[Iterable[str]]) -> list[Sequence[str]]:
     Raises:
         InputError: it is none, such as a text that is not cut into words; the message names the place.
     """
+    if isinstance(sentences, Sentences):
+        return sentences
     example = "lists of words, such as [['Ada', 'Lovelace', 'wrote'], ['Paris']]"
     listed = [
         words if type(words) in (list, tuple) else _listed(words, f"sentences[{number}]", "a list of words")

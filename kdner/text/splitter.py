@@ -10,9 +10,11 @@ Shapes: D documents, S sentences, N words, C chunks.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -160,6 +162,45 @@ class Types(dict[str, int]):
         self.words.append(word)
         self.is_pause.append(word in PAUSES)
         return number
+
+
+class Sentences(Sequence[list[str]]):
+    """Sentences as lists of words, of which no more is kept than the number of each word.
+
+    Whoever can take numbers reads `types`, `numbers`, int [N], and `lengths`, int64 [S]: the words of each sentence.
+    """
+
+    def __init__(self, types: Types, numbers: np.ndarray, lengths: np.ndarray) -> None:
+        self.types, self.numbers, self.lengths = types, numbers, lengths
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[str]], types: Types) -> Sentences:
+        """Number the words of sentences."""
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        numbers = map(types.__getitem__, chain.from_iterable(sentences))
+        return cls(types, np.fromiter(numbers, np.int64, int(lengths.sum())), lengths)
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        return [0, *np.cumsum(self.lengths).tolist()]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, key: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[list[str]]: ...
+    def __getitem__(self, key: int | slice) -> list[str] | list[list[str]]:
+        if isinstance(key, slice):
+            return [self[place] for place in range(*key.indices(len(self)))]
+        place = range(len(self))[key]
+        words = self.types.words
+        return [words[number] for number in self.numbers[self._bounds[place] : self._bounds[place + 1]].tolist()]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        words = [self.types.words[number] for number in self.numbers.tolist()]
+        return (words[first:last] for first, last in pairwise(self._bounds))
 
 
 class _Chunks(dict[str, int]):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kdner.student.step_times import StepTimes
+from kdner.step_times import StepTimes
 
 
 def test_seconds_add_up_by_step_also_of_what_fails():

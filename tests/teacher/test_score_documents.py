@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import torch
 
@@ -34,3 +37,41 @@ def test_teachers_compute_in_the_numeric_type_that_is_given(teacher_folder, make
         (row,) = actor(make_corpus(["Anna flew"])).to_pylist()
         expected = load_model(teacher_folder, dtype=dtype).score_words(words).astype(np.float16)
         assert row["logits"] == expected.ravel().tolist()
+
+
+def test_threads_that_share_an_actor_get_what_each_gets_alone(teacher_folder, toy_texts, make_corpus):
+    corpora = [make_corpus([f"{text} {k}{i}." for i, text in enumerate(toy_texts[k::8])]) for k in range(8)]
+    alone = [ScoreDocuments([teacher_folder], dtype=torch.float32)(corpus) for corpus in corpora]
+    shared = ScoreDocuments([teacher_folder], dtype=torch.float32)
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            assert all(a.equals(b) for a, b in zip(threads.map(shared, corpora), alone, strict=True))
+
+
+def test_the_next_shard_is_prepared_while_this_one_is_computed(teacher_folder, make_corpus):
+    actor = ScoreDocuments([teacher_folder], dtype=torch.float32)
+    (teacher,) = actor.teachers
+    prepared, computed, order = Event(), teacher.engine, []
+
+    def card(windows, *arguments, **options):
+        """A card that is not done with the first shard before the second is prepared."""
+        if not order:
+            order.append("first")
+            assert prepared.wait(60)
+        return computed(windows, *arguments, **options)
+
+    cut = teacher.pieces.windows
+
+    def windows(sentences):
+        result = cut(sentences)
+        if order:
+            prepared.set()
+        return result
+
+    teacher.engine, teacher.pieces.windows = card, windows
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(actor, make_corpus(["Anna flew to Paris."]))
+        while not order and not first.done():
+            pass
+        second = actor(make_corpus(["Tom won."]))
+        assert first.result()["error"].null_count == second["error"].null_count == 1
