@@ -92,12 +92,13 @@ class OwnModel:
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
 
-def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model:
+def load_model(source: str | Path, *, dtype: torch.dtype | None = None, in_bulk: bool = False) -> Model:
     """Load a model by its name.
 
     Args:
         source: its name, as the docstring of this module says.
         dtype: what it computes in, by default what its device is fastest at; a class of your own decides itself.
+        in_bulk: whether it pays to compile it first; see `kdner.teacher.model.Teacher.load`.
 
     Raises:
         InputError: there is no such model.
@@ -109,8 +110,8 @@ def load_model(source: str | Path, *, dtype: torch.dtype | None = None) -> Model
     if kind == student.MODEL_TYPE:
         return Tagger(student.Student.from_pretrained(source), dtype=dtype)
     if kind == feature_tagger.MODEL_TYPE:
-        return feature_tagger.FeatureTagger.load(source, dtype=dtype)
-    return teacher.Teacher.load(source, dtype=dtype)
+        return feature_tagger.FeatureTagger.load(source, dtype=dtype, in_bulk=in_bulk)
+    return teacher.Teacher.load(source, dtype=dtype, in_bulk=in_bulk)
 
 
 def model_labels(source: str | Path) -> list[str]:

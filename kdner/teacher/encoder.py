@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 from kdner.errors import InputError
@@ -86,6 +87,11 @@ def _load(auto: Any, path: str, **options: Any) -> Any:
                 f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory "
                 "with config.json and model.safetensors, or the name of one on a hub that this machine reaches."
             ) from error
+
+
+def layers(model: Any) -> nn.ModuleList:
+    """Return the encoder's layers: the longest list of modules."""
+    return max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len)
 
 
 def longest_window(config: Any, tokenizer: Any) -> int:

@@ -81,13 +81,13 @@ class FeatureTagger:
         self.encoder.save(folder / ENCODER)
 
     @classmethod
-    def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None) -> FeatureTagger:
-        """Read what `save` wrote; `dtype` is the encoder's."""
+    def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None, in_bulk: bool = False) -> FeatureTagger:
+        """Read what `save` wrote; `dtype` and `in_bulk` are those of `Teacher.load` for the encoder."""
         folder = local_folder(folder)
         config = json.loads((folder / "config.json").read_text("utf-8"))
         del config["model_type"]
         labels = config.pop("labels")
-        encoder = Teacher.load(folder / ENCODER, dtype=dtype)
+        encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
         student = Student(StudentConfig(**config), vocabulary, labels, vector_width=encoder.width)
         student.load_weights(folder)

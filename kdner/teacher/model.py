@@ -1,16 +1,17 @@
 """The teacher: a Hugging Face encoder with a token-classification head, from words to logits.
 
-Shapes: B windows in a batch, S pieces of a window, N words of all sentences, W words of one sentence, L labels,
-H hidden size of the encoder. The logits of a word are those of its first piece, in training, precomputing and
-evaluation alike.
+Shapes: N words of all sentences, W words of one sentence, L labels, H hidden size of the encoder. The logits of a word
+are those of its first piece, in training, precomputing and evaluation alike.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,32 +29,60 @@ from kdner.teacher.encoder import (
     longest_window,
     quiet_transformers,
 )
-from kdner.teacher.pieces import PieceTable, Window, batch_windows
+from kdner.teacher.packed_rows import PackedRows, first_position_in_rows
+from kdner.teacher.padded_batches import PaddedBatches
+from kdner.teacher.pieces import PieceTable
 from kdner.text.given import listed_sentences, listed_texts
 
 MODEL_FILES = ENCODER_FILES
 """Files of a teacher directory that decide what the teacher computes."""
-BATCH_PIECES = {"cpu": 2048, "cuda": 16384}
-"""Pieces in one forward pass: on a CPU 512 to 2048 were best (BERT-base, bfloat16); on a GPU it is a guess."""
 VECTOR_LAYERS = 4
 """Last layers whose mean is the contextual vector of a word, as in the feature-based BERT (Devlin et al. 2019)."""
 
+_COMPUTING = Lock()
+"""Held by the thread that gives a process's device work, whichever teacher's: a GPU may be recording a graph."""
+
 
 class Teacher:
-    """A token classifier with its tokenizer and label list, on one device, in one numeric type."""
+    """A token classifier with its tokenizer and label list, on one device, in one numeric type.
 
-    def __init__(self, model: Any, tokenizer: Any, *, device: torch.device | None = None) -> None:
+    Any number of threads may score with it: one prepares while another computes.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, first_position: int | None = None, in_bulk: bool = False) -> None:
+        """Join a model and its tokenizer.
+
+        Args:
+            model: on its device, in its numeric type.
+            tokenizer: a fast one.
+            first_position: what `first_position_in_rows` says of the model; by default it is not packed.
+            in_bulk: whether there will be so much to score that it pays to compile the model first.
+        """
         self.model = model
         self.tokenizer = tokenizer
-        self.device = device or best_device()
+        self.device: torch.device = model.device
         self.labels: list[str] = [model.config.id2label[i] for i in range(model.config.num_labels)]
-        self.pieces = PieceTable(tokenizer, longest_window(model.config, tokenizer))
+        self.longest_window = longest_window(model.config, tokenizer)
+        self.pieces = PieceTable(tokenizer, self.longest_window)
+        self._first_position, self._in_bulk = first_position, in_bulk
+        self._preparing = Lock()
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, device: torch.device | None = None, dtype: torch.dtype | None = None
+        cls,
+        folder: str | Path,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        in_bulk: bool = False,
     ) -> Teacher:
         """Load a fine-tuned teacher for scoring, from a Hugging Face model directory with safetensors weights.
+
+        Args:
+            folder: the directory.
+            device: by default a GPU, where there is one.
+            dtype: by default what the device is fastest at.
+            in_bulk: whether there will be so much to score that it pays to compile the model for the GPU first.
 
         Raises:
             InputError: the folder is not such a directory, or its model has no label list.
@@ -61,9 +90,11 @@ class Teacher:
         folder = local_folder(folder)
         cls.read_labels(folder)
         device = device or best_device()
-        model = load_classifier(str(folder))
-        model.to(device, dtype or best_dtype(device)).eval()
-        return cls(model, load_tokenizer(str(folder)), device=device)
+        dtype = dtype or best_dtype(device)
+        model = load_classifier(str(folder)).float().eval()
+        packed = in_bulk and device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+        first_position = first_position_in_rows(model) if packed else None
+        return cls(model.to(device, dtype), load_tokenizer(str(folder)), first_position=first_position, in_bulk=in_bulk)
 
     @staticmethod
     def read_labels(folder: str | Path) -> list[str]:
@@ -101,35 +132,32 @@ class Teacher:
         # An encoder that was fine-tuned on other labels comes with a head of another size.
         options = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
         model = load_classifier(path, **options)
-        device = best_device()
-        return cls(model.float().to(device), load_tokenizer(path), device=device)
+        return cls(model.float().to(best_device()), load_tokenizer(path))
 
     @property
     def parameters(self) -> int:
         """Count the model's parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def score(self, sentences: Iterable[Iterable[str]], *, batch_pieces: int | None = None) -> list[np.ndarray]:
+    def score(self, sentences: Iterable[Iterable[str]]) -> list[np.ndarray]:
         """Return float32 logits [W, L] for each sentence; see `score_words`."""
         sentences = listed_sentences(sentences)
         ends = list(accumulate(len(words) for words in sentences))
-        return np.split(self.score_words(sentences, batch_pieces=batch_pieces), ends[:-1]) if ends else []
+        return np.split(self.score_words(sentences), ends[:-1]) if ends else []
 
-    def score_words(self, sentences: Iterable[Iterable[str]], *, batch_pieces: int | None = None) -> np.ndarray:
-        """Return float32 logits [N, L] of all N words of all sentences, in order.
-
-        They stay on the device until all batches are done.
+    def score_words(self, sentences: Iterable[Iterable[str]], *, dtype: torch.dtype = torch.float32) -> np.ndarray:
+        """Return logits [N, L] of all N words of all sentences, in order.
 
         Args:
-            sentences: words as the splitter gives them; any length.
-            batch_pieces: pieces in one forward pass, padding included, by default what the device is fastest with.
-                Does not change the result beyond rounding.
+            sentences: words as the splitter gives them; any length. `kdner.text.splitter.Sentences` are prepared
+                without an object per word.
+            dtype: of the logits, whatever the teacher computes in.
 
         Raises:
             InputError: they are no sentences of words; the message names the place.
         """
         sentences = listed_sentences(sentences)
-        return self._at_first_pieces(sentences, lambda output: output.logits, len(self.labels), batch_pieces)
+        return self._at_first_pieces(sentences, lambda output: output.logits, len(self.labels), dtype)
 
     def contextual_vectors(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return float32 [N, H]: for each word, read in its sentence, the mean of the encoder's last layers."""
@@ -138,37 +166,42 @@ class Teacher:
         def mean_of_layers(output: Any) -> torch.Tensor:
             return torch.stack(output.hidden_states[-VECTOR_LAYERS:]).mean(dim=0)
 
-        return self._at_first_pieces(sentences, mean_of_layers, self.width, None, output_hidden_states=True)
+        return self._at_first_pieces(sentences, mean_of_layers, self.width, torch.float32, output_hidden_states=True)
 
     @property
     def width(self) -> int:
         """The hidden size H of the encoder."""
         return int(self.model.config.hidden_size)
 
+    @cached_property
+    def engine(self) -> PackedRows | PaddedBatches:
+        """What runs the model over windows: packed rows on a GPU, where the model can be packed."""
+        if self._first_position is None:
+            fixed_up_to = self.longest_window if self._in_bulk and self.device.type == "cuda" else None
+            return PaddedBatches(self.model, self.tokenizer.pad_token_id, fixed_up_to=fixed_up_to)
+        return PackedRows(self.model, self._first_position, self.longest_window)
+
     def _at_first_pieces(
         self,
         sentences: Sequence[Sequence[str]],
         select: Callable[[Any], torch.Tensor],
         width: int,
-        batch_pieces: int | None,
+        dtype: torch.dtype,
         **options: bool,
     ) -> np.ndarray:
-        """Return float32 [N, width]: what is selected of the model's output at each word's first piece."""
-        windows = [window for words in sentences for window in self.pieces.windows(words)]
-        ends = np.cumsum([len(window.firsts) for window in windows], dtype=np.int64)
-        selected = torch.empty((int(ends[-1]) if windows else 0, width), device=self.device)
-        batch_pieces = batch_pieces or BATCH_PIECES[self.device.type]
-        with torch.inference_mode():
-            for batch in batch_windows([len(window.pieces) for window in windows], batch_pieces):
-                batched = [windows[k] for k in batch]
-                pieces, mask = self.padded(batched)
-                out_bsw = select(self.model(input_ids=pieces, attention_mask=mask, **options))
-                rows = np.repeat(np.arange(len(batch)), [len(window.firsts) for window in batched])
-                columns = np.concatenate([window.firsts for window in batched])
-                places = np.concatenate([np.arange(ends[k] - len(windows[k].firsts), ends[k]) for k in batch])
-                row, column, place = (torch.from_numpy(a).to(self.device) for a in (rows, columns, places))
-                selected[place] = out_bsw[row, column].float()
-        return selected.cpu().numpy()
+        """Return [N, width]: what is selected of the model's output at each word's first piece."""
+        with self._preparing:
+            windows = self.pieces.windows(sentences)
+        with _COMPUTING:
+            selected = self.engine(windows, width, select, dtype, **options)
+            if self.device.type == "cpu":
+                return selected.numpy()
+            on_host = torch.empty(selected.shape, dtype=dtype, pin_memory=True)
+            on_host.copy_(selected, non_blocking=True)
+            copied = torch.cuda.Event()
+            copied.record()
+        copied.synchronize()
+        return on_host.numpy()
 
     def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the best legal labels of each sentence."""
@@ -179,10 +212,8 @@ class Teacher:
         """Return float32 [words, H]: for each word the mean of its piece embeddings."""
         words = listed_texts(words, "words")
         table = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
-        pieces = self.pieces.pieces_of(words)
-        counts = np.array([len(word_pieces) for word_pieces in pieces])
-        flat = np.fromiter(chain.from_iterable(pieces), dtype=np.int64, count=counts.sum())
-        sums = np.add.reduceat(table[flat], np.concatenate([[0], np.cumsum(counts)[:-1]]), axis=0)
+        pieces, counts = self.pieces.pieces_of(words)
+        sums = np.add.reduceat(table[pieces], np.concatenate([[0], np.cumsum(counts)[:-1]]), axis=0)
         return sums / counts[:, None]
 
     def save(self, folder: str | Path) -> None:
@@ -191,13 +222,3 @@ class Teacher:
             self.model.save_pretrained(folder)
         give_usual_permissions(Path(folder).glob("*.safetensors"))
         self.tokenizer.save_pretrained(folder)
-
-    def padded(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return piece ids and attention mask, both int64 [B, S], on the teacher's device."""
-        longest = max(len(window.pieces) for window in windows)
-        pieces = np.full((len(windows), longest), self.tokenizer.pad_token_id, dtype=np.int64)
-        mask = np.zeros((len(windows), longest), dtype=np.int64)
-        for b, window in enumerate(windows):
-            pieces[b, : len(window.pieces)] = window.pieces
-            mask[b, : len(window.pieces)] = 1
-        return torch.from_numpy(pieces).to(self.device), torch.from_numpy(mask).to(self.device)

@@ -13,6 +13,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from kdner.errors import InputError
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.model import Teacher
+from kdner.teacher.padded_batches import PaddedBatches
 from kdner.text.words import split_words
 
 LABELS = ["O", "B-PER", "I-PER"]
@@ -41,7 +42,11 @@ def test_the_size_of_batches_does_not_matter(base, request):
     teacher.model.eval()
     sentences = [SENTENCE[: 1 + i % 11] for i in range(64)]
     alone = [teacher.score([words])[0] for words in sentences]
-    for together in (teacher.score(sentences), teacher.score(sentences, batch_pieces=1)):
+    together_by_size = []
+    for batch_pieces in (None, 1):
+        teacher.engine = PaddedBatches(teacher.model, teacher.tokenizer.pad_token_id, batch_pieces=batch_pieces)
+        together_by_size.append(teacher.score(sentences))
+    for together in together_by_size:
         for a, b, words in zip(alone, together, sentences, strict=True):
             assert a.shape == b.shape == (len(words), 3) and a.dtype == np.float32
             np.testing.assert_allclose(a, b, atol=1e-4)
@@ -51,14 +56,14 @@ def test_the_size_of_batches_does_not_matter(base, request):
 def test_a_long_sentence_is_read_in_windows_and_each_word_scored_once(base, request):
     teacher = Teacher.untrained(request.getfixturevalue(base), LABELS)
     words = SENTENCE * 30
-    windows = list(teacher.pieces.windows(words))
-    assert len(windows) > 1 and max(len(window.pieces) for window in windows) <= 40
-    assert sum(len(window.firsts) for window in windows) == len(words)
-    middle = [piece for window in windows for piece in window.pieces[1:-1]]
-    assert middle == [piece for pieces in teacher.pieces.pieces_of(words) for piece in pieces]
+    windows = teacher.pieces.windows([words])
+    assert len(windows.lengths) > 1 and windows.lengths.max() <= 40 and windows.words.sum() == len(words)
+    ends = np.cumsum(windows.lengths)
+    special = np.concatenate([ends - windows.lengths, ends - 1])
+    assert np.delete(windows.pieces, special).tolist() == teacher.pieces.pieces_of(words)[0].tolist()
     (logits,) = teacher.score([words])
     assert logits.shape == (len(words), 3) and np.isfinite(logits).all()
-    first = len(windows[0].firsts)
+    first = int(windows.words[0])
     np.testing.assert_allclose(logits[:first], teacher.score([words[:first]])[0], atol=1e-4)
 
 
@@ -110,9 +115,11 @@ def test_a_new_list_of_labels_replaces_the_head_of_a_tagger(teacher_folder):
 
 def test_the_embedding_of_a_word_is_the_mean_of_its_pieces(teacher):
     table = teacher.model.get_input_embeddings().weight.detach().numpy()
-    pieces = teacher.pieces.pieces_of(["Anna", "Zug"])
+    pieces, counts = teacher.pieces.pieces_of(["Anna", "Zug"])
     embeddings = teacher.word_embeddings(["Anna", "Zug"])
-    np.testing.assert_allclose(embeddings, [table[ids].mean(axis=0) for ids in pieces], rtol=1e-5)
+    np.testing.assert_allclose(
+        embeddings, [table[ids].mean(axis=0) for ids in np.split(pieces, counts.cumsum()[:-1])], rtol=1e-5
+    )
 
 
 def test_a_teacher_is_saved_without_pickle(teacher_folder):
