@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import torch
 
+GPU_SHARDS_AT_ONCE = 3
+"""Shards that the threads of a process with a GPU work on: one is read and split, one computed, one written."""
 _computes_in: int | None = None
 """The process that computes, or from which this one was forked."""
 

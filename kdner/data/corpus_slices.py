@@ -6,6 +6,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,10 +34,12 @@ class SliceReader:
     """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
 
     A row group of Parquet and a gzipped file can only be read from the beginning: a reader decodes each just once.
+    Threads that share a reader wait for one another.
     """
 
     def __init__(self, text_column: str) -> None:
         self.text_column = text_column
+        self._reading = Lock()
         self._stream: _ParquetStream | _LineStream | None = None
 
     def read(self, piece: Slice) -> pa.Table:
@@ -47,13 +50,14 @@ class SliceReader:
         Raises:
             InputError: if the file cannot be read.
         """
-        stream, self._stream = self._stream, None
-        if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
-            make = _ParquetStream if piece.file.format == "parquet" else _LineStream
-            stream = make(piece, self.text_column)
-        documents = stream.take(piece)
-        self._stream = stream
-        return documents
+        with self._reading:
+            stream, self._stream = self._stream, None
+            if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
+                make = _ParquetStream if piece.file.format == "parquet" else _LineStream
+                stream = make(piece, self.text_column)
+            documents = stream.take(piece)
+            self._stream = stream
+            return documents
 
 
 class _ParquetStream:

@@ -12,6 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -56,9 +57,10 @@ class Sampler:
         actor: Callable[..., Callable[[pa.Table], pa.Table]],
         arguments: Mapping[str, Any],
         seed: int,
+        at_once: int = 1,
     ) -> None:
-        """Build the actor, as `actor(**arguments)`."""
-        self.plan, self.seed = plan, seed
+        """Build the actor, as `actor(**arguments)`; `at_once` threads of it map a shard each."""
+        self.plan, self.seed, self.at_once = plan, seed, at_once
         self.map_table = actor(**arguments)
 
     def warm_up(self) -> int:
@@ -75,17 +77,18 @@ class Sampler:
         return self._map(words, self.seed)
 
     def _map(self, words: int, seed: int) -> Sample:
-        documents = mapped_words = output_bytes = 0
-        seconds = 0.0
-        for table in draw_documents(self.plan, words, seed):
-            started = time.perf_counter()
-            file = io.BytesIO()
-            write_parquet(self.map_table(table).combine_chunks(), file)
-            seconds += time.perf_counter() - started
-            documents += table.num_rows
-            mapped_words += _words(table)
-            output_bytes += file.tell()
-        return Sample(documents=documents, words=mapped_words, seconds=seconds, output_bytes=output_bytes)
+        tables = list(draw_documents(self.plan, words, seed))
+        started = time.perf_counter()
+        with ThreadPoolExecutor(self.at_once) as threads:
+            output_bytes = sum(threads.map(self._output_bytes, tables))
+        seconds = time.perf_counter() - started
+        documents, counted = sum(table.num_rows for table in tables), sum(map(_words, tables))
+        return Sample(documents=documents, words=counted, seconds=seconds, output_bytes=output_bytes)
+
+    def _output_bytes(self, table: pa.Table) -> int:
+        file = io.BytesIO()
+        write_parquet(self.map_table(table).combine_chunks(), file)
+        return file.tell()
 
 
 def estimate_words(plan: CorpusPlan, seed: int = 0) -> int:

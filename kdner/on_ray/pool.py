@@ -10,7 +10,7 @@ import ray
 import torch
 
 from kdner.data.corpus import CorpusPlan
-from kdner.device import best_dtype, dtype_of
+from kdner.device import GPU_SHARDS_AT_ONCE, best_dtype, dtype_of
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.estimate import SAMPLED_ACTORS, Sample, Sampler, estimate_words, extrapolate
@@ -55,6 +55,11 @@ def size_pool(actors: Actors, shards: int, *, use_gpu: bool) -> Pool:
     count = min(actors.count or max(1, room), shards)
     least, most = (count, count) if actors.count else (1, shards)
     return Pool(count=count, least=least, most=most, room=room, cpus=actors.cpus, gpus=gpus)
+
+
+def shards_at_once(work: ShardWork, pool: Pool) -> int:
+    """Return how many shards each process of a pool works on at once, in threads."""
+    return work.at_once or (GPU_SHARDS_AT_ONCE if pool.gpus else 1)
 
 
 def numeric_type(out: str, asked: str | None, actors: Actors, *, use_gpu: bool) -> torch.dtype:
@@ -116,7 +121,8 @@ def _time_samples(plan: CorpusPlan, work: ShardWork, pool: Pool, count: int) -> 
     process: Any = ray.remote(num_cpus=pool.cpus, num_gpus=pool.gpus)(Sampler)
     shared = ray.put(plan)
     seeds = range(min(count, SAMPLED_ACTORS))
-    samplers = [process.remote(shared, work.actor, work.arguments, seed) for seed in seeds]
+    at_once = shards_at_once(work, pool)
+    samplers = [process.remote(shared, work.actor, work.arguments, seed, at_once) for seed in seeds]
     logger.info("timing %d of %d actors on a sample", len(samplers), count)
     try:
         sizes = ray.get([sampler.warm_up.remote() for sampler in samplers])

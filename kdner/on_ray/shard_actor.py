@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock, Semaphore
 from typing import Any, Protocol
 
 import pyarrow as pa
 import ray
 
-from kdner.data.corpus import CorpusPlan, read_shard
+from kdner.data.corpus import CorpusPlan, Shard, read_shard
 from kdner.data.corpus_slices import SliceReader
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
@@ -56,16 +58,25 @@ class ShardWork:
     """How many processes, and what each may use."""
     use_gpu: bool
     """Whether the actor can use a GPU."""
+    at_once: int | None = None
+    """Shards that threads of a process work on at once; by default one, or several where it has a GPU."""
 
 
 class ShardActor:
-    """One process of the pool: reads a shard, maps it, checks the ids, and commits the file."""
+    """One process of the pool: reads a shard, maps it, checks the ids, and commits the file; several in threads."""
 
     broken: Exception | None = None
     """Why the process could not become ready for work."""
 
     def __init__(
-        self, plan: CorpusPlan, run: RunDirectory, work: ShardWork, record: Any = None, relay: Any = None
+        self,
+        plan: CorpusPlan,
+        run: RunDirectory,
+        work: ShardWork,
+        *,
+        at_once: int = 1,
+        record: Any = None,
+        relay: Any = None,
     ) -> None:
         """Build the actor.
 
@@ -73,6 +84,7 @@ class ShardActor:
             plan: which documents make which shard.
             run: the run directory for the files.
             work: what to do.
+            at_once: shards that threads work on at once, of which one can be read and one written while one is mapped.
             record: a Ray actor of `PoolRecord`, where the process may die and be replaced.
             relay: the driver's, where this is another process.
         """
@@ -80,6 +92,7 @@ class ShardActor:
             set_up_logging(relay)
         self.plan, self.run, self.record = plan, run, record
         self.reader = SliceReader(plan.text_column)
+        self.turns = Turns(at_once)
         if record is None:
             self.map_documents = work.actor(**work.arguments)
         else:
@@ -87,8 +100,8 @@ class ShardActor:
 
     def _start(self, work: ShardWork, record: Any) -> None:
         """Make ready for work; the first task raises what prevents it, since Ray Data would start another."""
-        starts, seconds = ray.get(record.start.remote(ray.get_runtime_context().current_actor))
         try:
+            starts, seconds = ray.get(record.start.remote(ray.get_runtime_context().current_actor))
             if starts > MAX_STARTS and seconds > STARTING_SECONDS:
                 raise InputError(
                     f"{starts} processes of {work.job} began to start in {seconds / 60:.0f} minutes, and none became "
@@ -124,26 +137,48 @@ class ShardActor:
         shard = self.plan.shards[index]
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
-        documents = read_shard(self.plan, shard, self.reader)
-        self._begin(index, documents)
-        mapped = self.map_documents(documents)
-        if not mapped["id"].equals(documents["id"]):
-            raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-        errors = mapped.num_rows - mapped["error"].null_count
-        counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
-        self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata={COUNTS: json.dumps(counts)})
+        attempt = 1 if self.record is None else ray.get(self.record.begin.remote(index))
+        with self.turns.take(alone=attempt > 1):
+            documents = read_shard(self.plan, shard, self.reader)
+            if attempt > MAX_ATTEMPTS:
+                raise InputError(_died_of(shard, documents))
+            mapped = self.map_documents(documents)
+            if not mapped["id"].equals(documents["id"]):
+                raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
+            errors = mapped.num_rows - mapped["error"].null_count
+            counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
+            self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata={COUNTS: json.dumps(counts)})
         return counts
 
-    def _begin(self, index: int, documents: pa.Table) -> None:
-        """Count an attempt at a shard.
 
-        Raises:
-            InputError: `MAX_ATTEMPTS` processes died of it before.
-        """
-        if self.record is None or ray.get(self.record.begin.remote(index)) <= MAX_ATTEMPTS:
-            return
-        first, last = documents["id"][0], documents["id"][-1]
-        raise InputError(
-            f"{self.plan.shards[index].name}: {MAX_ATTEMPTS} processes died while they worked on documents {first} to "
-            f"{last}; is there memory enough for the longest of them? Mend or remove it, or give an actor more memory"
-        )
+class Turns:
+    """Lets several threads work at once, or one alone.
+
+    A shard that was begun before, in a process that died, is worked on alone: should the process die again, no other
+    shard is blamed.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self._free = Semaphore(at_once)
+        self._entering = Lock()
+
+    @contextmanager
+    def take(self, *, alone: bool) -> Iterator[None]:
+        """Wait for a turn, alone or beside others."""
+        count = self.at_once if alone else 1
+        with self._entering:
+            for _ in range(count):
+                self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release(count)
+
+
+def _died_of(shard: Shard, documents: pa.Table) -> str:
+    first, last = documents["id"][0], documents["id"][-1]
+    return (
+        f"{shard.name}: {MAX_ATTEMPTS} processes died while they worked on documents {first} to {last}; is there "
+        "memory enough for the longest of them? Mend or remove it, or give an actor more memory"
+    )

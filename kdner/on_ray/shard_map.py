@@ -33,7 +33,7 @@ from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console, without_line
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.job import once
-from kdner.on_ray.pool import estimate_corpus, size_pool
+from kdner.on_ray.pool import estimate_corpus, shards_at_once, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
 from kdner.progress import Progress
@@ -51,9 +51,9 @@ WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 FOOTERS_AT_ONCE = 16
 """Files read at once to add up their counts: an object store answers slowly, but many at a time."""
-TASKS_IN_FLIGHT = 2
-"""Shards that an actor has been sent and has not done: it never waits for the next one. With fewer Ray Data would not
-add actors to the pool when nodes join."""
+TASKS_WAITING = 1
+"""Shards that an actor has been sent beside those it works on: it never waits for the next one. With none Ray Data
+would not add actors to the pool when nodes join."""
 
 
 def map_corpus(
@@ -137,7 +137,7 @@ def heaviest_first(shards: Sequence[Shard]) -> list[Shard]:
     """Order shards so that the end of a run does not wait for one that is much heavier than the others.
 
     Those with at least twice the text of the median one come first, by doublings: the longest processing time first.
-    A light one follows each, so that none is sent to an actor that has just got another (`TASKS_IN_FLIGHT`). All others
+    A light one follows each, so that none is sent to an actor that has just got another (`TASKS_WAITING`). All others
     keep their order, since an actor that goes through a file in order reads it once.
     """
     if not shards:
@@ -219,6 +219,7 @@ def _dataset(
 ) -> ray.data.Dataset:
     """Return the lazy dataset of what `ShardActor` returns: a row for each shard, in a task of its own."""
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu)
+    at_once = shards_at_once(work, pool)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
@@ -227,6 +228,7 @@ def _dataset(
         ShardActor,
         batch_size=1,
         fn_constructor_kwargs={
+            "at_once": at_once,
             "record": record,
             "plan": plan,
             "run": run,
@@ -237,7 +239,9 @@ def _dataset(
             min_size=pool.least,
             initial_size=pool.count,
             max_size=pool.most,
-            max_tasks_in_flight_per_actor=TASKS_IN_FLIGHT,
+            max_tasks_in_flight_per_actor=at_once + TASKS_WAITING,
+            max_concurrent_calls_per_actor=at_once,
+            enable_true_multi_threading=at_once > 1,
         ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Lock
+from time import sleep
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +16,7 @@ from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.driver_actors import PoolRecord
-from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
+from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork, Turns
 from kdner.on_ray.shard_map import check_errors, heaviest_first, shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
@@ -73,8 +76,9 @@ def run(corpus, directory, **arguments):
     return shard_map(corpus, directory, echo(**arguments))
 
 
-def echo(actors=2, **arguments):
-    return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=Actors(count=actors), use_gpu=False)
+def echo(actors=2, at_once=None, **arguments):
+    pool = Actors(count=actors)
+    return ShardWork(job="echo", actor=Echo, arguments=arguments, actors=pool, use_gpu=False, at_once=at_once)
 
 
 def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, corpus, directory, caplog):
@@ -175,7 +179,64 @@ def test_a_file_keeps_the_counts_that_the_actor_gives(corpus, directory):
 
 
 @pytest.mark.faults
-def test_a_document_that_kills_its_process_does_not_go_on_for_ever(cluster, corpus, directory):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_document_that_kills_its_process_does_not_go_on_for_ever(cluster, corpus, directory, at_once):
     with pytest.raises(InputError, match=r"part-00001.parquet: 5 processes died .*corpus.txt:3 to corpus.txt:5"):
-        run(corpus, directory, die="word4 of")
+        run(corpus, directory, die="word4 of", at_once=at_once)
     assert not directory.has("part-00001.parquet")
+
+
+class Meeting:
+    """An actor whose calls wait until so many are under way at once, and that knows the most there were."""
+
+    schema = ENTITIES
+
+    def __init__(self, count: int) -> None:
+        self.barrier, self.lock = Barrier(count, timeout=60), Lock()
+        self.under_way = self.most = 0
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        self.barrier.wait()
+        with self.lock:
+            self.under_way -= 1
+        return Echo()(documents)
+
+    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
+        return Echo().counts(documents, mapped)
+
+
+def map_in_threads(actor, shards):
+    """Map shards in a thread each, as Ray does."""
+    with ThreadPoolExecutor(len(shards)) as threads:
+        return list(threads.map(actor.map_shard, shards))
+
+
+def test_one_shard_is_read_and_written_while_another_is_mapped(corpus, directory):
+    work = ShardWork(job="meeting", actor=Meeting, arguments={"count": 2}, actors=Actors(), use_gpu=False)
+    actor = ShardActor(corpus, directory, work, at_once=2)
+    map_in_threads(actor, range(4))
+    assert actor.map_documents.most == 2
+    assert all(directory.has(shard.name) for shard in corpus.shards)
+
+
+def test_turns_are_taken_together_or_alone():
+    turns, under_way, seen = Turns(3), [], []
+    lock = Lock()
+
+    def work(number):
+        with turns.take(alone=number % 4 == 0):
+            with lock:
+                under_way.append(number)
+                seen.append((number, len(under_way)))
+            sleep(0.001)
+            with lock:
+                seen.append((number, len(under_way)))
+                under_way.remove(number)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(40)))
+    assert max(count for _, count in seen) <= 3
+    assert all(count == 1 for number, count in seen if number % 4 == 0)
