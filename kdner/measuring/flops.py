@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import linear
 
@@ -12,19 +13,20 @@ PEAK_SHAPES = ((4096, 768, 3072), (4096, 3072, 768), (4096, 1024, 4096), (4096, 
 """Products of [M, K] by [K, N] that are timed for the peak; the last one on a GPU only."""
 
 
-def encoder_flops(model: Any, pieces: int) -> int:
-    """Count the operations of one forward pass over a window, an addition and a multiplication as two.
+def encoder_flops(model: Any, pieces: int | np.ndarray) -> int:
+    """Count the operations of one forward pass over a window, or over several, an addition and a multiplication as two.
 
     Linear layers and the two products of attention; no embeddings, norms or activations. What DeBERTa adds to
     attention is left out.
 
     Args:
         model: a Hugging Face token classifier.
-        pieces: of the window, padding excluded.
+        pieces: of the window, or of each, padding excluded.
     """
     weights = sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Linear))
-    attention = 4 * pieces * pieces * model.config.hidden_size * model.config.num_hidden_layers
-    return 2 * weights * pieces + attention
+    sizes = np.asarray(pieces, np.int64)
+    attention = 4 * int((sizes * sizes).sum()) * model.config.hidden_size * model.config.num_hidden_layers
+    return 2 * weights * int(sizes.sum()) + attention
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, seconds: float = 0.5) -> float:

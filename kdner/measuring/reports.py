@@ -95,11 +95,12 @@ def speed_report(measurements: dict[str, Any]) -> str:
     lines = [
         f"{measurements['teacher']} in {measurements['dtype']}, {measurements['device']}, "
         f"{measurements['threads']} threads: {measurements['words']:,} words, {measurements['pieces']:,} pieces, "
-        f"padding {measurements['padding']:.1%}",
+        f"{measurements['engine']} filled {measurements['fill']:.1%}, warm-up {measurements['warm_up_seconds']:.1f} s",
         f"{'':<34}{'median':>12}{'min':>12}{'max':>12}",
         row("matrix-product peak", "peak_flops", "GFLOP/s", 1e9),
         row("documents to logits on disk", "flops", "GFLOP/s", 1e9),
         row("share of the peak", "share", ""),
+        row("  of the forward passes alone", "forward_share", ""),
         row("", "words_per_second", "words/s"),
         row("", "pieces_per_second", "pieces/s"),
     ]
@@ -107,6 +108,8 @@ def speed_report(measurements: dict[str, Any]) -> str:
         if f"times_pipeline_{dtype}" in measurements:
             lines.append(row(f"transformers pipeline, {dtype}", f"pipeline_{dtype}_words_per_second", "words/s"))
             lines.append(row("kdner over it", f"times_pipeline_{dtype}", "times"))
+    steps = ", ".join(f"{name} {share:.0%}" for name, share in measurements["steps"].items())
+    lines.append(f"Time of {measurements['shards_at_once']} threads: {steps}")
     lines += [
         f"shard map, {pool['actors']} actors: {pool['words_per_second']:,.0f} words/s, "
         f"{pool['times_loop']:.2f} times a plain loop of one process"

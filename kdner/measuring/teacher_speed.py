@@ -1,35 +1,44 @@
 """How fast a teacher scores documents, against what the machine can do and against the transformers pipeline.
 
-Everything is measured in one process, in turns: the matrix-product peak, kdner, the peer, and again. Words are
-white-space separated words of the original text. Nothing here needs Ray, so it runs on a bare machine as well.
+Everything is measured in one process, in turns: the matrix-product peak, kdner, its forward passes alone, the peer, and
+again. Words are white-space separated words of the original text. Nothing here needs Ray, so that a machine with a GPU,
+torch, transformers and pyarrow is enough:
+
+    python -m kdner.measuring.teacher_speed --corpus news.parquet --teacher bert-base
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+import numpy as np
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer, BertConfig
+from transformers import AutoModelForTokenClassification, BertConfig
 
-from kdner.data.corpus import CorpusPlan, read_shard
+from kdner.data.corpus import CorpusPlan, Shard, read_shard, sample_corpus
 from kdner.data.corpus_slices import SliceReader
-from kdner.device import dtype_name
+from kdner.device import GPU_SHARDS_AT_ONCE, best_device, best_dtype, dtype_name, dtype_of
+from kdner.errors import InputError
 from kdner.measuring.flops import encoder_flops, matmul_peak
 from kdner.measuring.peers import TransformersPeer
+from kdner.measuring.reports import speed_report
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
-from kdner.teacher.encoder import encoder_path
-from kdner.teacher.model import BATCH_PIECES, Teacher
-from kdner.teacher.pieces import batch_windows
+from kdner.teacher.encoder import encoder_path, load_tokenizer
+from kdner.teacher.model import Teacher
+from kdner.teacher.packed_rows import PackedRows, cut_rows
+from kdner.teacher.pieces import Windows
 from kdner.teacher.score_documents import ScoreDocuments
-from kdner.text.words import count_words, split
+from kdner.text.splitter import Sentences, Splitter
+from kdner.text.words import count_words
 
 SHAPES: dict[str, dict[str, Any]] = {
     "bert-base": {
@@ -48,16 +57,16 @@ SHAPES: dict[str, dict[str, Any]] = {
 """True shapes, for measurements with random weights, 9 labels and MiniLM's vocabulary (that of BERT uncased)."""
 
 
-def random_teacher(shape: str, folder: str | Path) -> None:
-    """Write a teacher of a true shape with random weights."""
+def random_teacher(shape: str, folder: str | Path, tokenizer: str = "minilm") -> None:
+    """Write a teacher of a true shape with random weights, and the tokenizer of an encoder."""
     torch.manual_seed(0)
     names = ["O", *(f"{prefix}-T{i}" for i in range(4) for prefix in "BI")]
     labels: dict[str, Any] = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
     model = AutoModelForTokenClassification.from_config(BertConfig(**SHAPES[shape], **labels))
-    Teacher(model, AutoTokenizer.from_pretrained(encoder_path("minilm"))).save(folder)
+    Teacher(model, load_tokenizer(encoder_path(tokenizer))).save(folder)
 
 
-def teacher_or_shape(name: str, scratch: str) -> str:
+def teacher_or_shape(name: str, scratch: str, tokenizer: str = "minilm") -> str:
     """Return the directory of a teacher; of a name of `SHAPES`, one that is written to a folder `scratch`.
 
     Raises:
@@ -66,7 +75,7 @@ def teacher_or_shape(name: str, scratch: str) -> str:
     folder = name
     if name in SHAPES:
         folder = f"{scratch}/{name}"
-        random_teacher(name, folder)
+        random_teacher(name, folder, tokenizer)
     Teacher.read_labels(folder)
     return folder
 
@@ -87,83 +96,149 @@ def measure_scoring(
 
     Returns:
         medians, with the least and the most of each round: `peak_flops` and `flops` per second, `share` of the peak,
-        `words_per_second`, `pieces_per_second`, and `peers`; also `padding`, the share of padding in all pieces.
+        `forward_share`, that of the forward passes alone, `words_per_second`, `pieces_per_second`, and those of the
+        peers; `steps`, the share of its threads' time that each step took; also `fill`, the share of pieces in what the
+        model was given, the rest being padding, and `warm_up_seconds`.
     """
     torch.set_num_threads(threads)
     score = ScoreDocuments([teacher], dtype)
     model = cast("Teacher", score.teachers[0])
-    shards = [[text for text in read_shard(plan, shard)["text"].to_pylist() if text] for shard in plan.shards]
-    texts = [text for shard in shards for text in shard]
-    amount = _amount(model, shards)
+    at_once = GPU_SHARDS_AT_ONCE if model.device.type == "cuda" else 1
+    texts = [text for shard in plan.shards for text in read_shard(plan, shard)["text"].to_pylist() if text]
+    words = sum(map(count_words, texts))
+    windows = [_windows(model, read_shard(plan, shard)["text"].to_pylist()) for shard in plan.shards]
+    sizes = np.concatenate([part.lengths for part in windows])
+    pieces, flops = int(sizes.sum()), encoder_flops(model.model, sizes)
     peers = {}
     if peer_documents:
         for kind in dict.fromkeys((torch.float32, dtype)):
             peers[dtype_name(kind)] = TransformersPeer(teacher, kind, device=model.device, threads=threads)
     readings: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        _score_shards(plan, score, RunDirectory(folder), shards=1)
+        started = time.perf_counter()
+        _score_shards(plan, plan.shards[:1], score, RunDirectory(folder), 1)
+        warm_up = time.perf_counter() - started
+        score.times.reset()
         for _ in range(rounds):
             peak = matmul_peak(model.device, dtype)
-            seconds = _score_shards(plan, score, RunDirectory(folder))
+            seconds = _score_shards(plan, plan.shards, score, RunDirectory(folder), at_once)
             reading = {
                 "peak_flops": peak,
-                "flops": amount.flops / seconds,
-                "share": amount.flops / seconds / peak,
-                "words_per_second": amount.words / seconds,
-                "pieces_per_second": amount.pieces / seconds,
+                "flops": flops / seconds,
+                "share": flops / seconds / peak,
+                "forward_share": flops / _forward_seconds(model, windows) / peak,
+                "words_per_second": words / seconds,
+                "pieces_per_second": pieces / seconds,
             }
             for name, peer in peers.items():
                 rate = peer.words_per_second(texts[:peer_documents])
                 reading[f"pipeline_{name}_words_per_second"] = rate
-                reading[f"times_pipeline_{name}"] = amount.words / seconds / rate
+                reading[f"times_pipeline_{name}"] = words / seconds / rate
             readings.append(reading)
     spread = {key: [reading[key] for reading in readings] for key in readings[0]}
+    spent = sum(score.times.seconds.values())
     return {
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
+        "engine": type(model.engine).__name__,
         "threads": threads,
+        "shards_at_once": at_once,
         "dtype": dtype_name(dtype),
-        "words": amount.words,
-        "pieces": amount.pieces,
-        "padding": 1 - amount.pieces / amount.padded,
+        "words": words,
+        "pieces": pieces,
+        "windows": len(sizes),
+        "fill": pieces / sum(_given(model, part) for part in windows),
+        "warm_up_seconds": warm_up,
+        "steps": {name: seconds / spent for name, seconds in score.times.seconds.items()},
         **{key: {"median": median(values), "min": min(values), "max": max(values)} for key, values in spread.items()},
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Amount:
-    """How much work a corpus is."""
-
-    words: int
-    """White-space separated."""
-    pieces: int
-    padded: int
-    """Pieces with the padding of their batches."""
-    flops: int
-    """Operations on the pieces, padding excluded."""
-
-
-def _amount(teacher: Teacher, shards: Sequence[Sequence[str]]) -> _Amount:
-    """Return how much work the texts of each shard are for a teacher."""
-    sizes = [_window_sizes(teacher, texts) for texts in shards]
-    limit = BATCH_PIECES[teacher.device.type]
-    return _Amount(
-        words=sum(count_words(text) for texts in shards for text in texts),
-        pieces=sum(map(sum, sizes)),
-        padded=sum(len(batch) * windows[batch[0]] for windows in sizes for batch in batch_windows(windows, limit)),
-        flops=sum(encoder_flops(teacher.model, size) for windows in sizes for size in windows),
-    )
-
-
-def _score_shards(plan: CorpusPlan, score: ScoreDocuments, run: RunDirectory, shards: int | None = None) -> float:
-    """Score the first so many shards, by default all, and write their files; returns seconds."""
-    started = time.perf_counter()
+def _score_shards(
+    plan: CorpusPlan, shards: Sequence[Shard], score: ScoreDocuments, run: RunDirectory, at_once: int
+) -> float:
+    """Score shards and write their files, as so many threads of an actor do; returns seconds."""
     reader = SliceReader(plan.text_column)
-    for shard in islice(plan.shards, shards):
-        run.write_table(shard.name, score(read_shard(plan, shard, reader)), LOGITS)
+
+    def score_shard(shard: Shard) -> None:
+        with score.times.step("read"):
+            documents = read_shard(plan, shard, reader)
+        logits = score(documents)
+        with score.times.step("write"):
+            run.write_table(shard.name, logits, LOGITS)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(at_once) as threads:
+        list(threads.map(score_shard, shards))
     return time.perf_counter() - started
 
 
-def _window_sizes(teacher: Teacher, texts: Sequence[str]) -> list[int]:
-    """Return the pieces of each window that the texts are cut into."""
-    sentences = (sentence.words for text in texts for sentence in split(text))
-    return [len(window.pieces) for words in sentences for window in teacher.pieces.windows(words)]
+def _forward_seconds(teacher: Teacher, windows: Sequence[Windows]) -> float:
+    """Run the model alone; returns seconds."""
+    started = time.perf_counter()
+    for part in windows:
+        teacher.engine(part, len(teacher.labels), lambda output: output.logits, torch.float16)
+    if teacher.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _windows(teacher: Teacher, texts: Sequence[str | None]) -> Windows:
+    """Return the windows that the texts of a shard are cut into."""
+    splitter = Splitter()
+    words = splitter.split([text for text in texts if text])
+    return teacher.pieces.windows(Sentences(splitter.types, words.types, words.lengths))
+
+
+def _given(teacher: Teacher, windows: Windows) -> int:
+    """Return the pieces that the model is given, with padding."""
+    engine = teacher.engine
+    if isinstance(engine, PackedRows):
+        return len(list(cut_rows(windows, engine.row_pieces))) * engine.row_pieces
+    return sum(count * size for _, (count, size) in engine.shapes(windows.lengths))
+
+
+def main() -> None:
+    """Measure, print a table and write measurement.json."""
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--corpus", nargs="+", required=True, help="files, folders or globs of a corpus")
+    flags.add_argument("--text-column", default="text", help="column, or JSON key, of a document's text")
+    flags.add_argument("--words", type=int, default=5_000_000, help="words to draw from it, in whole documents")
+    flags.add_argument("--shard-documents", type=int, help="documents in one shard; by default as in precompute_logits")
+    flags.add_argument(
+        "--teacher", default="bert-base", help="teacher directory, or bert-base or bert-large: the shape"
+    )
+    flags.add_argument("--tokenizer", default="minilm", help="encoder whose tokenizer a shape gets")
+    flags.add_argument("--dtype", choices=["float32", "bfloat16"], help="by default what the device is fastest at")
+    flags.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of a product on a CPU")
+    flags.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    flags.add_argument("--peer-documents", type=int, default=0, help="documents for the transformers pipeline")
+    flags.add_argument("--out", default="measurement.json", help="file for all figures")
+    given = flags.parse_args()
+    dtype = dtype_of(given.dtype) if given.dtype else best_dtype(best_device())
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            teacher = teacher_or_shape(given.teacher, scratch, given.tokenizer)
+            plan = sample_corpus(
+                given.corpus,
+                f"{scratch}/sample",
+                words=given.words,
+                text_column=given.text_column,
+                shard_documents=given.shard_documents,
+            )
+            measurements = measure_scoring(
+                teacher,
+                plan,
+                dtype=dtype,
+                threads=given.threads,
+                rounds=given.rounds,
+                peer_documents=given.peer_documents,
+            )
+        except InputError as error:
+            raise SystemExit(f"error: {error}") from error
+    measurements = {"teacher": given.teacher, **measurements, "shard_map": []}
+    Path(given.out).write_text(json.dumps(measurements, indent=2) + "\n", "utf-8")
+    print(speed_report(measurements))  # noqa: T201 - a program's output
+
+
+if __name__ == "__main__":
+    main()
