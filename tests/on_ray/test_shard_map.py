@@ -115,6 +115,7 @@ def test_heavy_shards_are_begun_first_and_alike_ones_in_their_order(tmp_path):
     assert heaviest_first(shards[:3]) == list(shards[:3]) and heaviest_first([]) == []
 
 
+@pytest.mark.faults
 def test_a_run_does_not_end_with_its_one_long_document(cluster, write, tmp_path):
     lines = ["some words"] * 11 + ["a long document " * 1_000]
     corpus = plan_corpus([write("corpus.txt", "\n".join(lines))], shard_documents=2)
@@ -141,6 +142,7 @@ def test_an_actor_that_cannot_be_built_stops_the_job_at_once(cluster, corpus, di
         run(corpus, directory, broken="no such model")
 
 
+@pytest.mark.faults
 def test_after_a_failure_the_next_job_finds_free_cores(cluster, corpus, directory):
     """As long as both errors are held, so are all objects of Ray Data's that they refer to."""
     with pytest.raises(RayTaskError) as first:
