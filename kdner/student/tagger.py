@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 from threading import Lock
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
@@ -22,9 +22,11 @@ from kdner.step_times import StepTimes
 from kdner.student.inference import Inference
 from kdner.student.network import Network
 from kdner.text.given import listed_sentences, listed_texts
-from kdner.text.splitter import Splitter
+from kdner.text.splitter import Splitter, Words
 
-T = TypeVar("T")
+R = TypeVar("R")
+W = TypeVar("W", "Words", "_Numbered")
+_Compute: TypeAlias = Callable[[Inference, np.ndarray, np.ndarray], R]
 
 MAX_TYPES = 60_000
 """Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in bfloat16."""
@@ -32,9 +34,13 @@ CHARACTERS_AT_ONCE = 250_000
 """Characters of the documents that are tagged together, of which none is cut: enough of them to sort sentences by
 length, few enough to hold."""
 
-_LEARNING = Lock()
-"""Held while a tagger of this process learns words, of which no other thread, and no fork, sees one half learned."""
-os.register_at_fork(before=_LEARNING.acquire, after_in_parent=_LEARNING.release, after_in_child=_LEARNING.release)
+FEW_WORDS = 1000
+"""Fewer are tagged by one thread at a time: their steps are so short that threads would mostly wait for each other."""
+
+_TURN = Lock()
+"""Held while a tagger of this process learns words, of which no other thread, and no fork, sees one half learned; and
+while it tags few."""
+os.register_at_fork(before=_TURN.acquire, after_in_parent=_TURN.release, after_in_child=_TURN.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,13 @@ class EntityTable:
     labels: list[str]  # [E]
     scores: np.ndarray  # float32 [E]
     texts: list[str]  # [E]
+
+
+class _Numbered(NamedTuple):
+    """The words of sentences."""
+
+    types: np.ndarray  # int32 [N]
+    lengths: np.ndarray  # int64 [S], words of each sentence, at least 1
 
 
 class Tagger:
@@ -120,15 +133,14 @@ class Tagger:
         Raises:
             InputError: they are none; the message names the place.
         """
-        types, lengths, inference = self._numbered(sentences)
-        labels, probabilities = inference.label(types, lengths[lengths > 0])
+        lengths, (labels, probabilities) = self._of_sentences(sentences, Inference.label)
         cuts = np.cumsum(lengths)[:-1]
         return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(lengths) else []
 
     def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return logits, float32 [N, L], of all N words of all sentences, as a teacher does. See `decode`."""
-        types, lengths, inference = self._numbered(sentences)
-        return inference.score(types, lengths[lengths > 0])
+        _, logits = self._of_sentences(sentences, Inference.score)
+        return logits
 
     def entity_table(self, texts: Iterable[str]) -> EntityTable:
         """Return the entities of many texts as columns; see `tag`."""
@@ -144,8 +156,9 @@ class Tagger:
         )
 
     def _entity_table(self, texts: Sequence[str]) -> EntityTable:
-        words, inference = self._learned("split", lambda splitter: splitter.split(texts))
-        labels, probabilities = inference.label(words.types, words.lengths)
+        words, (labels, probabilities) = self._computed(
+            lambda splitter: splitter.split(texts), Inference.label, "split"
+        )
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
@@ -164,35 +177,43 @@ class Tagger:
             texts=[texts[d][start:end] for d, start, end in places],
         )
 
-    def _numbered(self, sentences: Iterable[Iterable[str]]) -> tuple[np.ndarray, np.ndarray, Inference]:
-        """Return the types of all words, int32 [N], the words of each sentence, int64 [S], and their engine."""
+    def _of_sentences(self, sentences: Iterable[Iterable[str]], compute: _Compute[R]) -> tuple[np.ndarray, R]:
+        """Return the words of each sentence, int64 [S], and what is computed of all words."""
         listed = listed_sentences(sentences)
         lengths = np.fromiter(map(len, listed), np.int64, len(listed))
 
-        def number(splitter: Splitter) -> np.ndarray:
-            words = map(splitter.types.__getitem__, chain.from_iterable(listed))
-            return np.fromiter(words, np.int32, int(lengths.sum()))
+        def number(splitter: Splitter) -> _Numbered:
+            types = map(splitter.types.__getitem__, chain.from_iterable(listed))
+            return _Numbered(np.fromiter(types, np.int32, int(lengths.sum())), lengths[lengths > 0])
 
-        types, inference = self._learned("look up", number)
-        return types, lengths, inference
+        _, computed = self._computed(number, compute, "look up")
+        return lengths, computed
 
-    def _learned(self, step: str, number: Callable[[Splitter], T]) -> tuple[T, Inference]:
-        """Number words; returns that, and the engine that has a row for each of these words.
+    def _computed(self, number: Callable[[Splitter], W], compute: _Compute[R], step: str) -> tuple[W, R]:
+        """Number words, and compute something of them; returns both.
 
-        Where only half of it could be learned, the next call forgets everything. What is returned stays right whatever
-        other threads do: who learns more adds rows to the engine, and who forgets makes another one.
+        Where only half of the words could be learned, the next call forgets everything. Once they are, other threads do
+        no harm: who learns more adds rows to the engine, and who forgets makes another one.
+
+        Args:
+            number: gives the types of words, and the lengths of their sentences.
+            compute: a method of the engine.
+            step: what numbering is called in `times`.
         """
         mind_forks()
-        with _LEARNING:
+        with _TURN:
             half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
             if half_learned or self.splitter.full or len(self.splitter.types) > MAX_TYPES:
                 self._forget()
             with self.times.step(step):
-                numbered = number(self.splitter)
+                words = number(self.splitter)
             with self.times.step("look up"):
                 self.inference.extend(self.splitter.types.words[self.inference.types :])
             self._half_learned = False
-            return numbered, self.inference
+            inference = self.inference
+            if len(words.types) < FEW_WORDS:
+                return words, compute(inference, words.types, words.lengths)
+        return words, compute(inference, words.types, words.lengths)
 
     def _forget(self) -> None:
         self.splitter = Splitter()

@@ -77,7 +77,7 @@ class ScoreDocuments:
         if isinstance(teacher, Teacher):
             return teacher.score_words(sentences, dtype=torch.float16)
         with self._scoring:  # a class of the user's need not know of threads
-            return teacher.score_words(sentences)
+            return teacher.score_words(list(sentences))
 
     def _split(self, texts: list[str]) -> tuple[Words, Sentences, pa.Array]:
         """Split documents; also returns an array of strings that the numbers of the words are places in."""
