@@ -10,7 +10,7 @@ import torch
 from kdner.runs.schema import ENTITIES
 from kdner.student.model import Student
 from kdner.student.tagger import EntityTable, Tagger
-from kdner.text.documents import in_parts
+from kdner.text.documents import in_order, in_parts
 from kdner.text.words import count_words
 
 
@@ -38,19 +38,12 @@ class TagDocuments:
         texts = documents["text"].to_pylist()
         parts, errors = in_parts(texts, self.tagger.entity_table)
         words = np.zeros(len(texts), np.int32)
-        place = np.full(len(texts), -1)
-        done = 0
         for rows, table in parts:
             words[rows] = table.words
-            place[rows] = np.arange(done, done + len(rows))
-            done += len(rows)
         for row, error in enumerate(errors):
             if error and texts[row]:
                 words[row] = count_words(texts[row])
-        lists = [self._lists(table) for _, table in parts]
-        entities = pa.concat_arrays(lists) if lists else pa.array([], _LIST)
-        if (place != np.arange(len(texts))).any():
-            entities = entities.take(pa.array(place, mask=place < 0))
+        entities = in_order([self._lists(table) for _, table in parts], parts, len(texts), _LIST)
         return pa.Table.from_arrays(
             [documents["id"], entities, pa.array(words), pa.array(errors, pa.string())], schema=ENTITIES
         )

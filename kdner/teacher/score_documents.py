@@ -16,7 +16,7 @@ from kdner.runs.schema import LOGITS
 from kdner.step_times import StepTimes
 from kdner.teacher.by_name import Model, load_model
 from kdner.teacher.model import Teacher
-from kdner.text.documents import in_parts
+from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
 from kdner.text.words import count_words
 
@@ -39,17 +39,10 @@ class ScoreDocuments:
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
         parts, errors = in_parts(documents["text"].to_pylist(), self._score)
-        place = np.full(len(errors), -1)
-        done = 0
-        for rows, _ in parts:
-            place[rows] = np.arange(done, done + len(rows))
-            done += len(rows)
-        order = None if (place == np.arange(len(errors))).all() else pa.array(place, mask=place < 0)
-        columns = []
-        for name in ("words", "sentence_words", "logits"):
-            lists = [part[name] for _, part in parts]
-            column = pa.concat_arrays(lists) if lists else pa.array([], LOGITS.field(name).type)
-            columns.append(column if order is None else column.take(order))
+        columns = [
+            in_order([part[name] for _, part in parts], parts, len(errors), LOGITS.field(name).type)
+            for name in ("words", "sentence_words", "logits")
+        ]
         return pa.Table.from_arrays([documents["id"], *columns, pa.array(errors, pa.string())], schema=LOGITS)
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+import pyarrow as pa
+
 R = TypeVar("R")
 
 NO_TEXT = "the text is missing or empty"
@@ -35,3 +38,20 @@ def in_parts(
             else:
                 waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
     return parts, errors
+
+
+def in_order(
+    arrays: Sequence[pa.Array], parts: Sequence[tuple[list[int], object]], rows: int, kind: pa.DataType
+) -> pa.Array:
+    """Return the arrays of the parts that `in_parts` returned as one, a value for each row, null for one that failed.
+
+    Args:
+        arrays: of each part, a value for each of its rows.
+        parts: their rows.
+        rows: how many there are in all.
+        kind: of the array, where there is no part.
+    """
+    values = pa.concat_arrays(arrays) if arrays else pa.array([], kind)
+    place = np.full(rows, -1)
+    place[[row for part, _ in parts for row in part]] = np.arange(len(values))
+    return values if (place == np.arange(rows)).all() else values.take(pa.array(place, mask=place < 0))
