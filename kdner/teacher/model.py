@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,10 +29,12 @@ from kdner.teacher.encoder import (
     longest_window,
     quiet_transformers,
 )
-from kdner.teacher.packed_rows import PackedRows, first_position_in_rows
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.pieces import PieceTable
 from kdner.text.given import listed_sentences, listed_texts
+
+if TYPE_CHECKING:
+    from kdner.teacher.packed_rows import PackedRows  # imported for a GPU only: it takes 3 s
 
 MODEL_FILES = ENCODER_FILES
 """Files of a teacher directory that decide what the teacher computes."""
@@ -92,8 +94,11 @@ class Teacher:
         device = device or best_device()
         dtype = dtype or best_dtype(device)
         model = load_classifier(str(folder)).float().eval()
-        packed = in_bulk and device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
-        first_position = first_position_in_rows(model) if packed else None
+        first_position = None
+        if in_bulk and device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
+            from kdner.teacher.packed_rows import first_position_in_rows
+
+            first_position = first_position_in_rows(model)
         return cls(model.to(device, dtype), load_tokenizer(str(folder)), first_position=first_position, in_bulk=in_bulk)
 
     @staticmethod
@@ -179,6 +184,8 @@ class Teacher:
         if self._first_position is None:
             fixed_up_to = self.longest_window if self._in_bulk and self.device.type == "cuda" else None
             return PaddedBatches(self.model, self.tokenizer.pad_token_id, fixed_up_to=fixed_up_to)
+        from kdner.teacher.packed_rows import PackedRows
+
         return PackedRows(self.model, self._first_position, self.longest_window)
 
     def _at_first_pieces(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import ray
 import tyro
 from files import contents, put_parquet
 from transformers import AutoTokenizer
@@ -41,26 +46,48 @@ def corpus(folder, toy):
     return put_parquet(folder / "corpus.parquet", {"id": [f"d{k}" for k in range(SHARDS)], "text": texts})
 
 
-@pytest.fixture(scope="module", params=[pytest.param("slow_job", marks=pytest.mark.faults), "tag_corpus"])
-def job(request, folder, corpus, make_student, tmp_path_factory):
-    """A job's script, and its flags but --out."""
-    shared = ["--corpus", corpus, "--shard-documents", 1, "--max-error-rate", 1]
-    if request.param == "slow_job":
-        return ["tests/slow_job.py", *shared, "--log", folder / "attempts.log"]
+@pytest.fixture(scope="module")
+def tagging(corpus, make_student, tmp_path_factory):
+    """The flags of tag_corpus but --out."""
     student = tmp_path_factory.mktemp("student")
     make_student(seed=3).save(student)
-    return ["jobs/tag_corpus.py", *shared, "--student", student]
+    return ["--corpus", corpus, "--shard-documents", 1, "--max-error-rate", 1, "--student", student]
+
+
+def tag(flags, out):
+    """Do tag_corpus in this process, on the cluster that it uses."""
+    return tag_corpus(tyro.cli(TagCorpus, args=[str(flag) for flag in [*flags, "--out", out]]))
+
+
+def test_a_killed_driver_started_again_does_the_rest(cluster, tagging, tmp_path):
+    tag(tagging, tmp_path / "undisturbed")
+    out = tmp_path / "out"
+    script = Path(__file__).parents[2] / "jobs" / "tag_corpus.py"
+    here = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    with subprocess.Popen([sys.executable, str(script), *map(str, tagging), "--out", str(out)], env=here) as driver:
+        wait_until(lambda: len(finished(out)) > SHARDS / 4 or driver.poll() is not None)
+        driver.kill()
+    before = finished(out)
+    assert SHARDS / 4 < len(before) < SHARDS
+    tag(tagging, out)
+    assert contents(out) == contents(tmp_path / "undisturbed")
+    assert before.items() <= finished(out).items()
+
+
+@pytest.fixture(scope="module", params=["slow_job", "tag_corpus"])
+def job(request, folder, corpus, tagging):
+    """A job's script, and its flags but --out."""
+    if request.param == "tag_corpus":
+        return ["jobs/tag_corpus.py", *tagging]
+    shared = ["--corpus", corpus, "--shard-documents", 1, "--max-error-rate", 1]
+    return ["tests/slow_job.py", *shared, "--log", folder / "attempts.log"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(two_nodes, job, tmp_path_factory):
-    """What the job leaves where nothing dies; tag_corpus is called in this process, on a cluster of one node."""
+    """What the job leaves where nothing dies."""
     out = tmp_path_factory.mktemp("undisturbed")
-    script, *flags = [*job, "--out", out]
-    if script == "jobs/tag_corpus.py":
-        tag_corpus(tyro.cli(TagCorpus, args=list(map(str, flags))))
-    else:
-        assert two_nodes.run(script, *flags) == 0
+    assert two_nodes.run(*job, "--out", out) == 0
     assert len(finished(out)) == SHARDS
     return contents(out)
 
@@ -79,7 +106,8 @@ def finished(out):
     return {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
 
 
-def test_a_killed_driver_started_again_does_the_rest(two_nodes, job, undisturbed, midway, tmp_path):
+@pytest.mark.faults
+def test_a_driver_killed_on_one_of_two_nodes_started_again_does_the_rest(two_nodes, job, undisturbed, midway, tmp_path):
     midway.kill()
     midway.wait()
     before = finished(tmp_path / "out")
