@@ -77,6 +77,13 @@ for module in {outside}:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_no_job_waits_for_the_import_of_what_it_may_never_use():
+    script = "import sys; from jobs import pipeline, low_resource, measure_throughput; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    slow = {"torch._dynamo", "sympy", "seqeval", "sklearn", "datasets", "matplotlib"}
+    assert not slow & set(ran.stdout.split())
+
+
 def test_each_room_says_what_it_is_for():
     for room in ROOMS:
         tree = ast.parse((ROOT / "kdner" / room / "__init__.py").read_text("utf-8"))
