@@ -73,8 +73,8 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
     test = read_labeled(config.test) if config.test else []
     models = (config.student, *config.models) if test else ()
     with TemporaryDirectory() as scratch:
-        teachers = {name: teacher_or_shape(name, scratch) for name in config.teachers}
         sample = sample_corpus(config.corpus, f"{scratch}/sample", words=config.words, text_column=config.text_column)
+        teachers = {name: teacher_or_shape(name, scratch) for name in config.teachers}
         connect()
         dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=False)
         cores = largest_node("CPU")

@@ -12,15 +12,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import ray
+import torch
 import tyro
 from files import contents, put_parquet
 from transformers import AutoTokenizer
 from two_nodes import TwoNodes, wait_until
 
-from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.data.corpus import plan_corpus
 from kdner.flags import Actors
+from kdner.on_ray.shard_actor import ShardActor, ShardWork
 from kdner.runs.run_directory import RunDirectory
+from kdner.teacher.score_documents import ScoreDocuments
 
 pytestmark = pytest.mark.ray
 
@@ -150,20 +153,17 @@ def stumbling_teacher(teacher_folder, tmp_path):
     return folder
 
 
-def test_a_row_on_which_the_model_fails_stays_with_its_reason(cluster, toy_texts, stumbling_teacher, tmp_path):
+def test_a_row_on_which_the_model_fails_stays_with_its_reason(toy_texts, stumbling_teacher, tmp_path):
     texts = toy_texts[:30]
     texts[17] = f"Kaboom ! {texts[17]}"
-    corpus = put_parquet(tmp_path / "corpus.parquet", {"id": [f"d{k}" for k in range(30)], "text": texts})
-    config = PrecomputeLogits(
-        corpus=(corpus,),
-        shard_documents=5,
-        dtype="float32",
-        teacher=(str(stumbling_teacher),),
-        actors=Actors(count=1),
-        out=str(tmp_path / "out"),
-    )
-    assert precompute_logits(config)["errors"] == 1
-    rows = pa.concat_tables(RunDirectory.finished_at(str(tmp_path / "out")).tables()).to_pylist()
+    source = put_parquet(tmp_path / "corpus.parquet", {"id": [f"d{k}" for k in range(30)], "text": texts})
+    plan = plan_corpus([source], shard_documents=5)
+    run = RunDirectory.open(str(tmp_path / "out"), {}, {"files": [shard.name for shard in plan.shards]})
+    arguments = {"teachers": (str(stumbling_teacher),), "dtype": torch.float32}
+    work = ShardWork(job="score", actor=ScoreDocuments, arguments=arguments, actors=Actors(), use_gpu=False)
+    actor = ShardActor(plan, run, work)
+    assert [actor.map_shard(k)["errors"] for k in range(6)] == [0, 0, 0, 1, 0, 0]
+    rows = pa.concat_tables(run.tables()).to_pylist()
     assert [row["id"] for row in rows] == [f"d{k}" for k in range(30)]
     (bad,) = [row for row in rows if row["error"]]
     assert bad["id"] == "d17" and bad["error"].startswith("IndexError") and bad["logits"] is None

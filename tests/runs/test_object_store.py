@@ -27,7 +27,7 @@ from kdner.data.corpus import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once
-from kdner.on_ray.shard_actor import ShardWork
+from kdner.on_ray.shard_actor import ShardActor, ShardWork
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.lock import Holder, hold
 from kdner.runs.run_directory import RunDirectory
@@ -220,13 +220,16 @@ class Finder:
         return {"words": pc.sum(mapped["words"]).as_py(), "entities": 0}
 
 
-def run(source, out, **arguments):
+def run(source, out, *, here=False, **arguments):
+    """Find nothing in a corpus, in other processes or in this one."""
     corpus = plan_corpus([source], shard_documents=4)
 
     def work(directory):
-        actors = Actors(count=1)
-        find = ShardWork(job="find", actor=Finder, arguments=arguments, actors=actors, use_gpu=False)
-        return shard_map(corpus, directory, find)
+        find = ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+        if not here:
+            return shard_map(corpus, directory, find)
+        actor = ShardActor(corpus, directory, find)
+        return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
 
     return once(out, {"corpus": corpus.fingerprint()}, work, files=[shard.name for shard in corpus.shards])
 
@@ -238,7 +241,7 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
         pq.write_table(pa.table({"id": [f"p{i}" for i in range(10)], "text": ["Anna met Tom"] * 10}), file)
     put(join(source, "b.txt.gz"), gzip.compress(b"Rain is expected\n" * 5))
     put(join(source, "c.jsonl"), b'{"text": "Anna"}\n' * 5)
-    assert run(source, undisturbed)["documents"] == 20
+    assert run(source, undisturbed, here=True)["documents"] == 20
 
     with pytest.raises(InputError, match=r"b\.txt\.gz:4: refused"):
         run(source, out, refuse="b.txt.gz:4")
