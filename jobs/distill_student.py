@@ -43,7 +43,8 @@ class DistillStudent(LabeledSet):
     teacher: str | None = None
     """Teacher directory that finetune_teacher or transformers' Trainer saved, for `--vectors teacher`."""
     vectors: str = "teacher"
-    """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
+    """First word vectors: teacher (its piece embeddings reduced by SVD; words that it has never seen are then made of
+    pieces), random, or a GloVe or word2vec text file."""
     development: str | None = None
     """Labeled set to choose the best epoch by; without one, and with a --development-share of 0, the last is kept."""
     development_share: float = 0.0

@@ -57,7 +57,8 @@ class Pipeline(LabeledSet, Corpus):
     ENCODER is minilm, a model directory (also of transformers' Trainer), or a name on the Hugging Face hub (safetensors
     only). The student learns from the mean of their logits."""
     vectors: str = "teacher"
-    """First word vectors: teacher (its piece embeddings reduced by SVD), random, or a GloVe or word2vec text file."""
+    """First word vectors: teacher (its piece embeddings reduced by SVD; words that it has never seen are then made of
+    pieces), random, or a GloVe or word2vec text file."""
     out: str = "runs/pipeline"
     """Folder for everything, which every node sees."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)

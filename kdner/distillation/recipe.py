@@ -39,8 +39,9 @@ class Distillation:
     """cosine: the learning rate rises over the first 5 % of the steps, then falls along a cosine; constant: neither."""
     weight_decay: float = 1e-3
     """AdamW's weight decay; word vectors have none."""
-    word_dropout: float = 0.02
-    """Share (0 to 1) of a batch's distinct words whose vector is the unknown word's, so that this one is learned."""
+    word_dropout: float = 0.2
+    """Share (0 to 1) of a batch's distinct words whose own vector is left out, so that those of their pieces, or of the
+    unknown word, are learned."""
 
     def __post_init__(self) -> None:
         for name in ("alpha", "gold_share", "word_dropout"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
-from kdner.student.vocabulary import UNKNOWN, WordFeatures
+from kdner.student.vocabulary import PADDING, WordFeatures
 
 MIN_EPOCH_STEPS = 50
 """A shorter epoch would spend its time on measuring and saving."""
@@ -197,4 +198,4 @@ def _drop_words(features: WordFeatures, share: float) -> WordFeatures:
     if share == 0:
         return features
     dropped = torch.rand(features.words.shape, device=features.words.device) < share
-    return WordFeatures(features.words.masked_fill(dropped, UNKNOWN), features.shapes, features.characters)
+    return replace(features, words=features.words.masked_fill(dropped, PADDING))

@@ -33,8 +33,8 @@ def write_untrained_student(
 ) -> None:
     """Write a student that has learned nothing yet; its folder appears whole or not at all.
 
-    Its vocabulary holds the most frequent words of the labeled and the transfer set that fit into
-    `config.max_parameters`.
+    Its vocabulary holds what is most frequent in the labeled and the transfer set and fits into
+    `config.max_parameters`: words, or with a teacher's vectors its pieces, and words of several pieces.
 
     Args:
         folder: the student directory to make.
@@ -43,29 +43,32 @@ def write_untrained_student(
         labeled: sentences that it will train on.
         transfer: the transfer set, if there is one.
         vectors: where the first word vectors come from: `teacher`, `random`, or the path of a text file of vectors.
-        teacher: teacher directory, whose word embeddings become word vectors; needed for `teacher`.
+        teacher: teacher directory, whose piece embeddings become first vectors; needed for `teacher`.
         seed: decides all random weights.
     """
     counts: Counter[str] = transfer.counts() if transfer else Counter()
     counts.update(word for sentence in labeled for word in sentence.words()[0])
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
-    vocabulary = Vocabulary.build(counts, max_words=vocabulary_budget(config, labels, characters))
+    budget = vocabulary_budget(config, labels, characters)
+    vocabulary, rows = _first_vectors(counts, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
     student = Student(config, vocabulary, labels)
-    rows = _first_vectors(vocabulary, config.word_dim, vectors, teacher, seed)
     with torch.no_grad():
         student.words.weight[UNKNOWN + 1 :] = torch.from_numpy(rows)
-        student.words.weight[UNKNOWN] = torch.from_numpy(rows.mean(axis=0))
+        student.words.weight[UNKNOWN] = 0
     with commit_folder(folder) as unfinished:
         student.save(unfinished)
 
 
-def _first_vectors(vocabulary: Vocabulary, dim: int, vectors: str, teacher: str | None, seed: int) -> np.ndarray:
-    """Return the first vectors of the vocabulary's words, float32 [words, dim]."""
+def _first_vectors(
+    counts: Counter[str], budget: int, dim: int, vectors: str, teacher: str | None, seed: int
+) -> tuple[Vocabulary, np.ndarray]:
+    """Return a vocabulary, and the first vectors of its words and pieces, float32 [words + pieces, dim]."""
+    if vectors == "teacher":
+        if teacher is None:
+            raise InputError("--vectors teacher: needs --teacher, or set --vectors random")
+        return vectors_from_teacher(Teacher.load(teacher, dtype=torch.float32), counts, budget, dim)
+    vocabulary = Vocabulary.build(counts, max_words=budget)
     if vectors == "random":
-        return random_vectors(len(vocabulary.words), dim, seed)
-    if vectors != "teacher":
-        return vectors_from_file(Path(vectors), vocabulary.words, dim, seed)
-    if teacher is None:
-        raise InputError("--vectors teacher: needs --teacher, or set --vectors random")
-    return vectors_from_teacher(Teacher.load(teacher, dtype=torch.float32), vocabulary.words, dim)
+        return vocabulary, random_vectors(len(vocabulary.words), dim, seed)
+    return vocabulary, vectors_from_file(Path(vectors), vocabulary.words, dim, seed)

@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 
 from kdner.errors import InputError
-from kdner.student.vocabulary import normalize
+from kdner.student.vocabulary import UNKNOWN, Vocabulary, frequent_characters, most_frequent, normalize
 from kdner.teacher.model import Teacher
 
+_Piece: TypeAlias = tuple[bool, str]
+"""Whether a piece goes on within a word, and its text as the student reads it."""
+MIN_TIMES = 20
+"""How often a piece occurs at least, unless it is a character: a rarer one would learn nothing."""
+MAX_PIECE_SHARE = 0.7
+"""Share of the rows of the word table that pieces may take; words of several pieces have the others."""
 SCALE = 0.5
 """Root mean square of an initial vector's entries."""
 
 
-def vectors_from_teacher(teacher: Teacher, words: Sequence[str], dim: int) -> np.ndarray:
-    """Reduce the teacher's word embeddings to their `dim` strongest directions (XtremeDistil, section 3.2).
+def vectors_from_teacher(teacher: Teacher, counts: Counter[str], rows: int, dim: int) -> tuple[Vocabulary, np.ndarray]:
+    """Make a vocabulary of a teacher's pieces and of frequent words of several pieces, with their first vectors.
+
+    A piece starts with the mean of the embeddings that the teacher has for it where it occurs in the corpus, and a word
+    with the mean of those of the teacher's pieces, all reduced to their `dim` strongest directions (XtremeDistil,
+    section 3.2). What a word's own vector adds to those of its pieces here is what is left of it.
+
+    Args:
+        teacher: has the pieces, and their embeddings.
+        counts: how often each word occurs.
+        rows: pieces, and words with a vector of their own, that there is room for.
+        dim: width of the vectors.
 
     Returns:
-        float32 [words, dim].
+        the vocabulary, and float32 [words + pieces, dim].
     """
-    return _reduce(teacher.word_embeddings(words), dim)
+    embeddings = teacher.piece_embeddings
+    sums: dict[_Piece, np.ndarray] = {}
+    times: Counter[_Piece] = Counter()
+    characters: Counter[_Piece] = Counter()
+    words: Counter[str] = Counter()
+    spelling: dict[str, str] = {}
+    for (word, count), pieces in zip(counts.items(), teacher.pieces.spans(counts), strict=True):
+        for piece, begin, end in pieces:
+            name = begin > 0, normalize(word[begin:end])
+            sums[name] = sums.get(name, 0) + count * embeddings[piece]
+            times[name] += count
+        normalized = normalize(word)
+        words[normalized] += count
+        spelling[normalized] = max(spelling.get(normalized, word), word, key=lambda w: (counts[w], w))
+        for character in normalized:
+            characters[False, character] += count
+            characters[True, character] += count
+    frequent = Counter({name: count for name, count in times.items() if count >= MIN_TIMES}) | characters
+    names = sorted(most_frequent(frequent, round(MAX_PIECE_SHARE * rows)))
+    beginnings, continuations = (tuple(text for within, text in names if within is kind) for kind in (False, True))
+    parts = Vocabulary((), (), beginnings, continuations)
+    made_of = {word: made for word in words if len(made := parts.pieces(word)) > 1}
+    own = most_frequent(Counter({word: words[word] for word in made_of}), rows - len(names))
+
+    usual = sum(sums.values()) / max(1, times.total())
+    of_pieces = np.stack([sums[name] / times[name] if name in sums else usual for name in names])
+    spans = teacher.pieces.spans(spelling[word] for word in own)
+    of_words = [embeddings[[piece for piece, *_ in pieces]].mean(axis=0) if pieces else usual for pieces in spans]
+    reduced = _reduce(np.stack([*of_words, *of_pieces]), dim)
+    first_piece = np.concatenate([np.zeros((UNKNOWN + 1, dim), np.float32), reduced[len(own) :]])
+    for row, word in enumerate(own):
+        reduced[row] -= first_piece[made_of[word]].mean(axis=0)
+    return Vocabulary(own, frequent_characters(counts), beginnings, continuations), reduced
 
 
 def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> np.ndarray:

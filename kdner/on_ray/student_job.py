@@ -224,6 +224,7 @@ def _summary(sets: LearningSets, student: Student, state: State) -> dict[str, An
         "labels": sets.labels,
         "parameters": student.parameters_count,
         "vocabulary_words": len(student.vocabulary.words),
+        "vocabulary_pieces": len(student.vocabulary.beginnings) + len(student.vocabulary.continuations),
         "labeled_sentences": len(sets.labeled),
         "development_sentences": len(sets.development),
         "transfer_words": sets.transfer.words if sets.transfer else 0,

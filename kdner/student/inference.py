@@ -95,7 +95,9 @@ class Inference:
         filtered_tcf = embedding_bag(windows, self.characters, mode="sum").unflatten(0, (-1, longest))
         filtered_tcf.masked_fill_(~inside_tc[:, :longest, None], float("-inf"))
         filtered_tf = filtered_tcf.amax(dim=1).add_(cast("Tensor", bias)).relu_()
-        return torch.cat([self.network.words(features.words), self.network.shapes(features.shapes), filtered_tf], dim=1)
+        return torch.cat(
+            [self.network.word_vectors(features), self.network.shapes(features.shapes), filtered_tf], dim=1
+        )
 
     @torch.inference_mode()
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, overload
 
+import torch
 from safetensors.torch import load_file, save
 from torch import Size, Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
@@ -17,7 +18,7 @@ from kdner.errors import InputError
 from kdner.runs.storage import commit, local_folder
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
-from kdner.student.vocabulary import Vocabulary
+from kdner.student.vocabulary import UNKNOWN, Vocabulary
 
 MODEL_TYPE = "kdner-student"
 MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
@@ -77,6 +78,9 @@ class Student(Network):
         labels = config.pop("labels")
         student = cls(StudentConfig(**config), Vocabulary.load(folder / "vocabulary.json"), labels)
         student.load_weights(folder)
+        if "beginnings" not in json.loads((folder / "vocabulary.json").read_text("utf-8")):
+            with torch.no_grad():  # before 0.4 a known word had nothing of the unknown one's vector
+                student.words.weight[UNKNOWN + 1 :] -= student.words.weight[UNKNOWN]
         return student.eval()
 
     def load_weights(self, folder: Path) -> None:

@@ -62,7 +62,8 @@ def model_card(
         f"**{warning}**" if warning else "",
         f"An LSTM-CNN named-entity tagger made by kdner {__version__}.",
         f"- Entities: {', '.join(types)}\n"
-        f"- Parameters: {summary['parameters']:,}; vocabulary: {summary['vocabulary_words']:,} words\n"
+        f"- Parameters: {summary['parameters']:,}; vocabulary: {summary['vocabulary_words']:,} words and "
+        f"{summary.get('vocabulary_pieces', 0):,} pieces of words\n"
         f"- Learned from {summary['labeled_sentences']:,} labeled sentences and {summary['transfer_words']:,} words "
         "with logits\n"
         f"- Quality: {'; '.join(_qualities(summary, quality))}",

@@ -1,6 +1,6 @@
 """The student's network: word vectors, a character CNN and a bidirectional LSTM under a softmax or a CRF head.
 
-After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with word vectors from the teacher (XtremeDistil).
+After Izsak et al. (arXiv 1910.06294) and Chiu and Nichols (2016), with vectors of the teacher's pieces (XtremeDistil).
 
 Shapes: B sentences, N words of all, T distinct words, C characters of a word, D features of a word, H hidden, L labels.
 """
@@ -82,7 +82,7 @@ class Network(nn.Module):
         mind_forks()
         self.config, self.vocabulary, self.labels = config, vocabulary, labels
         self.words = (
-            nn.Embedding(vocabulary.word_rows, config.word_dim, padding_idx=PADDING, sparse=True)
+            nn.EmbeddingBag(vocabulary.word_rows, config.word_dim, mode="sum", padding_idx=PADDING, sparse=True)
             if vector_width is None
             else nn.Linear(vector_width, config.word_dim)
         )
@@ -115,7 +115,7 @@ class Network(nn.Module):
     @property
     def row_parameters(self) -> list[nn.Parameter]:
         """The parameters of which a step changes only the rows of the words that it reads."""
-        return list(self.words.parameters()) if isinstance(self.words, nn.Embedding) else []
+        return list(self.words.parameters()) if isinstance(self.words, nn.EmbeddingBag) else []
 
     @property
     def parameters_count(self) -> int:
@@ -127,7 +127,17 @@ class Network(nn.Module):
         answers = answers_by_place(self.characters.weight, self.filters.weight)
         highest_tf = highest_answers(answers, features.characters, self.config.character_width)
         filtered_tf = (highest_tf + cast("torch.Tensor", self.filters.bias)).relu()
-        return torch.cat([self.words(features.words), self.shapes(features.shapes), filtered_tf], dim=1)
+        return torch.cat([self.word_vectors(features), self.shapes(features.shapes), filtered_tf], dim=1)
+
+    def word_vectors(self, features: WordFeatures) -> torch.Tensor:
+        """Return the mean of the vectors of a word's pieces, and its own vector added; [T, word_dim]."""
+        if isinstance(self.words, nn.Linear):
+            return cast("torch.Tensor", self.words(features.words))
+        real_tp = (features.pieces != PADDING).to(self.words.weight.dtype)
+        shares_tp = real_tp / real_tp.sum(dim=1, keepdim=True)
+        rows = torch.cat([features.pieces, features.words[:, None]], dim=1)
+        weights = torch.cat([shares_tp, torch.ones_like(shares_tp[:, :1])], dim=1)
+        return cast("torch.Tensor", self.words(rows, per_sample_weights=weights))
 
     def forward(self, table: torch.Tensor, index: torch.Tensor, lengths: np.ndarray) -> torch.Tensor:
         """Return emissions [N, L], which are logits for a softmax head.
@@ -167,7 +177,7 @@ class Network(nn.Module):
 
 
 def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int) -> int:
-    """Return how many words the vocabulary may hold within `config.max_parameters`."""
+    """Return how many words and pieces the vocabulary may hold within `config.max_parameters`."""
     bare = Network(config, Vocabulary((), tuple(chr(i) for i in range(characters))), labels)
     budget = (config.max_parameters - bare.parameters_count) // config.word_dim
     if budget < 1:

@@ -1,6 +1,6 @@
-"""What the student sees of a word: its row in the word table, its shape, and its characters.
+"""What the student sees of a word: the rows of the word table that it is made of, its shape, and its characters.
 
-Shapes: T distinct words ("types"), C characters of a word.
+Shapes: T distinct words ("types"), P pieces and C characters of a word.
 """
 
 from __future__ import annotations
@@ -10,18 +10,23 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+K = TypeVar("K", str, tuple[bool, str])
 
 PADDING, UNKNOWN = 0, 1
 MAX_KNOWN_CHARACTERS = 250
 MAX_CHARACTERS = 20
 """A longer word is seen by its first and last ten characters."""
+MAX_PIECES = 8
+"""A word of more pieces is seen by its first and last four."""
 
 SHAPES = (
     "lower",
@@ -41,7 +46,8 @@ _DIGIT = re.compile(r"\d")
 class WordFeatures:
     """The features of T distinct words, on one device."""
 
-    words: torch.Tensor  # int64 [T], ids; or float32 [T, H], vectors of an encoder in their place
+    words: torch.Tensor  # int64 [T], rows of own vectors, 0 without one; or float32 [T, H], an encoder's vectors
+    pieces: torch.Tensor  # int64 [T, P], rows of the pieces, padded with 0
     shapes: torch.Tensor  # int64 [T]
     characters: torch.Tensor  # int64 [T, C], padded with 0
 
@@ -50,44 +56,54 @@ class WordFeatures:
 
     def take(self, index: torch.Tensor) -> WordFeatures:
         """Select the words of an index, with repetition."""
-        return WordFeatures(self.words[index], self.shapes[index], self.characters[index])
+        return WordFeatures(*(feature[index] for feature in self._features()))
 
     @classmethod
     def join(cls, parts: Sequence[WordFeatures]) -> WordFeatures:
         """Put the features of several lists of words after one another."""
-        columns = ((part.words, part.shapes, part.characters) for part in parts)
-        return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
+        return cls(*map(torch.cat, zip(*(part._features() for part in parts), strict=True)))
 
     def to(self, device: torch.device) -> WordFeatures:
         """Copy the features to a device."""
-        return WordFeatures(self.words.to(device), self.shapes.to(device), self.characters.to(device))
+        return WordFeatures(*(feature.to(device) for feature in self._features()))
+
+    def _features(self) -> tuple[torch.Tensor, ...]:
+        return self.words, self.pieces, self.shapes, self.characters
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The known words, in lower case with digits as 0, and the known characters; both by falling frequency."""
+    """The words, pieces and characters that have vectors; words and pieces in lower case with digits as 0.
+
+    A word is made of pieces: the longest that it begins with, the longest that goes on from there, and so on. In a
+    vocabulary without pieces every word is made of `UNKNOWN` alone.
+    """
 
     words: tuple[str, ...]
+    """Words that also have a vector of their own, by falling frequency."""
     characters: tuple[str, ...]
+    """By falling frequency."""
+    beginnings: tuple[str, ...] = ()
+    """Pieces that words begin with."""
+    continuations: tuple[str, ...] = ()
+    """Pieces that go on within a word."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.words, self.characters)  # without what is computed of them
+        # without what is computed of them
+        return type(self), (self.words, self.characters, self.beginnings, self.continuations)
 
     @classmethod
     def build(cls, counts: Counter[str], *, max_words: int) -> Vocabulary:
-        """Take the most frequent words and characters; ties go by code point, not by the order of counting."""
+        """Take the most frequent words and characters, and no pieces."""
         words: Counter[str] = Counter()
-        characters: Counter[str] = Counter()
         for word, count in counts.items():
             words[normalize(word)] += count
-            for character in word:
-                characters[character] += count
-        return cls(_most_frequent(words, max_words), _most_frequent(characters, MAX_KNOWN_CHARACTERS))
+        return cls(most_frequent(words, max_words), frequent_characters(counts))
 
     @property
     def word_rows(self) -> int:
-        """Count the rows of the word table: padding, unknown and the known words."""
-        return len(self.words) + 2
+        """Count the rows of the word table: padding, unknown, own vectors and pieces."""
+        return UNKNOWN + 1 + len(self.words) + len(self.beginnings) + len(self.continuations)
 
     @property
     def character_rows(self) -> int:
@@ -96,29 +112,59 @@ class Vocabulary:
 
     def features(self, types: Sequence[str]) -> WordFeatures:
         """Return the features of distinct words."""
-        words = np.fromiter((self._word_ids.get(normalize(t), UNKNOWN) for t in types), np.int64, len(types))
+        normalized = list(map(normalize, types))
+        words = np.fromiter((self._words.get(word, PADDING) for word in normalized), np.int64, len(types))
+        made_of = list(map(self.pieces, normalized))
+        counts = np.fromiter(map(len, made_of), np.int64, len(types))
+        pieces = np.full((len(types), MAX_PIECES), PADDING, np.int64)
+        pieces[np.arange(MAX_PIECES) < counts[:, None]] = np.fromiter(chain.from_iterable(made_of), np.int64)
         shapes = np.fromiter((_shape(t) for t in types), np.int64, len(types))
         views = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
         lengths = np.fromiter(map(len, views), np.int64, len(views))
         code_points = np.frombuffer("".join(views).encode("utf-32-le", "surrogatepass"), np.uint32)
         characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
         characters[np.arange(MAX_CHARACTERS) < lengths[:, None]] = self._character_ids[code_points]
-        return WordFeatures(torch.from_numpy(words), torch.from_numpy(shapes), torch.from_numpy(characters))
+        return WordFeatures(*map(torch.from_numpy, (words, pieces, shapes, characters)))
+
+    def pieces(self, word: str) -> list[int]:
+        """Return the rows of the pieces that a normalized word is made of, `UNKNOWN` for a character that is none."""
+        if not self.beginnings:
+            return [UNKNOWN]
+        (known, longest), following = self._beginnings, self._continuations
+        rows: list[int] = []
+        begin, stop = 0, len(word)
+        while begin < stop:
+            row = None
+            for end in range(min(stop, begin + longest), begin, -1):
+                row = known.get(word[begin:end])
+                if row is not None:
+                    break
+            rows.append(UNKNOWN if row is None else row)
+            begin, (known, longest) = end, following
+        return rows if len(rows) <= MAX_PIECES else rows[: MAX_PIECES // 2] + rows[-MAX_PIECES // 2 :]
 
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""
-        content = {"words": self.words, "characters": self.characters}
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
         path.write_text(json.dumps(content, ensure_ascii=True), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
         """Read what `save` wrote."""
         content = json.loads(path.read_text("utf-8"))
-        return cls(tuple(content["words"]), tuple(content["characters"]))
+        return cls(**{name: tuple(values) for name, values in content.items()})
 
     @cached_property
-    def _word_ids(self) -> dict[str, int]:
-        return {word: i for i, word in enumerate(self.words, start=UNKNOWN + 1)}
+    def _words(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.words, start=UNKNOWN + 1)}
+
+    @cached_property
+    def _beginnings(self) -> tuple[dict[str, int], int]:
+        return _rows_of(self.beginnings, UNKNOWN + 1 + len(self.words))
+
+    @cached_property
+    def _continuations(self) -> tuple[dict[str, int], int]:
+        return _rows_of(self.continuations, UNKNOWN + 1 + len(self.words) + len(self.beginnings))
 
     @cached_property
     def _character_ids(self) -> np.ndarray:
@@ -148,5 +194,20 @@ def _shape(word: str) -> int:
     return SHAPES.index(name)
 
 
-def _most_frequent(counts: Counter[str], limit: int) -> tuple[str, ...]:
+def most_frequent(counts: Counter[K], limit: int) -> tuple[K, ...]:
+    """Return the most frequent; ties go by themselves, not by the order of counting."""
     return tuple(sorted(counts, key=lambda key: (-counts[key], key))[:limit])
+
+
+def frequent_characters(counts: Counter[str]) -> tuple[str, ...]:
+    """Return the characters of words that are so frequent that the student knows them."""
+    characters: Counter[str] = Counter()
+    for word, count in counts.items():
+        for character in word:
+            characters[character] += count
+    return most_frequent(characters, MAX_KNOWN_CHARACTERS)
+
+
+def _rows_of(pieces: Sequence[str], first: int) -> tuple[dict[str, int], int]:
+    """Return the row of each piece, and the length of the longest."""
+    return {piece: row for row, piece in enumerate(pieces, start=first)}, max(map(len, pieces), default=1)

@@ -31,7 +31,7 @@ from kdner.teacher.encoder import (
 )
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.pieces import PieceTable
-from kdner.text.given import listed_sentences, listed_texts
+from kdner.text.given import listed_sentences
 
 if TYPE_CHECKING:
     from kdner.teacher.packed_rows import PackedRows  # imported for a GPU only: it takes 3 s
@@ -215,13 +215,11 @@ class Teacher:
         sentences = listed_sentences(sentences)
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
-    def word_embeddings(self, words: Iterable[str]) -> np.ndarray:
-        """Return float32 [words, H]: for each word the mean of its piece embeddings."""
-        words = listed_texts(words, "words")
-        table = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
-        pieces, counts = self.pieces.pieces_of(words)
-        sums = np.add.reduceat(table[pieces], np.concatenate([[0], np.cumsum(counts)[:-1]]), axis=0)
-        return sums / counts[:, None]
+    @property
+    def piece_embeddings(self) -> np.ndarray:
+        """The embedding of each piece of the tokenizer, float32 [pieces, width of an embedding]."""
+        table: np.ndarray = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+        return table
 
     def save(self, folder: str | Path) -> None:
         """Write a Hugging Face model directory, safetensors only."""

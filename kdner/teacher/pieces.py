@@ -5,9 +5,9 @@ Shapes: N words of all sentences, S sentences, W windows, P pieces of all window
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -78,12 +78,18 @@ class PieceTable:
         pieces_p[np.repeat(firsts_n[longer], more) + nth] = self._pieces[np.repeat(offsets_n[longer], more) + nth]
         return Windows(pieces_p, lengths_w, firsts_n, words_w)
 
-    def pieces_of(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids of the pieces of all words, int32 [P], and how many each word has, int64 [N]."""
-        types_n, _ = self._numbered([words])
-        counts_n = self._counts[types_n]
-        shift_n = self._offsets[types_n] - (np.cumsum(counts_n) - counts_n)
-        return self._pieces[np.arange(int(counts_n.sum())) + np.repeat(shift_n, counts_n)], counts_n
+    def spans(self, words: Iterable[str]) -> Iterator[list[tuple[int, int, int]]]:
+        """Yield for each word the ids of its pieces, each with its begin and end in the word.
+
+        Left out are unknown pieces, and those that stand for no characters, as a lone mark of a word's begin.
+        """
+        listed = [[word] for word in words]
+        for encoding in self._backend.encode_batch(listed, is_pretokenized=True, add_special_tokens=False):
+            pieces = zip(encoding.ids, encoding.offsets, strict=True)
+            kept = [(piece, begin, end) for piece, (begin, end) in pieces if piece != self._unknown and begin < end]
+            yield [
+                piece for piece, following in zip_longest(kept, kept[1:]) if not following or piece[1] < following[1]
+            ]
 
     def _numbered(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Return the type of each word, int [N], whose pieces are known now, and the words of each sentence [S]."""

@@ -12,7 +12,7 @@ from kdner.distillation.word_vectors import vectors_from_teacher
 from kdner.errors import InputError
 from kdner.student.model import Student
 from kdner.student.network import StudentConfig
-from kdner.student.vocabulary import PADDING, UNKNOWN
+from kdner.student.vocabulary import UNKNOWN, normalize
 
 SHAPE = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)
 
@@ -34,24 +34,29 @@ def begin(tmp_path, toy, labels, teacher_folder):
     return begin
 
 
-def test_it_knows_the_words_of_both_sets(begin, toy, logits_folder):
-    alone = begin("a")
-    counts = Counter(word.lower() for sentence in toy for word in sentence.words()[0])
-    assert {word for word in alone.vocabulary.words if word[0].isalpha()} == {w for w in counts if w[0].isalpha()}
-    both = begin("b", labeled=toy[:1], transfer=TransferSet([logits_folder]))
-    assert set(both.vocabulary.words) == set(alone.vocabulary.words)
-    few = begin("c", labeled=toy[:1])
-    assert len(few.vocabulary.words) < len(alone.vocabulary.words)
+@pytest.mark.parametrize("vectors", ["teacher", "random"])
+def test_it_knows_the_words_of_both_sets(begin, toy, logits_folder, vectors):
+    def known(student):
+        return {*student.vocabulary.words, *student.vocabulary.beginnings, *student.vocabulary.continuations}
+
+    alone = begin("a", vectors=vectors)
+    both = begin("b", labeled=toy[:1], transfer=TransferSet([logits_folder]), vectors=vectors)
+    assert known(both) == known(alone)
+    assert known(begin("c", labeled=toy[:1], vectors=vectors)) < known(alone)
     assert TransferSet([logits_folder]).labels == both.labels
+    if vectors == "random":
+        counts = Counter(normalize(word) for sentence in toy for word in sentence.words()[0])
+        assert known(alone) == counts.keys()
 
 
-def test_word_vectors_come_from_the_teacher(begin, teacher):
+def test_word_vectors_come_from_the_teacher(begin, teacher, toy):
     student = begin()
+    counts = Counter(word for sentence in toy for word in sentence.words()[0])
+    vocabulary, expected = vectors_from_teacher(teacher, counts, 1000, SHAPE.word_dim)
+    assert student.vocabulary == vocabulary
     table = student.words.weight.detach().numpy()
-    expected = vectors_from_teacher(teacher, student.vocabulary.words, SHAPE.word_dim)
     np.testing.assert_allclose(np.abs(table[UNKNOWN + 1 :]), np.abs(expected), atol=1e-4)
-    np.testing.assert_allclose(table[UNKNOWN], table[UNKNOWN + 1 :].mean(axis=0), atol=1e-5)
-    assert not table[PADDING].any()
+    assert not table[: UNKNOWN + 1].any()
 
 
 def test_word_vectors_from_a_file_and_at_random(begin, write):
@@ -73,13 +78,15 @@ def test_the_seed_decides_all_random_weights(begin):
     assert not torch.equal(states[0]["words.weight"], states[2]["words.weight"])
 
 
-def test_the_limit_cuts_the_rarest_words(begin):
-    whole = begin("a")
+@pytest.mark.parametrize("vectors", ["teacher", "random"])
+def test_the_limit_cuts_the_rarest_words(begin, vectors):
+    whole = begin("a", vectors=vectors)
     limit = whole.parameters_count - 5 * SHAPE.word_dim
     config = StudentConfig(**{**vars(SHAPE), "max_parameters": limit})
-    less = begin("b", config=config)
+    less = begin("b", config=config, vectors=vectors)
     assert less.parameters_count <= limit
-    assert less.vocabulary.words == whole.vocabulary.words[: len(less.vocabulary.words)]
+    if vectors == "random":
+        assert less.vocabulary.words == whole.vocabulary.words[:-5]
 
 
 def test_vectors_of_a_teacher_need_one(begin, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from kdner.distillation.word_vectors import SCALE, random_vectors, vectors_from_file, vectors_from_teacher
 from kdner.errors import InputError
+from kdner.student.vocabulary import UNKNOWN
 
 WORDS = ["paris", "rome", "0000", "lost"]
 LINES = "Paris 1 0 0\nof 9 9 9\nrome 2 1 0\nRome 7 7 7\n1996 -3 0.5 1e-1\n"
@@ -17,33 +19,56 @@ def rms(vectors):
     return float(np.sqrt(np.mean(vectors**2)))
 
 
-def test_teacher_vectors_keep_what_the_pieces_tell(teacher):
-    words = ["Anna", "Anna", "Paris", "Berlin", "zzz", "qqq"]
-    wide = teacher.word_embeddings(words)
-    vectors = vectors_from_teacher(teacher, words, 4)
-    assert vectors.shape == (6, 4) and vectors.dtype == np.float32
-    assert rms(vectors) == pytest.approx(SCALE, rel=1e-3)
-    np.testing.assert_array_equal(vectors[0], vectors[1])
-    distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
-    reduced = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-    assert np.corrcoef(distances.ravel(), reduced.ravel())[0, 1] > 0.95
+COUNTS = Counter(
+    {"Anna": 90, "anna": 20, "Parisrome": 50, "Annaschmidt": 30, "won": 20, "1996": 20, "1997": 9, "Zug": 1}
+)
 
 
-def test_a_reduction_to_full_width_keeps_all_distances(teacher):
-    words = ["Anna", "Paris", "said", "1996", "flew"]
-    wide, vectors = teacher.word_embeddings(words), vectors_from_teacher(teacher, words, 32)
-    distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
-    reduced = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-    np.testing.assert_allclose(reduced, distances * (reduced[0, 1] / distances[0, 1]), rtol=1e-3, atol=1e-4)
+def first_vector(vocabulary, vectors, word):
+    """What the student starts with for a word: the mean of its pieces, and what its own vector adds."""
+    of_pieces = vectors[np.array(vocabulary.pieces(word)) - UNKNOWN - 1].mean(axis=0)
+    return of_pieces + vectors[vocabulary.words.index(word)] if word in vocabulary.words else of_pieces
 
 
-def test_vectors_wider_than_the_teacher_are_padded(teacher):
-    vectors = vectors_from_teacher(teacher, ["Anna", "Paris", "said"], 50)
-    assert vectors.shape == (3, 50) and not vectors[:, 32:].any()
+def test_a_word_starts_where_the_teachers_pieces_lie(teacher):
+    vocabulary, vectors = vectors_from_teacher(teacher, COUNTS, 1000, 32)
+    assert vectors.shape == (vocabulary.word_rows - UNKNOWN - 1, 32) and vectors.dtype == np.float32
+    words = ["won", "Parisrome", "Annaschmidt", "Zug"]
+    pieces = [[piece for piece, *_ in spans] for spans in teacher.pieces.spans(words)]
+    wide = np.stack([teacher.piece_embeddings[ids].mean(axis=0) for ids in pieces if ids])
+    narrow = [first_vector(vocabulary, vectors, word.lower()) for word, ids in zip(words, pieces, strict=True) if ids]
+    distances, kept = (np.linalg.norm(v[:, None] - v[None], axis=2) for v in (wide, np.stack(narrow)))
+    np.testing.assert_allclose(kept, distances * (kept[0, 1] / distances[0, 1]), rtol=1e-3, atol=1e-4)
 
 
-def test_one_word_alone_has_a_finite_vector(teacher):
-    assert np.isfinite(vectors_from_teacher(teacher, ["Anna"], 4)).all()
+def test_frequent_words_of_several_pieces_have_vectors_of_their_own(teacher):
+    vocabulary, _ = vectors_from_teacher(teacher, COUNTS, 1000, 8)
+    assert vocabulary.words[:2] == ("parisrome", "annaschmidt") and "anna" in vocabulary.beginnings
+    assert all(len(vocabulary.pieces(word)) > 1 for word in vocabulary.words)
+
+
+def test_any_word_of_known_characters_is_made_of_pieces(teacher):
+    vocabulary, _ = vectors_from_teacher(teacher, COUNTS, 1000, 8)
+    for word in ("annamitsch", "wonwon", "0000", "gus"):
+        assert UNKNOWN not in vocabulary.pieces(word)
+    assert vocabulary.pieces("日") == [UNKNOWN] and vocabulary.pieces("won") != vocabulary.pieces("zwon")
+
+
+def test_where_there_is_little_room_the_most_frequent_are_taken(teacher):
+    whole, _ = vectors_from_teacher(teacher, COUNTS, 1000, 8)
+    vocabulary, vectors = vectors_from_teacher(teacher, COUNTS, 20, 8)
+    pieces = len(vocabulary.beginnings) + len(vocabulary.continuations)
+    assert pieces == 14 and len(vectors) == pieces + len(vocabulary.words) <= 20
+    assert set(vocabulary.beginnings) < set(whole.beginnings)
+
+
+def test_vectors_wider_than_the_teachers_are_padded(teacher):
+    _, vectors = vectors_from_teacher(teacher, COUNTS, 1000, 50)
+    assert vectors.shape[1] == 50 and not vectors[:, 32:].any()
+
+
+def test_one_word_alone_has_finite_vectors(teacher):
+    assert np.isfinite(vectors_from_teacher(teacher, Counter(["a"]), 10, 4)[1]).all()
 
 
 @pytest.mark.parametrize("header", ["", "5 3\n"])

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from kdner.errors import InputError
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tagger import Tagger
+from kdner.student.vocabulary import UNKNOWN
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 TEXTS = ["Anna flew to Paris. Tom won.", "", "Mary, of Rome\n\nRAIN IN BERLIN"]
@@ -235,3 +236,20 @@ def test_what_a_student_has_learned_of_texts_is_no_part_of_it(make_student):
 def test_all_whom_the_umask_lets_may_read_a_saved_student(make_student, umask, tmp_path):
     make_student().save(tmp_path)
     assert not unusual_permissions(tmp_path)
+
+
+def test_a_student_of_before_there_were_pieces_tags_as_it_did(make_student, tmp_path, toy):
+    student = make_student()
+    sentences = [sentence.words()[0] for sentence in toy[:9]] + [["Zanzibar", "won"]]
+    expected = Tagger(student).score_words(sentences)
+    with (
+        torch.no_grad()
+    ):  # as it was written then: known words had all of their vector, and the unknown one stood alone
+        student.words.weight[UNKNOWN + 1 :] += student.words.weight[UNKNOWN]
+    student.save(tmp_path)
+    path = tmp_path / "vocabulary.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({name: content[name] for name in ("words", "characters")}), encoding="utf-8")
+    np.testing.assert_allclose(
+        Tagger(Student.from_pretrained(tmp_path)).score_words(sentences), expected, rtol=1e-4, atol=1e-5
+    )

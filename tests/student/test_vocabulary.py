@@ -20,7 +20,7 @@ def test_words_differ_neither_by_case_nor_by_digits():
     vocabulary = Vocabulary.build(Counter({"Paris": 2, "PARIS": 1, "1996": 1, "1997": 1, "the": 1}), max_words=10)
     assert vocabulary.words == ("paris", "0000", "the")
     words = vocabulary.features(["paris", "PaRiS", "2024", "London"]).words.tolist()
-    assert words == [2, 2, 3, UNKNOWN]
+    assert words == [2, 2, 3, PADDING]
     assert vocabulary.word_rows == 5
 
 
@@ -34,6 +34,33 @@ def test_the_order_of_counting_is_no_matter(counts, random):
     items = list(counts.items())
     random.shuffle(items)
     assert Vocabulary.build(Counter(counts), max_words=5) == Vocabulary.build(Counter(dict(items)), max_words=5)
+
+
+OF_PIECES = Vocabulary(("paris",), tuple("parisx"), ("par", "p", "a", "parish"), ("is", "i", "s", "ar", "x"))
+
+
+def test_a_word_is_made_of_the_longest_pieces():
+    rows = {
+        piece: row for row, piece in enumerate([*OF_PIECES.words, *OF_PIECES.beginnings, *OF_PIECES.continuations], 2)
+    }
+
+    def pieces(word):
+        return [next((piece for piece, row in rows.items() if row == place), None) for place in OF_PIECES.pieces(word)]
+
+    assert (
+        pieces("paris") == ["par", "is"] and pieces("parish") == ["parish"] and pieces("parisi") == ["par", "is", "i"]
+    )
+    assert pieces("pax") == ["p", None, "x"] and pieces("x") == [None] and pieces("axi") == ["a", "x", "i"]
+    features = OF_PIECES.features(["Paris", "Parish"])
+    assert features.words.tolist() == [2, PADDING] and features.pieces[:, :3].tolist() == [[3, 7, 0], [6, 0, 0]]
+
+
+def test_a_word_of_many_pieces_is_seen_by_both_ends():
+    assert OF_PIECES.pieces("p" + "i" * 30 + "s") == [4, 8, 8, 8, 8, 8, 8, 7]
+
+
+def test_without_pieces_words_are_made_of_the_unknown_one():
+    assert Vocabulary(("a",), ("a",)).features(["a", "b"]).pieces[:, :2].tolist() == [[UNKNOWN, PADDING]] * 2
 
 
 def test_shapes():
@@ -67,12 +94,17 @@ def test_features_are_in_range_for_any_word(types):
     assert len(features) == len(types)
     assert features.words.min() >= 0 and features.words.max() < vocabulary.word_rows
     assert features.characters.min() >= 0 and features.characters.max() < vocabulary.character_rows
-    assert (features.characters[:, 0] != PADDING).all()
+    assert (features.characters[:, 0] != PADDING).all() and (features.pieces[:, 0] != PADDING).all()
+    made = Vocabulary(
+        (), (), tuple({t[:1] for t in map(normalize, types)}), tuple({t[1:3] for t in map(normalize, types) if t[1:]})
+    )
+    pieces = made.features(types).pieces
+    assert (pieces[:, 0] != PADDING).all() and pieces.max() < made.word_rows
 
 
 @given(st.lists(st.text(), max_size=5, unique=True))
 def test_a_saved_vocabulary_comes_back(tmp_path_factory, words):
-    vocabulary = Vocabulary(tuple(words), ("a", "é", "\ud800", "👩"))
+    vocabulary = Vocabulary(tuple(words), ("a", "é", "\ud800", "👩"), tuple(words[:2]), tuple(words[2:]))
     path = tmp_path_factory.mktemp("vocabulary") / "vocabulary.json"
     vocabulary.save(path)
     assert Vocabulary.load(path) == vocabulary

@@ -168,7 +168,7 @@ def test_the_encoder_of_a_model(teacher_folder, student_folder, feature_folder, 
     inside = str(Path(feature_folder) / "encoder")
     encoders = [encoder_folder(str(source)) for source in (teacher_folder, feature_folder, student_folder, own_class)]
     assert encoders == [str(teacher_folder), inside, None, None]
-    assert Teacher.load(inside).word_embeddings(["Anna"]).any()
+    assert Teacher.load(inside).piece_embeddings.any()
 
 
 def test_logits_of_teachers_of_several_kinds_lie_side_by_side(

@@ -60,7 +60,8 @@ def test_a_long_sentence_is_read_in_windows_and_each_word_scored_once(base, requ
     assert len(windows.lengths) > 1 and windows.lengths.max() <= 40 and windows.words.sum() == len(words)
     ends = np.cumsum(windows.lengths)
     special = np.concatenate([ends - windows.lengths, ends - 1])
-    assert np.delete(windows.pieces, special).tolist() == teacher.pieces.pieces_of(words)[0].tolist()
+    alone = [teacher.pieces.windows([[word]]).pieces[1:-1] for word in words]
+    assert np.delete(windows.pieces, special).tolist() == np.concatenate(alone).tolist()
     (logits,) = teacher.score([words])
     assert logits.shape == (len(words), 3) and np.isfinite(logits).all()
     first = int(windows.words[0])
@@ -79,7 +80,7 @@ def test_a_word_that_the_tokenizer_drops_is_scored(teacher):
     assert len(teacher.tokenizer(words, is_split_into_words=True)["input_ids"]) == 4
     (logits,) = teacher.score([words])
     assert logits.shape == (3, len(teacher.labels))
-    assert np.isfinite(teacher.word_embeddings(words)).all()
+    assert [len(pieces) > 0 for pieces in teacher.pieces.spans(words)] == [True, False, True]
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -111,15 +112,6 @@ def test_a_new_list_of_labels_replaces_the_head_of_a_tagger(teacher_folder):
     teacher = Teacher.untrained(teacher_folder, LABELS)
     assert teacher.labels == LABELS
     assert teacher.score([["Anna"]])[0].shape == (1, 3)
-
-
-def test_the_embedding_of_a_word_is_the_mean_of_its_pieces(teacher):
-    table = teacher.model.get_input_embeddings().weight.detach().numpy()
-    pieces, counts = teacher.pieces.pieces_of(["Anna", "Zug"])
-    embeddings = teacher.word_embeddings(["Anna", "Zug"])
-    np.testing.assert_allclose(
-        embeddings, [table[ids].mean(axis=0) for ids in np.split(pieces, counts.cumsum()[:-1])], rtol=1e-5
-    )
 
 
 def test_a_teacher_is_saved_without_pickle(teacher_folder):
@@ -155,11 +147,3 @@ def test_sentences_of_any_kind_are_read_and_others_refused(teacher, method):
     ]:
         with pytest.raises(InputError, match=place):
             function(wrong)
-
-
-def test_words_to_embed_are_no_text(teacher):
-    np.testing.assert_array_equal(
-        teacher.word_embeddings(iter(["Anna", "Zug"])), teacher.word_embeddings(["Anna", "Zug"])
-    )
-    with pytest.raises(InputError, match=r"words is a str \('Anna'\)"):
-        teacher.word_embeddings("Anna")

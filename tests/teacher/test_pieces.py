@@ -80,8 +80,6 @@ def test_words_learned_later_and_empty_sentences(roberta_base):
     table = PieceTable(tokenizer, 40)
     for sentences in ([], [[]], [["Anna"], [], ["flew", "Anna"]], [["Omar"], [], ["Anna", "Rome"]]):
         assert as_lists(table.windows(sentences)) == one_by_one(tokenizer, sentences, 40)
-    pieces, counts = table.pieces_of(["Anna", "AnnaAnna"])
-    assert counts.sum() == len(pieces) and counts[1] > 1
 
 
 def test_a_table_forgets_words_before_they_are_too_many(bert_base, monkeypatch):
@@ -90,3 +88,13 @@ def test_a_table_forgets_words_before_they_are_too_many(bert_base, monkeypatch):
     table = PieceTable(tokenizer, 40)
     for sentences in ([["Anna", "flew", "to", "Rome"]], [["Omar", "Anna"]], [["Tom", "won", "2-1"]]):
         assert as_lists(table.windows(sentences)) == one_by_one(tokenizer, sentences, 40)
+
+
+@bases
+def test_the_pieces_of_a_word_follow_one_another_in_it(base, request):
+    tokenizer = load_tokenizer(request.getfixturevalue(base))
+    table = PieceTable(tokenizer, 40)
+    words = ["Anna", "Schmidt", "Parisrome", "2-1", "won"]
+    for word, pieces in zip(words, table.spans(words), strict=True):
+        assert {piece for piece, *_ in pieces} <= set(as_lists(table.windows([[word]]))[0][0][1:-1])
+        assert "".join(word[begin:end] for _, begin, end in pieces) == word
