@@ -82,8 +82,9 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
-    while not list(out.glob(".checkpoints/*/checkpoint_*/state.json")) and time.monotonic() < deadline:
+    deadline, seen = time.monotonic() + 120, set()
+    while len(seen) < 2 and time.monotonic() < deadline:  # Ray Train knows of the first once the second is there
+        seen |= {path.parent.name for path in out.glob(".checkpoints/*/checkpoint_*/state.json")}
         time.sleep(0.02)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
