@@ -64,7 +64,7 @@ def vectors_from_teacher(teacher: Teacher, counts: Counter[str], rows: int, dim:
     made_of = {word: made for word in words if len(made := parts.pieces(word)) > 1}
     own = most_frequent(Counter({word: words[word] for word in made_of}), rows - len(names))
 
-    usual = sum(sums.values()) / max(1, times.total())
+    usual = sum(sums.values(), np.zeros_like(embeddings[0])) / max(1, times.total())
     of_pieces = np.stack([sums[name] / times[name] if name in sums else usual for name in names])
     spans = teacher.pieces.spans(spelling[word] for word in own)
     of_words = [embeddings[[piece for piece, *_ in pieces]].mean(axis=0) if pieces else usual for pieces in spans]

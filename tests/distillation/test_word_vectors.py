@@ -39,6 +39,8 @@ def test_a_word_starts_where_the_teachers_pieces_lie(teacher):
     narrow = [first_vector(vocabulary, vectors, word.lower()) for word, ids in zip(words, pieces, strict=True) if ids]
     distances, kept = (np.linalg.norm(v[:, None] - v[None], axis=2) for v in (wide, np.stack(narrow)))
     np.testing.assert_allclose(kept, distances * (kept[0, 1] / distances[0, 1]), rtol=1e-3, atol=1e-4)
+    of_words = [first_vector(vocabulary, vectors, word) for word in vocabulary.words]
+    assert rms(np.stack([*of_words, *vectors[len(of_words) :]])) == pytest.approx(SCALE, rel=1e-3)
 
 
 def test_frequent_words_of_several_pieces_have_vectors_of_their_own(teacher):
@@ -69,6 +71,11 @@ def test_vectors_wider_than_the_teachers_are_padded(teacher):
 
 def test_one_word_alone_has_finite_vectors(teacher):
     assert np.isfinite(vectors_from_teacher(teacher, Counter(["a"]), 10, 4)[1]).all()
+
+
+def test_words_of_which_the_teacher_knows_no_piece_start_alike(teacher):
+    vocabulary, vectors = vectors_from_teacher(teacher, Counter({"日本": 3, "東京": 2}), 100, 4)
+    assert set(vocabulary.words) == {"日本", "東京"} and not vectors.any()
 
 
 @pytest.mark.parametrize("header", ["", "5 3\n"])
