@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 import numpy as np
 
 from kdner.text.splitter import Sentences, Types
 
+WORDS_AT_ONCE = 10_000
+"""Words whose places of pieces are looked up together: what the tokenizer returns of each takes a kilobyte or more."""
 MAX_TYPES = 1_000_000
 """Distinct words whose pieces are kept before all are forgotten, where no splitter bounds them."""
 
@@ -83,13 +85,12 @@ class PieceTable:
 
         Left out are unknown pieces, and those that stand for no characters, as a lone mark of a word's begin.
         """
-        listed = [[word] for word in words]
-        for encoding in self._backend.encode_batch(listed, is_pretokenized=True, add_special_tokens=False):
-            pieces = zip(encoding.ids, encoding.offsets, strict=True)
-            kept = [(piece, begin, end) for piece, (begin, end) in pieces if piece != self._unknown and begin < end]
-            yield [
-                piece for piece, following in zip_longest(kept, kept[1:]) if not following or piece[1] < following[1]
-            ]
+        waiting = iter(words)
+        while batch := [[word] for word in islice(waiting, WORDS_AT_ONCE)]:
+            for encoding in self._backend.encode_batch(batch, is_pretokenized=True, add_special_tokens=False):
+                pieces = zip(encoding.ids, encoding.offsets, strict=True)
+                kept = [(piece, begin, end) for piece, (begin, end) in pieces if piece != self._unknown and begin < end]
+                yield [now for now, after in zip_longest(kept, kept[1:]) if not after or now[1] < after[1]]
 
     def _numbered(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Return the type of each word, int [N], whose pieces are known now, and the words of each sentence [S]."""
