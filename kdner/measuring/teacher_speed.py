@@ -81,7 +81,14 @@ def teacher_or_shape(name: str, scratch: str, tokenizer: str = "minilm") -> str:
 
 
 def measure_scoring(
-    teacher: str, plan: CorpusPlan, *, dtype: torch.dtype, threads: int, rounds: int = 3, peer_documents: int = 0
+    teacher: str,
+    plan: CorpusPlan,
+    *,
+    dtype: torch.dtype,
+    threads: int,
+    rounds: int = 3,
+    passes: int = 1,
+    peer_documents: int = 0,
 ) -> dict[str, Any]:
     """Time reading, splitting, tokenizing, scoring and writing of a corpus, shard by shard.
 
@@ -91,6 +98,7 @@ def measure_scoring(
         dtype: the teacher's numeric type.
         threads: CPU threads of this process.
         rounds: how often everything is measured; one shard is scored before, untimed.
+        passes: how often a round goes over all shards, without a stop between.
         peer_documents: the first so many documents also go through the transformers pipeline, in its default numeric
             type and in `dtype`; 0 leaves it out.
 
@@ -116,12 +124,12 @@ def measure_scoring(
     readings: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        _score_shards(plan, plan.shards[:1], score, RunDirectory(folder), 1)
+        _score_shards(plan, plan.shards[:1], score, folder, at_once=1)
         warm_up = time.perf_counter() - started
         score.times.reset()
         for _ in range(rounds):
             peak = matmul_peak(model.device, dtype)
-            seconds = _score_shards(plan, plan.shards, score, RunDirectory(folder), at_once)
+            seconds = _score_shards(plan, plan.shards, score, folder, at_once=at_once, passes=passes) / passes
             reading = {
                 "peak_flops": peak,
                 "flops": flops / seconds,
@@ -142,6 +150,7 @@ def measure_scoring(
         "engine": type(model.engine).__name__,
         "threads": threads,
         "shards_at_once": at_once,
+        "passes": passes,
         "dtype": dtype_name(dtype),
         "words": words,
         "pieces": pieces,
@@ -154,12 +163,19 @@ def measure_scoring(
 
 
 def _score_shards(
-    plan: CorpusPlan, shards: Sequence[Shard], score: ScoreDocuments, run: RunDirectory, at_once: int
+    plan: CorpusPlan, shards: Sequence[Shard], score: ScoreDocuments, folder: str, *, at_once: int, passes: int = 1
 ) -> float:
-    """Score shards and write their files, as so many threads of an actor do; returns seconds."""
-    reader = SliceReader(plan.text_column)
+    """Score shards and write their files, as so many threads of an actor do; returns seconds.
 
-    def score_shard(shard: Shard) -> None:
+    Each pass over the shards writes into a run directory of its own.
+    """
+    reader = SliceReader(plan.text_column)
+    runs = [Path(folder, str(number)) for number in range(passes)]
+    for run in runs:
+        run.mkdir(exist_ok=True)
+    work = [(shard, RunDirectory(str(run))) for run in runs for shard in shards]
+
+    def score_shard(shard: Shard, run: RunDirectory) -> None:
         with score.times.step("read"):
             documents = read_shard(plan, shard, reader)
         logits = score(documents)
@@ -168,7 +184,7 @@ def _score_shards(
 
     started = time.perf_counter()
     with ThreadPoolExecutor(at_once) as threads:
-        list(threads.map(score_shard, shards))
+        list(threads.map(score_shard, *zip(*work, strict=True)))
     return time.perf_counter() - started
 
 
@@ -211,6 +227,7 @@ def main() -> None:
     flags.add_argument("--dtype", choices=["float32", "bfloat16"], help="by default what the device is fastest at")
     flags.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of a product on a CPU")
     flags.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    flags.add_argument("--passes", type=int, default=1, help="how often a round goes over the words, without a stop")
     flags.add_argument("--peer-documents", type=int, default=0, help="documents for the transformers pipeline")
     flags.add_argument("--out", default="measurement.json", help="file for all figures")
     given = flags.parse_args()
@@ -231,6 +248,7 @@ def main() -> None:
                 dtype=dtype,
                 threads=given.threads,
                 rounds=given.rounds,
+                passes=given.passes,
                 peer_documents=given.peer_documents,
             )
         except InputError as error:

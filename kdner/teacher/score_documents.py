@@ -5,6 +5,7 @@ Shapes: N words of all documents of a part, T teachers, L labels.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from threading import Lock
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from kdner.device import best_device
 from kdner.runs.schema import LOGITS
 from kdner.step_times import StepTimes
 from kdner.teacher.by_name import Model, load_model
@@ -19,6 +21,10 @@ from kdner.teacher.model import Teacher
 from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
 from kdner.text.words import count_words
+
+GPU_SWITCH_SECONDS = 0.0005
+"""After this time Python lets another thread run where a GPU scores: the thread that feeds it must not wait long for
+those that split and write."""
 
 
 class ScoreDocuments:
@@ -32,6 +38,8 @@ class ScoreDocuments:
 
     def __init__(self, teachers: Sequence[str], dtype: torch.dtype | None = None) -> None:
         self.teachers = [load_model(teacher, dtype=dtype, in_bulk=True) for teacher in teachers]
+        if best_device().type == "cuda":
+            sys.setswitchinterval(GPU_SWITCH_SECONDS)
         self.times = StepTimes()
         self._splitting, self._scoring = Lock(), Lock()
         self._splitter, self._words = Splitter(), _NO_WORDS

@@ -15,6 +15,8 @@ ROWS = 64
 """Pieces whose attention one program computes."""
 KEYS = 32
 """Keys that it reads at once."""
+WARPS, STAGES = 4, 3
+"""Of a program: its warps, and the reads that are under way while it computes."""
 LOG2_E = 1.4426950408889634
 
 
@@ -69,7 +71,7 @@ def attend(
         pieces,
         query.stride(0), query.stride(1), key.stride(0), key.stride(1), value.stride(0), value.stride(1), out.stride(0),
         SCALE=scaling * LOG2_E, WIDTH=width, SLIDING=sliding_window, ROWS=ROWS, KEYS=KEYS,
-        num_warps=4, num_stages=2,
+        num_warps=WARPS, num_stages=STAGES,
     )  # fmt: skip
     return out
 

@@ -13,7 +13,6 @@ from kdner.device import best_device, best_dtype
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.trainer import Trainer
 from kdner.progress import Progress
-from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.teacher.model import Teacher
 from kdner.teacher.packed_rows import PackedRows
@@ -84,8 +83,8 @@ def test_an_actor_scores_documents_in_threads_as_it_does_alone(teacher_folder, t
         assert all(a.equals(b) for a, b in zip(threads.map(actor, corpora), alone, strict=True))
 
 
-def test_a_student_trains_on_the_gpu(student_folder, toy):
-    student = Student.from_pretrained(student_folder)
+def test_a_student_trains_on_the_gpu(make_student, toy):
+    student = make_student()
     trainer = Trainer(
         student,
         Distillation(epochs=2, min_steps=1, batch_words=100),
