@@ -35,6 +35,7 @@ from kdner.runs.schema import LOGITS
 from kdner.teacher.encoder import encoder_path, load_tokenizer
 from kdner.teacher.model import Teacher
 from kdner.teacher.packed_rows import PackedRows, cut_rows
+from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.pieces import Windows
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.text.splitter import Sentences, Splitter
@@ -210,7 +211,9 @@ def _given(teacher: Teacher, windows: Windows) -> int:
     engine = teacher.engine
     if isinstance(engine, PackedRows):
         return len(list(cut_rows(windows, engine.row_pieces))) * engine.row_pieces
-    return sum(count * size for _, (count, size) in engine.shapes(windows.lengths))
+    if isinstance(engine, PaddedBatches):
+        return sum(count * size for _, (count, size) in engine.shapes(windows.lengths))
+    return len(windows.pieces)
 
 
 def main() -> None:

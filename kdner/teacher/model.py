@@ -34,7 +34,8 @@ from kdner.teacher.pieces import PieceTable
 from kdner.text.given import listed_sentences
 
 if TYPE_CHECKING:
-    from kdner.teacher.packed_rows import PackedRows  # imported for a GPU only: it takes 3 s
+    from kdner.teacher.packed_rows import PackedRows  # imported where much is scored only: it takes 3 s
+    from kdner.teacher.packed_runs import PackedRuns
 
 MODEL_FILES = ENCODER_FILES
 """Files of a teacher directory that decide what the teacher computes."""
@@ -58,7 +59,7 @@ class Teacher:
             model: on its device, in its numeric type.
             tokenizer: a fast one.
             first_position: what `first_position_in_rows` says of the model; by default it is not packed.
-            in_bulk: whether there will be so much to score that it pays to compile the model first.
+            in_bulk: whether there will be so much to score that it pays to compile the model for a GPU first.
         """
         self.model = model
         self.tokenizer = tokenizer
@@ -84,7 +85,8 @@ class Teacher:
             folder: the directory.
             device: by default a GPU, where there is one.
             dtype: by default what the device is fastest at.
-            in_bulk: whether there will be so much to score that it pays to compile the model for the GPU first.
+            in_bulk: whether there will be so much to score that it pays to find out whether the model can be packed,
+                and to compile it for a GPU.
 
         Raises:
             InputError: the folder is not such a directory, or its model has no label list.
@@ -95,7 +97,7 @@ class Teacher:
         dtype = dtype or best_dtype(device)
         model = load_classifier(str(folder)).float().eval()
         first_position = None
-        if in_bulk and device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
+        if in_bulk and (device.type == "cpu" or dtype in (torch.bfloat16, torch.float16)):
             from kdner.teacher.packed_rows import first_position_in_rows
 
             first_position = first_position_in_rows(model)
@@ -179,11 +181,15 @@ class Teacher:
         return int(self.model.config.hidden_size)
 
     @cached_property
-    def engine(self) -> PackedRows | PaddedBatches:
-        """What runs the model over windows: packed rows on a GPU, where the model can be packed."""
+    def engine(self) -> PackedRows | PackedRuns | PaddedBatches:
+        """What runs the model over windows: packed, where there is much to score and the model can be packed."""
         if self._first_position is None:
             fixed_up_to = self.longest_window if self._in_bulk and self.device.type == "cuda" else None
             return PaddedBatches(self.model, self.tokenizer.pad_token_id, fixed_up_to=fixed_up_to)
+        if self.device.type == "cpu":
+            from kdner.teacher.packed_runs import PackedRuns
+
+            return PackedRuns(self.model, self._first_position)
         from kdner.teacher.packed_rows import PackedRows
 
         return PackedRows(self.model, self._first_position, self.longest_window)

@@ -20,7 +20,7 @@ from torch import Tensor
 from kdner.teacher.encoder import layers, quiet_transformers
 from kdner.teacher.pieces import Windows
 from kdner.teacher.products import join_products
-from kdner.teacher.window_attention import KERNEL, KERNEL_WIDTHS, MASK, VARLEN, RowWindows
+from kdner.teacher.window_attention import KERNEL, KERNEL_WIDTHS, RUNS, VARLEN, RowWindows, Runs, runs_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +68,13 @@ class PackedRows:
         """
         self.model, self.first_position, self.longest, self.row_pieces = model, first_position, longest, row_pieces
         self.device: torch.device = model.device
-        self.attention = MASK if self.device.type == "cpu" else KERNEL if _kernel_runs(model) else VARLEN
+        self.attention = RUNS if self.device.type == "cpu" else KERNEL if _kernel_runs(model) else VARLEN
         self._places = torch.arange(row_pieces + 1, dtype=torch.int32, device=self.device)
         self._ids = torch.zeros(row_pieces, dtype=torch.int64, device=self.device)
         self._positions = self._ids.clone()
         cuts = self._places if self.attention == VARLEN else None
         self._windows = RowWindows(self._places[:-1].clone(), self._places[1:].clone(), cuts, longest)
+        self._runs: Runs = [(row_pieces, 1)]
         self._recorded: dict[tuple[str, ...], tuple[torch.cuda.CUDAGraph, Any]] = {}
         model.set_attn_implementation(self.attention)
         if self.device.type == "cuda":
@@ -112,6 +113,9 @@ class PackedRows:
                     padding = self._places[row.pieces.stop - begin + 1 :]
                     cuts = torch.cat([self._places[:1], stops_w[row.windows] - begin, padding])
                     self._windows = self._windows._replace(cuts=cuts.int())
+                if self.attention == RUNS:
+                    lengths_w = windows.lengths[row.windows]
+                    self._runs = [*runs_of(lengths_w), (self.row_pieces - int(lengths_w.sum()), 1)]
                 output = self._replay(options) if self.attention == KERNEL else self._compute(options)
                 selected[row.words] = select(output)[0, firsts[row.words] - begin].to(dtype)
                 if self.device.type == "cuda":
@@ -129,7 +133,8 @@ class PackedRows:
         self._windows.ends[:used], self._windows.ends[used:] = stops, self._places[used + 1 :]
 
     def _compute(self, options: dict[str, bool]) -> Any:
-        return self.model(input_ids=self._ids[None], position_ids=self._positions[None], row=self._windows, **options)
+        row = self._runs if self.attention == RUNS else self._windows
+        return self.model(input_ids=self._ids[None], position_ids=self._positions[None], row=row, **options)
 
     def _replay(self, options: dict[str, bool]) -> Any:
         """Compute a row as a CUDA graph, which is recorded at the first call: nothing then waits for Python."""
@@ -164,17 +169,15 @@ def first_position_in_rows(model: Any) -> int | None:
     draw = np.random.default_rng(0)
     sizes = [9, 3, 31, 1, 17]
     ids = torch.from_numpy(draw.integers(padding + 1, model.config.vocab_size, sum(sizes))).to(model.device)
-    stops = torch.tensor(sizes, device=model.device).cumsum(0)
-    lengths = torch.tensor(sizes, device=model.device)
-    starts, ends = (torch.repeat_interleave(places.int(), lengths) for places in (stops - lengths, stops))
+    places = torch.cat([torch.arange(size, device=model.device) for size in sizes])
     usual = model.config._attn_implementation
     with torch.inference_mode(), quiet_transformers():
         try:
             alone = torch.cat([model(input_ids=window[None]).logits[0] for window in ids.split(sizes)])
-            model.set_attn_implementation(MASK)
+            model.set_attn_implementation(RUNS)
             for first in (0, padding + 1):
-                positions = torch.arange(len(ids), device=model.device) - starts + first
-                packed = model(input_ids=ids[None], position_ids=positions[None], row=RowWindows(starts, ends)).logits
+                positions = (places + first)[None]
+                packed = model(input_ids=ids[None], position_ids=positions, row=runs_of(np.array(sizes))).logits
                 if (packed[0] - alone).norm() <= MAX_DIFFERENCE * (alone - alone.mean(0)).norm():
                     return first
         except Exception as error:  # a family may refuse the arguments in any way

@@ -2,7 +2,7 @@
 
 Three functions compute the same, and transformers calls one of them by its name for every family that looks its
 attention up in its `AttentionInterface`: a Triton kernel (`kdner.teacher.window_kernel`); FlashAttention, where Triton
-cannot compile; and PyTorch with a mask of the whole row, where there is no GPU.
+cannot compile; and PyTorch for one run of equally long windows after the other, where there is no GPU.
 
 Shapes: R pieces of a row, W windows of it, H heads, D the width of a head.
 """
@@ -11,19 +11,24 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-KERNEL, VARLEN, MASK = "kdner_kernel", "kdner_varlen", "kdner_mask"
+KERNEL, VARLEN, RUNS = "kdner_kernel", "kdner_varlen", "kdner_runs"
 """The names of the three."""
 KERNEL_WIDTHS = (16, 32, 64, 128)
 """Widths of a head that the kernel can compute."""
 
 
+Runs = list[tuple[int, int]]
+"""The windows of a row as `by_runs` takes them: how many follow one another, and the pieces that each of them has."""
+
+
 class RowWindows(NamedTuple):
-    """The windows of a row; padding is made of windows too."""
+    """The windows of a row as the other two take them; padding is made of windows too."""
 
     starts: Tensor
     """int32 [R], first place of each piece's window."""
@@ -47,7 +52,7 @@ def by_varlen(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """See `by_mask`."""
+    """See `by_runs`."""
     from torch.nn.attention.varlen import varlen_attn
 
     check(module, query, key, attention_mask)
@@ -58,14 +63,14 @@ def by_varlen(
     return cast("Tensor", attended).unsqueeze(0), None
 
 
-def by_mask(
+def by_runs(
     module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    row: RowWindows,
+    row: Runs,
     scaling: float | None = None,
     sliding_window: int | None = None,
     **_: Any,
@@ -83,12 +88,24 @@ def by_mask(
         sliding_window: pieces at this distance or farther do not see one another.
     """
     check(module, query, key, attention_mask)
-    places = torch.arange(query.shape[2], device=query.device)
-    seen = (places >= row.starts[:, None]) & (places < row.ends[:, None])
-    if sliding_window:
-        seen &= (places - places[:, None]).abs() < sliding_window
-    attended = scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling)
-    return attended.transpose(1, 2), None
+    attended = torch.empty_like(query[0].transpose(0, 1), memory_format=torch.contiguous_format)
+    begin = 0
+    for count, size in row:
+        end, seen = begin + count * size, None
+        if sliding_window and size > sliding_window:
+            places = torch.arange(size, device=query.device)
+            seen = (places - places[:, None]).abs() < sliding_window
+        q, k, v = (x[0, :, begin:end].unflatten(1, (count, size)).transpose(0, 1) for x in (query, key, value))
+        run = scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scaling)
+        attended[begin:end] = run.transpose(1, 2).flatten(0, 1)
+        begin = end
+    return attended.unsqueeze(0), None
+
+
+def runs_of(lengths: np.ndarray) -> Runs:
+    """Join windows that follow one another and have equal lengths, int [W]."""
+    cuts = np.flatnonzero(np.diff(lengths, prepend=0, append=0))
+    return [(int(count), int(lengths[first])) for first, count in zip(cuts, np.diff(cuts), strict=False)]
 
 
 def check(module: Any, query: Tensor, key: Tensor, attention_mask: Tensor | None) -> None:
@@ -98,4 +115,4 @@ def check(module: Any, query: Tensor, key: Tensor, attention_mask: Tensor | None
 
 
 AttentionInterface.register(VARLEN, by_varlen)
-AttentionInterface.register(MASK, by_mask)
+AttentionInterface.register(RUNS, by_runs)

@@ -88,7 +88,7 @@ def by_kernel(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """See `kdner.teacher.window_attention.by_mask`."""
+    """See `kdner.teacher.window_attention.by_runs`."""
     check(module, query, key, attention_mask)
     attended = attend(
         query[0], key[0], value[0], row.starts, row.ends, scaling or query.shape[-1] ** -0.5, sliding_window or 0

@@ -18,7 +18,7 @@ from kdner.teacher.model import Teacher
 from kdner.teacher.packed_rows import PackedRows
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.score_documents import ScoreDocuments
-from kdner.teacher.window_attention import RowWindows, by_mask
+from kdner.teacher.window_attention import by_runs, runs_of
 
 pytestmark = pytest.mark.gpu
 
@@ -45,8 +45,8 @@ def test_the_kernel_attends_within_windows():
     for width, sliding in ((16, 0), (32, 5), (64, 0), (128, 70)):
         q, k, v = torch.randn(3, 4, int(stops[-1]), width, device="cuda", dtype=torch.bfloat16)
         attended = attend(q, k, v, starts, ends, width**-0.5, sliding).float()
-        row = RowWindows(starts, ends)
-        exact, _ = by_mask(
+        row = runs_of(sizes.cpu().numpy())
+        exact, _ = by_runs(
             None, q[None].float(), k[None].float(), v[None].float(), None, row=row, sliding_window=sliding
         )
         assert (attended - exact[0]).norm() / exact.norm() < 1e-2

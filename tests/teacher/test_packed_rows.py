@@ -13,8 +13,10 @@ from encoders import FIRST_POSITIONS, model_of, windows_of
 
 from kdner.teacher.encoder import layers
 from kdner.teacher.packed_rows import PackedRows, cut_rows, first_position_in_rows
+from kdner.teacher.packed_runs import PackedRuns
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.products import join_products
+from kdner.teacher.window_attention import runs_of
 
 
 @pytest.mark.parametrize("family", FIRST_POSITIONS)
@@ -34,6 +36,22 @@ def test_packed_windows_have_the_logits_that_they_have_alone(family):
         packed = PackedRows(copy.deepcopy(model), FIRST_POSITIONS[family], 40, row_pieces=row_pieces)
         logits = packed(windows, 5, lambda output: output.logits, torch.float32)
         torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
+    for batch_pieces in (1, 50, 500):
+        packed = PackedRuns(copy.deepcopy(model), FIRST_POSITIONS[family], batch_pieces=batch_pieces)
+        logits = packed(windows, 5, lambda output: output.logits, torch.float32)
+        torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
+
+
+def test_batches_of_runs_have_every_window_once_and_equal_work():
+    engine = PackedRuns(model_of("bert"), 0, batch_pieces=256)
+    for lengths in (np.random.default_rng(2).integers(1, 60, 500), np.array([7]), np.array([600, 3, 3])):
+        batches = engine.batches(lengths)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+        work = [lengths[batch].sum() for batch in batches]
+        assert max(work) <= 256 + lengths.max()
+        assert max(work) - min(work) <= 120 or lengths.max() > 256
+    assert engine.batches(np.zeros(0, np.int64)) == []
+    assert runs_of(np.array([9, 9, 4, 9])) == [(2, 9), (1, 4), (1, 9)] and runs_of(np.zeros(0, np.int64)) == []
 
 
 @pytest.mark.parametrize("family", ["bert", "mpnet", "deberta-v2"])
