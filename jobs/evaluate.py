@@ -1,8 +1,9 @@
 """Compare teachers and students on a labeled set.
 
 Reads   a labeled set, and teacher or student directories
-Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro and per label), parameters, seconds
-        per document and peak memory; examples.json: sentences as two models tag them; prints both
+Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro, per label, and by the words that the
+        student knows), parameters, seconds per document and peak memory; examples.json: sentences as two models tag
+        them; prints both
 Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh
         process
 

@@ -12,9 +12,9 @@ import torch
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels
 from kdner.device import peak_memory_mb
-from kdner.measuring.f1 import measure_f1
+from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
-from kdner.teacher.by_name import load_model
+from kdner.teacher.by_name import load_model, student_vocabulary
 
 WARM_UP_SENTENCES = 32
 
@@ -23,7 +23,8 @@ class Evaluation(NamedTuple):
     """What one model did on a labeled set."""
 
     measures: dict[str, Any]
-    """f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label."""
+    """f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label; for some also
+    known_words and unknown_words."""
     tags: list[list[str]]
     """IOB2 tags of the splitter's words of each sentence."""
 
@@ -64,7 +65,8 @@ def evaluate_models(
     """Evaluate models one after the other, each in a process of its own with this process's number of threads.
 
     The processes are forked from one that has only imported what they need: a start takes no time, and the peak memory
-    of one model knows nothing of the others.
+    of one model knows nothing of the others. Where there is a student, recall is also told apart by the words that it
+    knows, the last of several students: `known_words` and `unknown_words`.
 
     Args:
         names: of the models, as `kdner.teacher.by_name` says.
@@ -72,7 +74,7 @@ def evaluate_models(
         source: the labeled set's name, for errors.
         progress: counts models.
     """
-    evaluations = []
+    evaluations: list[Evaluation] = []
     words = sum(len(sentence.words()[0]) for sentence in sentences)
     progress.begin(len(names))
     processes = multiprocessing.get_context("forkserver")
@@ -81,4 +83,7 @@ def evaluate_models(
         for name in names:
             evaluations.append(pool.apply(evaluate, (name, sentences, source)))
             progress.advance(1, words)
+    vocabularies = [vocabulary for name in names if (vocabulary := student_vocabulary(name))]
+    for measures, tags in evaluations if vocabularies else ():
+        measures |= recall_by_words(entities_found(tags, sentences), sentences, vocabularies[-1].knows)
     return evaluations

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labels.tags import entities_of
+from kdner.text.words import split_words
 
 Tag = Callable[[Sequence[Sequence[str]]], list[list[str]]]
 """What a teacher or a student does: words of sentences to the tag of each word."""
@@ -59,4 +62,43 @@ def measure_f1(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Qual
             support=int(row["support"]),
         )
         for name, row in rows.items()
+    }
+
+
+def entities_found(tags: Sequence[Sequence[str]], sentences: Sequence[LabeledSentence]) -> list[bool]:
+    """Tell of each gold entity, in order, whether it was found.
+
+    Args:
+        tags: of the splitter's words of each sentence.
+        sentences: the labeled set.
+    """
+    found = []
+    for sentence, predicted in zip(sentences, tags, strict=True):
+        entities = set(entities_of(sentence.gold_word_tags(predicted)))
+        found += [entity in entities for entity in entities_of(sentence.tags)]
+    return found
+
+
+def recall_by_words(
+    found: Iterable[bool], sentences: Sequence[LabeledSentence], knows: Callable[[str], bool]
+) -> dict[str, Any]:
+    """Return the recall of entities of which all words are known, and of those with an unknown word.
+
+    Args:
+        found: of each gold entity; see `entities_found`.
+        sentences: the labeled set.
+        knows: whether a word is known.
+
+    Returns:
+        `recall`, None where there is no such entity, and `support`, the number of entities, under `known_words` and
+        `unknown_words`.
+    """
+    by_kind: dict[bool, list[bool]] = {True: [], False: []}
+    entities = ((sentence, entity) for sentence in sentences for entity in entities_of(sentence.tags))
+    for (sentence, (first, last, _)), is_found in zip(entities, found, strict=True):
+        words = split_words(sentence.text[sentence.starts[first] : sentence.ends[last - 1]]).words
+        by_kind[all(map(knows, words))].append(is_found)
+    return {
+        f"{name}_words": {"recall": round(sum(kind) / len(kind), 4) if kind else None, "support": len(kind)}
+        for name, kind in (("known", by_kind[True]), ("unknown", by_kind[False]))
     }

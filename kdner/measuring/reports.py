@@ -11,17 +11,26 @@ from kdner.student.network import BERT_BASE_PARAMETERS
 
 EXAMPLE = "The embedded example is synthetic, and its students take half of the usual steps: for looking, not for use."
 COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")
+RECALL_COLUMNS = ("known words", "unknown")
+"""Recall of entities of words that the student knows, and of those with an unknown word; where there is a student."""
 
 
 def model_table(evaluations: dict[str, dict[str, Any]]) -> str:
     """Lay out what `kdner.measuring.evaluation.evaluate` returned, one model a row."""
     width = max(len(name) for name in evaluations)
-    lines = [" " * width + "".join(f"{column:>12}" for column in COLUMNS)]
+    split = all("known_words" in row for row in evaluations.values())
+    columns = (*COLUMNS, *RECALL_COLUMNS) if split else COLUMNS
+    lines = [" " * width + "".join(f"{column:>12}" for column in columns)]
     for name, row in evaluations.items():
         lines.append(
             f"{name:<{width}}{row['f1']:>12.4f}{row['precision']:>12.4f}{row['recall']:>12.4f}{row['parameters']:>12,}"
             f"{row['seconds_per_document']:>12.5f}{row['peak_memory_mb']:>12,}"
         )
+        if split:
+            recalls = (row[f"{kind}_words"]["recall"] for kind in ("known", "unknown"))
+            lines[-1] += "".join(f"{'' if recall is None else f'{recall:.4f}':>12}" for recall in recalls)
+    if split:
+        lines.append("known words, unknown: recall of entities of words that the student knows, and of all others")
     return "\n".join(lines)
 
 

@@ -21,7 +21,8 @@ from kdner.student.tagger import Entity, Tagger
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
 
 MODEL_TYPE = "kdner-student"
-MODEL_FILES = ("config.json", "model.safetensors", "vocabulary.json")
+VOCABULARY_FILE = "vocabulary.json"
+MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
 
 
 class Student(Network):
@@ -57,7 +58,7 @@ class Student(Network):
         config = {"model_type": model_type, "labels": self.labels, **asdict(self.config)}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_weights(self.state_dict(), folder / "model.safetensors")
-        self.vocabulary.save(folder / "vocabulary.json")
+        self.vocabulary.save(folder / VOCABULARY_FILE)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Student:
@@ -76,9 +77,9 @@ class Student(Network):
         if config.pop("model_type", None) != MODEL_TYPE:
             raise InputError(f"{folder}/config.json: not a student's: model_type is not {MODEL_TYPE}")
         labels = config.pop("labels")
-        student = cls(StudentConfig(**config), Vocabulary.load(folder / "vocabulary.json"), labels)
+        student = cls(StudentConfig(**config), Vocabulary.load(folder / VOCABULARY_FILE), labels)
         student.load_weights(folder)
-        if "beginnings" not in json.loads((folder / "vocabulary.json").read_text("utf-8")):
+        if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
             with torch.no_grad():  # before 0.4 a known word had nothing of the unknown one's vector
                 student.words.weight[UNKNOWN + 1 :] -= student.words.weight[UNKNOWN]
         return student.eval()

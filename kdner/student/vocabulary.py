@@ -143,6 +143,11 @@ class Vocabulary:
             begin, (known, longest) = end, following
         return rows if len(rows) <= MAX_PIECES else rows[: MAX_PIECES // 2] + rows[-MAX_PIECES // 2 :]
 
+    def knows(self, word: str) -> bool:
+        """Tell whether a word has a vector that stands for it alone: one of its own, or that of its only piece."""
+        word = normalize(word)
+        return word in self._words or (UNKNOWN not in (rows := self.pieces(word)) and len(rows) == 1)
+
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Row:
 
     name: str
     means: dict[int, float]
-    """Mean F1 (0 to 1), or mean difference, by size."""
+    """Mean F1 or recall (0 to 1), or mean difference, by size."""
     spreads: dict[int, float]
     """Standard deviation over trials; of a difference, half of its 95 % interval. NaN where there is one trial."""
     trials: dict[int, int]
@@ -28,9 +28,24 @@ class Row:
 
 
 def f1_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Give each teacher, their mean, and each student a row."""
+    """Give each teacher, their mean, and each student a row of its F1."""
+    return _rows(trials, lambda quality: quality["f1"])
+
+
+def unknown_recall_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Give each a row of its recall of entities with a word that the first student of the trial does not know."""
+    return _rows(trials, lambda quality: quality["unknown_words"]["recall"])
+
+
+def _rows(trials: Iterable[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float | None]) -> list[Row]:
+    """Give each model a row of a value of its measures; trials where that is None are left out."""
+    values_of: dict[str, dict[int, list[float]]] = {}
+    for trial in trials:
+        for name, quality in _by_name(trial).items():
+            if (measured := value(quality)) is not None:
+                values_of.setdefault(name, {}).setdefault(trial["size"], []).append(measured)
     rows = []
-    for name, by_size in _by_model(trials).items():
+    for name, by_size in values_of.items():
         spreads = {
             size: float(np.std(values, ddof=1)) if len(values) > 1 else float("nan") for size, values in by_size.items()
         }
@@ -49,16 +64,17 @@ def difference_rows(trials: Sequence[Mapping[str, Any]], reference: str) -> list
     for name in dict.fromkeys(name for trial in trials for name in trial["students"] if name != reference):
         by_size: dict[int, list[float]] = {}
         for trial in trials:
-            f1 = _f1_by_model(trial)
-            if name in f1 and reference in f1:
-                by_size.setdefault(trial["size"], []).append(f1[name] - f1[reference])
+            measured = _by_name(trial)
+            if name in measured and reference in measured:
+                difference = measured[name]["f1"] - measured[reference]["f1"]
+                by_size.setdefault(trial["size"], []).append(difference)
         if by_size:
             rows.append(_row(name, by_size, {size: _half_interval(values) for size, values in by_size.items()}))
     return rows
 
 
 def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = None) -> str:
-    """Lay F1 and differences out as Markdown, in points of F1 (0 to 100), with the number of trials of each size.
+    """Lay F1, recall and differences out as Markdown, in points (0 to 100), with the number of trials of each size.
 
     Args:
         trials: lines of `jobs/low_resource.py`.
@@ -75,6 +91,13 @@ def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = Non
         *(_line(row, sizes, "") for row in f1),
         "| trials |" + "".join(f" {counts[size]} |" for size in sizes),
     ]
+    if all("unknown_words" in quality for trial in trials for quality in _by_name(trial).values()):
+        lines += [
+            "",
+            f"| recall of entities with a word unknown to the first student |{head}",
+            "|---|" + "---|" * len(sizes),
+            *(_line(row, sizes, "") for row in unknown_recall_rows(trials)),
+        ]
     if differences:
         lines += [
             "",
@@ -94,18 +117,10 @@ def _half_interval(values: Sequence[float]) -> float:
     return float(t.interval(CONFIDENCE, len(values) - 1)[1] * sem(values))
 
 
-def _by_model(trials: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, list[float]]]:
-    """Collect the F1 of each model in each trial, by name and size."""
-    by_model: dict[str, dict[int, list[float]]] = {}
-    for trial in trials:
-        for name, f1 in _f1_by_model(trial).items():
-            by_model.setdefault(name, {}).setdefault(trial["size"], []).append(f1)
-    return by_model
-
-
-def _f1_by_model(trial: Mapping[str, Any]) -> dict[str, float]:
+def _by_name(trial: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what was measured of each model of a trial."""
     mean = {MEAN: trial["mean"]} if "mean" in trial else {}
-    return {name: quality["f1"] for name, quality in {**trial["teachers"], **mean, **trial["students"]}.items()}
+    return {**trial["teachers"], **mean, **trial["students"]}
 
 
 def _row(name: str, by_size: dict[int, list[float]], spreads: dict[int, float]) -> Row:

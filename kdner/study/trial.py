@@ -26,7 +26,7 @@ from kdner.distillation.untrained_student import write_untrained_student
 from kdner.flags import LabeledSet
 from kdner.labels.decoding import best_legal_tags
 from kdner.labels.tags import check_same_labels
-from kdner.measuring.f1 import Tag, measure_f1
+from kdner.measuring.f1 import Tag, entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
@@ -35,7 +35,7 @@ from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.study.specs import StudentSpec, Study, TeacherSpec
 from kdner.study.transfer import students_transfer_set, transfer_parts
-from kdner.teacher.by_name import Model, encoder_folder, load_model, teacher_names
+from kdner.teacher.by_name import Model, encoder_folder, load_model, student_vocabulary, teacher_names
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.vector_cache import cached_vectors
@@ -84,7 +84,8 @@ class Trial:
 
         Returns:
             `size`, `seed`, `seconds`, `transfer`, and by name `teachers` and `students`, each with f1, precision,
-            recall, support, parameters and seconds; `mean` is that of the mean of several teachers' logits.
+            recall, support, parameters, seconds, and the recall of entities by the words that the first student knows;
+            `mean` is that of the mean of several teachers' logits.
         """
         teachers = [
             self._once(step, self._teach, spec, model)
@@ -101,7 +102,16 @@ class Trial:
             for name, spec in zip(self.study.students, self.students, strict=True)
         }
         steps = [result.get("transfer"), result.get("mean"), *result["teachers"].values(), *result["students"].values()]
+        self._tell_words_apart([step for step in steps if step and "found" in step])
         return {**result, "seconds": round(sum(step["seconds"] for step in steps if step), 1)}
+
+    def _tell_words_apart(self, measured: Sequence[dict[str, Any]]) -> None:
+        """Give each model its recall by the words that the first student knows, in place of the entities it found."""
+        vocabulary = student_vocabulary(str(self.folder / f"student-{self.study.students[0]}"))
+        for model in measured:
+            found = [mark == "1" for mark in model.pop("found")]
+            if vocabulary:
+                model |= recall_by_words(found, self.test, vocabulary.knows)
 
     def _once(self, step: str, function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
         """Return the stored result of a step, with its seconds; do the step first where it is not done yet."""
@@ -227,4 +237,7 @@ class Trial:
         return students_transfer_set(logits, spec, folder, self.seed)
 
     def _measure(self, tag: Tag, parameters: int) -> dict[str, Any]:
-        return {**measure_f1(tag, self.test)["micro"].rounded(), "parameters": parameters}
+        """Measure a model on the test set; `found` marks each gold entity that it found with 1, the others with 0."""
+        tags = tag([sentence.words()[0] for sentence in self.test])
+        found = "".join("01"[hit] for hit in entities_found(tags, self.test))
+        return {**measure_f1(lambda _: tags, self.test)["micro"].rounded(), "parameters": parameters, "found": found}

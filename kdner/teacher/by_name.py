@@ -27,6 +27,7 @@ from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.storage import join, local_folder
 from kdner.student import model as student
 from kdner.student.tagger import Tagger
+from kdner.student.vocabulary import Vocabulary
 from kdner.teacher import feature_tagger
 from kdner.teacher import model as teacher
 from kdner.text.given import listed_sentences
@@ -139,6 +140,17 @@ def model_fingerprint(source: str | Path) -> dict[str, str]:
         module, _ = own_class
         return {"class": str(source), **hash_of_files(str(module.parent), [module.name])}
     return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
+
+
+def student_vocabulary(source: str) -> Vocabulary | None:
+    """Read the vocabulary of a student; None of other models.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    if _own_class(source) or _kind(source) != student.MODEL_TYPE:
+        return None
+    return Vocabulary.load(local_folder(source) / student.VOCABULARY_FILE)
 
 
 def encoder_folder(source: str) -> str | None:

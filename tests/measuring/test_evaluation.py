@@ -44,6 +44,10 @@ def test_a_label_that_training_never_saw(student_folder):
 def test_models_are_measured_in_processes_of_their_own(teacher_folder, student_folder, toy):
     progress = Progress("evaluate", "model")
     evaluations = evaluate_models([teacher_folder, str(student_folder)], toy, "toy", progress)
+    of_teacher, of_student = (evaluation.measures for evaluation in evaluations)
+    for kind in ("known_words", "unknown_words"):
+        assert of_teacher[kind]["support"] == of_student[kind]["support"] > 0
+        assert of_teacher[kind]["recall"] > of_student[kind]["recall"]
     assert progress.finished and progress.done == 2
     for name, evaluation in zip([teacher_folder, str(student_folder)], evaluations, strict=True):
         here = evaluate(name, toy, "toy")

@@ -5,7 +5,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
 from kdner.data.labeled_sentence import LabeledSentence
-from kdner.measuring.f1 import Quality, measure_f1
+from kdner.measuring.f1 import Quality, entities_found, measure_f1, recall_by_words
 
 
 def sentence(words, tags):
@@ -68,3 +68,15 @@ def test_a_set_without_entities_has_an_f1_of_0():
     gold = [sentence("it rained", "O O")]
     assert measure_f1(said("O O"), gold)["micro"].support == 0
     assert measure_f1(said("B-X O"), gold)["micro"].f1 == 0
+
+
+def test_recall_by_the_words_that_are_known():
+    tags = said("B-PER I-PER O O B-LOC O", "B-PER O O B-LOC")(GOLD)
+    found = entities_found(tags, GOLD)
+    assert found == [True, False, True, True]
+    recalls = recall_by_words(found, GOLD, {"Anna", "Tom", "Rome", "New", "York"}.__contains__)
+    assert recalls == {
+        "known_words": {"recall": 0.6667, "support": 3},
+        "unknown_words": {"recall": 1.0, "support": 1},
+    }
+    assert recall_by_words(found, GOLD, lambda word: True)["unknown_words"] == {"recall": None, "support": 0}

@@ -22,6 +22,13 @@ def test_the_table_has_a_line_for_each_model():
     assert lines[2].startswith("student ")
 
 
+def test_where_there_is_a_student_it_tells_recall_by_words():
+    split = {"known_words": {"recall": 0.75, "support": 8}, "unknown_words": {"recall": None, "support": 0}}
+    head, teacher, _, note = model_table({"teacher": {**ROW, **split}, "student": {**ROW, **split}}).splitlines()
+    assert head.split()[-3:] == ["known", "words", "unknown"] and teacher.split()[-1] == "0.7500"
+    assert note.startswith("known words, unknown: recall")
+
+
 TAGGED = {"documents": 61, "words": 1200, "entities": 77, "errors": 2, "words_per_second": 54_321}
 
 

@@ -55,6 +55,13 @@ def test_a_word_is_made_of_the_longest_pieces():
     assert features.words.tolist() == [2, PADDING] and features.pieces[:, :3].tolist() == [[3, 7, 0], [6, 0, 0]]
 
 
+def test_a_word_is_known_by_a_vector_that_stands_for_it_alone():
+    own = OF_PIECES.words[0]
+    assert OF_PIECES.knows(own.upper()) and OF_PIECES.knows("Parish")
+    assert not OF_PIECES.knows("parisi") and not OF_PIECES.knows("x") and not OF_PIECES.knows("p" + "i" * 30)
+    assert not Vocabulary(("rome",), ()).knows("Paris") and Vocabulary(("rome",), ()).knows("Rome")
+
+
 def test_a_word_of_many_pieces_is_seen_by_both_ends():
     assert OF_PIECES.pieces("p" + "i" * 30 + "s") == [4, 8, 8, 8, 8, 8, 8, 7]
 

@@ -54,6 +54,18 @@ def test_the_table():
     assert table[-2] == "| both | +2.0 ± 5.0 | -1.0 | +0.5 |"
 
 
+def test_recall_of_unknown_words_has_a_table_where_all_trials_have_it():
+    assert not any("recall" in line for line in study_table(TRIALS).splitlines())
+    trials = [trial(150, seed, 0.7, 0.6) for seed in (1, 2)]
+    for measured, recalls in zip(trials, [(0.5, 0.4), (None, 0.6)], strict=True):
+        for models, recall in zip((measured["teachers"], measured["students"]), recalls, strict=True):
+            for model in models.values():
+                model["unknown_words"] = {"recall": recall, "support": 10 if recall else 0}
+    table = study_table(trials).splitlines()
+    first = table.index("| recall of entities with a word unknown to the first student | 150 |")
+    assert table[first + 2 : first + 4] == ["| minilm | 50.0 |", "| both | 50.0 ± 14.1 |"]
+
+
 def test_students_can_be_compared_with_one_of_them_in_the_trials_that_have_both():
     (crf,) = difference_rows(TRIALS, "both,head=crf")
     assert crf.name == "both" and crf.means == pytest.approx({150: 0.01}) and crf.trials == {150: 3}

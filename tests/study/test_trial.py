@@ -9,11 +9,11 @@ import pytest
 from kdner.data.labeled_sets import read_labeled
 from kdner.distillation.teachers import FEATURE_RECIPE
 from kdner.errors import InputError
-from kdner.measuring.f1 import measure_f1
+from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.study.trial import Trial
-from kdner.teacher.by_name import load_model
+from kdner.teacher.by_name import load_model, student_vocabulary
 from kdner.teacher.model import Teacher
 
 
@@ -37,6 +37,11 @@ def test_a_trial_measures_all_its_teachers_and_students(study, tmp_path, test_fi
         assert row["f1"] == pytest.approx(measure_f1(model.tags, read_labeled(test_file))["micro"].f1, abs=1e-4)
     whole, small = result["students"]["both"], result["students"]["distillation,teachers=2,hidden=8"]
     assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
+    words = [row["known_words"] for row in [*result["teachers"].values(), result["mean"], whole, small]]
+    assert len({row["support"] for row in words}) == 1 and words[0]["support"] > 0
+    test, known = read_labeled(test_file), student_vocabulary(str(tmp_path / f"student-{study.students[0]}")).knows
+    tags = load_model(tmp_path / "teacher").tags([sentence.words()[0] for sentence in test])
+    assert {**first, **recall_by_words(entities_found(tags, test), test, known)} == first and "found" not in first
     assert result["transfer"]["documents"] == 16 + 61
     assert result["seconds"] >= max(row["seconds"] for row in result["students"].values())
 
