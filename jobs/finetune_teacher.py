@@ -9,6 +9,7 @@ Needs   one GPU where the cluster has one, else the cores of one node
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,18 @@ def _fine_tune(
     folder: Path,
 ) -> dict[str, Any]:
     progress = stage_progress(folder.name, "step", tensorboard=folder)
-    teacher = train_teacher(config.teacher, labeled, labels, config.fine_tuning, seed=config.seed, progress=progress)
+    checkpoints = folder / ".checkpoints"
+    teacher = train_teacher(
+        config.teacher,
+        labeled,
+        labels,
+        config.fine_tuning,
+        seed=config.seed,
+        progress=progress,
+        checkpoints=checkpoints,
+    )
     teacher.save(folder)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 
 

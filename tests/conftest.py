@@ -188,7 +188,7 @@ def deberta_base(tmp_path_factory, toy_texts) -> str:
 
 @pytest.fixture(scope="session")
 def toy_recipe() -> FineTuning:
-    return FineTuning(epochs=12, min_steps=1, batch_sentences=8, learning_rate=5e-3)
+    return FineTuning(learned=1.0, epochs=12, min_steps=1, batch_sentences=8, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kdner.student.model import Student, save_weights
+from kdner.runs.training_state import read_training_state, save_weights, write_training_state
+from kdner.student.model import Student
 
-WEIGHTS = "model.safetensors"
 BEST_WEIGHTS = "best.safetensors"
-MOMENTS = "optimizer.safetensors"
 STATE = "state.json"
 
 
@@ -53,15 +52,8 @@ def write_checkpoint(
         optimizers: have the moments of the model's parameters.
         state: how far the training is.
     """
-    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-    moments = {
-        f"{names[parameter]}/{key}": torch.as_tensor(value)
-        for optimizer in optimizers
-        for parameter, entry in optimizer.state.items()
-        for key, value in entry.items()
-    }
-    for name, tensors in ((WEIGHTS, model.state_dict()), (BEST_WEIGHTS, best), (MOMENTS, moments)):
-        save_weights(tensors, folder / name)
+    write_training_state(folder, model, optimizers)
+    save_weights(best, folder / BEST_WEIGHTS)
     (folder / STATE).write_text(json.dumps(vars(state)), encoding="utf-8")
 
 
@@ -69,14 +61,7 @@ def read_checkpoint(
     folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
 ) -> tuple[dict[str, Tensor], State]:
     """Load weights and moments into a model and its optimizers; return the best epoch's weights and the state."""
-    model.load_state_dict(load_file(folder / WEIGHTS, device=str(device)))
-    parameters = dict(model.named_parameters())
-    owners = {parameter: optimizer for optimizer in optimizers for parameter in optimizer.param_groups[0]["params"]}
-    for key, value in load_file(folder / MOMENTS, device=str(device)).items():
-        name, moment = key.rsplit("/", 1)
-        optimizer = owners[parameters[name]]
-        is_count = moment == "step" and isinstance(optimizer, torch.optim.SparseAdam)
-        optimizer.state[parameters[name]][moment] = int(value) if is_count else value
+    read_training_state(folder, model, optimizers, device)
     return load_file(folder / BEST_WEIGHTS, device=str(device)), _read_state(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ def train_teacher(
     *,
     seed: int,
     progress: Progress,
+    checkpoints: Path | None = None,
 ) -> Teacher | FeatureTagger:
     """Train a teacher of either kind on a labeled set.
 
@@ -45,12 +47,13 @@ def train_teacher(
         recipe: how an encoder is fine-tuned.
         seed: decides the first weights, the order of sentences, and dropout.
         progress: counts steps.
+        checkpoints: folder of what the fine-tuning of an encoder goes on from, if it was cut off.
     """
     encoder = encoder_of(name)
     if encoder != name:
         return train_feature_tagger(encoder, sentences, labels, StudentConfig(), seed=seed, progress=progress)
     words = [sentence.words() for sentence in sentences]
-    return fine_tune(encoder, words, labels, recipe, seed=seed, progress=progress)
+    return fine_tune(encoder, words, labels, recipe, seed=seed, progress=progress, checkpoints=checkpoints)
 
 
 def train_feature_tagger(

@@ -50,7 +50,7 @@ def write_untrained_student(
     counts.update(word for sentence in labeled for word in sentence.words()[0])
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
     budget = vocabulary_budget(config, labels, characters)
-    vocabulary, rows = _first_vectors(counts, budget, config.word_dim, vectors, teacher, seed)
+    vocabulary, rows = _vocabulary_and_vectors(counts, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
     student = Student(config, vocabulary, labels)
     with torch.no_grad():
@@ -60,7 +60,7 @@ def write_untrained_student(
         student.save(unfinished)
 
 
-def _first_vectors(
+def _vocabulary_and_vectors(
     counts: Counter[str], budget: int, dim: int, vectors: str, teacher: str | None, seed: int
 ) -> tuple[Vocabulary, np.ndarray]:
     """Return a vocabulary, and the first vectors of its words and pieces, float32 [words + pieces, dim]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -40,39 +40,63 @@ def vectors_from_teacher(teacher: Teacher, counts: Counter[str], rows: int, dim:
     Returns:
         the vocabulary, and float32 [words + pieces, dim].
     """
-    embeddings = teacher.piece_embeddings
-    sums: dict[_Piece, np.ndarray] = {}
-    times: Counter[_Piece] = Counter()
-    characters: Counter[_Piece] = Counter()
-    words: Counter[str] = Counter()
-    spelling: dict[str, str] = {}
-    for (word, count), pieces in zip(counts.items(), teacher.pieces.spans(counts), strict=True):
-        for piece, begin, end in pieces:
-            name = begin > 0, normalize(word[begin:end])
-            sums[name] = sums.get(name, 0) + count * embeddings[piece]
-            times[name] += count
-        normalized = normalize(word)
-        words[normalized] += count
-        spelling[normalized] = max(spelling.get(normalized, word), word, key=lambda w: (counts[w], w))
-        for character in normalized:
-            characters[False, character] += count
-            characters[True, character] += count
-    frequent = Counter({name: count for name, count in times.items() if count >= MIN_TIMES}) | characters
-    names = sorted(most_frequent(frequent, round(MAX_PIECE_SHARE * rows)))
+    seen = _Seen(teacher, counts)
+    names = seen.frequent_pieces(round(MAX_PIECE_SHARE * rows))
     beginnings, continuations = (tuple(text for within, text in names if within is kind) for kind in (False, True))
     parts = Vocabulary((), (), beginnings, continuations)
-    made_of = {word: made for word in words if len(made := parts.pieces(word)) > 1}
-    own = most_frequent(Counter({word: words[word] for word in made_of}), rows - len(names))
-
-    usual = sum(sums.values(), np.zeros_like(embeddings[0])) / max(1, times.total())
-    of_pieces = np.stack([sums[name] / times[name] if name in sums else usual for name in names])
-    spans = teacher.pieces.spans(spelling[word] for word in own)
-    of_words = [embeddings[[piece for piece, *_ in pieces]].mean(axis=0) if pieces else usual for pieces in spans]
-    reduced = _reduce(np.stack([*of_words, *of_pieces]), dim)
+    made_of = {word: made for word in seen.words if len(made := parts.pieces(word)) > 1}
+    own = most_frequent(Counter({word: seen.words[word] for word in made_of}), rows - len(names))
+    reduced = _reduce(np.stack([*seen.vectors_of_words(own), *seen.vectors_of_pieces(names)]), dim)
     first_piece = np.concatenate([np.zeros((UNKNOWN + 1, dim), np.float32), reduced[len(own) :]])
     for row, word in enumerate(own):
         reduced[row] -= first_piece[made_of[word]].mean(axis=0)
     return Vocabulary(own, frequent_characters(counts), beginnings, continuations), reduced
+
+
+class _Seen:
+    """The pieces and the words that the student will see, and what the teacher has for them.
+
+    Args:
+        teacher: has the pieces, and their embeddings [pieces of the teacher, H].
+        counts: how often each word occurs.
+    """
+
+    def __init__(self, teacher: Teacher, counts: Counter[str]) -> None:
+        self.teacher, self.embeddings = teacher, teacher.piece_embeddings
+        self.words: Counter[str] = Counter()
+        """How often each normalized word occurs."""
+        self._spelling: dict[str, str] = {}
+        self._sums: dict[_Piece, np.ndarray] = {}
+        self._times: Counter[_Piece] = Counter()
+        for (word, count), pieces in zip(counts.items(), teacher.pieces.spans(counts), strict=True):
+            for piece, begin, end in pieces:
+                name = begin > 0, normalize(word[begin:end])
+                self._sums[name] = self._sums.get(name, 0) + count * self.embeddings[piece]
+                self._times[name] += count
+            normalized = normalize(word)
+            self.words[normalized] += count
+            usual = self._spelling.get(normalized, word)
+            self._spelling[normalized] = max(usual, word, key=lambda w: (counts[w], w))
+        self._mean = sum(self._sums.values(), np.zeros_like(self.embeddings[0])) / max(1, self._times.total())
+
+    def frequent_pieces(self, limit: int) -> list[_Piece]:
+        """Return the most frequent pieces, in their own order: those of the teacher, and each single character."""
+        characters: Counter[_Piece] = Counter()
+        for word, count in self.words.items():
+            for character in word:
+                characters[False, character] += count
+                characters[True, character] += count
+        frequent = Counter({name: count for name, count in self._times.items() if count >= MIN_TIMES})
+        return sorted(most_frequent(frequent | characters, limit))
+
+    def vectors_of_pieces(self, names: Iterable[_Piece]) -> list[np.ndarray]:
+        """Return for each piece the mean of its embeddings [H]; the mean of all where the teacher never has it."""
+        return [self._sums[name] / self._times[name] if name in self._sums else self._mean for name in names]
+
+    def vectors_of_words(self, words: Iterable[str]) -> list[np.ndarray]:
+        """Return for each word, as it is mostly spelled, the mean of the embeddings of the teacher's pieces [H]."""
+        spans = self.teacher.pieces.spans(self._spelling[word] for word in words)
+        return [self.embeddings[[piece for piece, *_ in s]].mean(axis=0) if s else self._mean for s in spans]
 
 
 def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> np.ndarray:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Size, Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from kdner.errors import InputError
-from kdner.runs.storage import commit, local_folder
+from kdner.runs.storage import local_folder
+from kdner.runs.training_state import save_weights
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
@@ -97,15 +98,6 @@ class Student(Network):
                 "written by another version of kdner? Then train it again"
             )
         self.load_state_dict(weights)
-
-
-def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors to a file of safetensors, whole or not at all.
-
-    All may read it whom the umask lets; what `safetensors.torch.save_file` writes is for its owner alone.
-    """
-    with commit(str(path)) as file:
-        file.write(save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, Size]:

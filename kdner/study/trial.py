@@ -7,6 +7,7 @@ killed goes on with the next step.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -135,9 +136,11 @@ class Trial:
                 self.study.fine_tuning,
                 seed=self.seed + spec.seed,
                 progress=self.progress(Path(name).name, "step"),
+                checkpoints=Path(f"{name}-checkpoints"),
             )
             Path(name).mkdir(exist_ok=True)
             teacher.save(name)
+            shutil.rmtree(f"{name}-checkpoints", ignore_errors=True)
         model = self._sharing(load_model(name), spec.source)
         check_same_labels(self.labels, model.labels, self.study.labeled, name)
         return self._measure(model.tags, model.parameters)

@@ -29,7 +29,7 @@ def config(train_file, test_file, corpus_file, bert_base, tmp_path):
         teacher=(bert_base,),
         students=("labeled", "both"),
         pseudo_sizes=(10,),
-        fine_tuning=FineTuning(epochs=6, min_steps=1, batch_sentences=8, learning_rate=5e-3),
+        fine_tuning=FineTuning(learned=1.0, epochs=6, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
         distillation=Distillation(epochs=2, min_steps=30, batch_words=60, learning_rate=1e-2),
         out=str(tmp_path / "study"),

@@ -43,7 +43,7 @@ def config(tmp_path_factory, cluster, bert_base, roberta_base, train_file, test_
         teacher=(bert_base, roberta_base),
         actors=Actors(count=1),
         out=str(tmp_path_factory.mktemp("pipeline") / "out"),
-        fine_tuning=FineTuning(epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
+        fine_tuning=FineTuning(learned=1.0, epochs=25, min_steps=1, batch_sentences=8, learning_rate=5e-3),
         student=SMALL,
         distillation=Distillation(epochs=2, min_steps=200, batch_words=100, learning_rate=1e-2),
     )

@@ -47,7 +47,7 @@ def test_prometheus_finds_what_a_stage_has_done(cluster):
 
 
 def test_prometheus_tells_trainings_apart_by_their_folders(cluster, bert_base, train_file, tmp_path):
-    recipe = FineTuning(epochs=1, min_steps=1, batch_sentences=8)
+    recipe = FineTuning(learned=1.0, epochs=1, min_steps=1, batch_sentences=8)
     finetune_teacher(
         FinetuneTeacher(labeled=train_file, teacher=bert_base, out=str(tmp_path / "teacher-9"), fine_tuning=recipe)
     )

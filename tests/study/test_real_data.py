@@ -33,7 +33,7 @@ def test_teacher_and_student_on_a_slice_of_conll_2003(data_folder, tmp_path, wri
         transfer_words=16_000,
         teachers=("minilm",),
         students=("both", "labeled"),
-        fine_tuning=FineTuning(epochs=10, min_steps=1),
+        fine_tuning=FineTuning(learned=1.0, epochs=10, min_steps=1),
         student=StudentConfig(),
         distillation=Distillation(min_steps=300, learning_rate=1e-2),  # a fifth of the default's steps, for time
         development_share=0.0,

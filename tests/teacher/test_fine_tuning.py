@@ -7,7 +7,7 @@ import pytest
 
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
-from kdner.teacher.fine_tuning import FineTuning, fine_tune
+from kdner.teacher.fine_tuning import FineTuning, _optimizer, fine_tune
 from kdner.teacher.model import Teacher
 
 
@@ -19,7 +19,7 @@ def tuned(base, toy, labels, recipe, seed=1):
 
 @pytest.fixture(scope="module")
 def short():
-    return FineTuning(epochs=1, min_steps=1, batch_sentences=8)
+    return FineTuning(learned=1.0, epochs=1, min_steps=1, batch_sentences=8)
 
 
 def test_it_learns_the_labeled_set(teacher, toy):
@@ -60,7 +60,76 @@ def test_sentences_longer_than_a_window_are_trained_on_whole(bert_base, toy, lab
 
 
 def test_a_small_set_gets_its_least_number_of_steps(bert_base, toy, labels):
-    recipe = FineTuning(epochs=1, min_steps=7, batch_sentences=2)
+    recipe = FineTuning(learned=1.0, epochs=1, min_steps=7, batch_sentences=2)
     _, progress = tuned(bert_base, toy[:5], labels, recipe)
-    assert progress.done == progress.total == 9
-    assert progress.words == 3 * sum(len(sentence.words()[0]) for sentence in toy[:5])
+    assert progress.done == progress.total == 7
+    words = [len(sentence.words()[0]) for sentence in toy[:5]]
+    assert 2 * sum(words) < progress.words < 3 * sum(words)
+
+
+def test_it_goes_on_until_the_set_is_learned_and_as_long_again(bert_base, toy, labels):
+    seen = []
+    progress = Progress("fine-tune", "step", watchers=[lambda progress: seen.append((progress.done, progress.total))])
+    sentences = [sentence.words() for sentence in toy]
+    recipe = FineTuning(epochs=1, min_steps=1, batch_sentences=8, learning_rate=5e-3)
+    teacher = fine_tune(bert_base, sentences, labels, recipe, seed=1, progress=progress)
+    totals = [total for _, total in seen]
+    assert progress.done == progress.total == totals[-1] > 20 and totals == sorted(totals)
+    learned_at = next(done for done, total in seen if total == totals[-1])
+    assert progress.total // 2 - learned_at in (0, 1)
+    assert measure_f1(teacher.tags, toy)["micro"].f1 > 0.95
+    bounded = replace(recipe, max_steps=6)
+    _, progress = tuned(bert_base, toy, labels, bounded)
+    assert progress.done == 6
+
+
+def test_a_model_that_only_guesses_is_begun_anew_with_half_the_learning_rate(
+    bert_base, toy, labels, monkeypatch, caplog
+):
+    monkeypatch.setattr("kdner.teacher.fine_tuning.GUESSING_STEPS", 12)
+    hopeless = FineTuning(
+        epochs=1, min_steps=1, max_steps=30, batch_sentences=8, learning_rate=1e-9, head_learning_rate=1e-9
+    )
+    _, progress = tuned(bert_base, toy, labels, hopeless)
+    warnings = [record.getMessage() for record in caplog.records if "begun anew" in record.getMessage()]
+    assert len(warnings) == 2 and "0.5 times" in warnings[0] and "0.25 times" in warnings[1]
+    assert progress.done == progress.total == 30
+
+
+def test_a_training_that_was_cut_off_ends_as_if_nothing_had_happened(bert_base, toy, labels, monkeypatch, tmp_path):
+    monkeypatch.setattr("kdner.teacher.fine_tuning.CHECKPOINT_S", 0.0)
+    recipe = FineTuning(epochs=2, min_steps=1, batch_sentences=8, learning_rate=5e-3)
+    sentences = [sentence.words() for sentence in toy]
+    undisturbed, whole = tuned(bert_base, toy, labels, recipe)
+    began_at = []
+
+    def run(stop_at):
+        def watch(progress):
+            began_at.append(progress.before)
+            if progress.done == stop_at:
+                raise KeyboardInterrupt
+
+        progress = Progress("fine-tune", "step", watchers=[watch])
+        return fine_tune(bert_base, sentences, labels, recipe, seed=1, progress=progress, checkpoints=tmp_path)
+
+    for stop_at in (4, 8, 27):
+        with pytest.raises(KeyboardInterrupt):
+            run(stop_at)
+    resumed = run(None)
+    assert sorted(set(began_at)) == [0, 6, 24] and whole.done > 27
+    words = [words for words, _ in sentences]
+    for a, b in zip(undisturbed.score(words), resumed.score(words), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert sum(path.is_dir() for path in tmp_path.iterdir()) == 1
+
+
+def test_the_head_learns_faster_than_the_encoder(bert_base, labels):
+    model = Teacher.untrained(bert_base, labels).model
+    rates = {
+        id(parameter): group["initial_lr"]
+        for group in _optimizer(model, FineTuning(), 0.5).param_groups
+        for parameter in group["params"]
+    }
+    assert len(rates) == len(list(model.parameters()))
+    assert {rates[id(parameter)] for parameter in model.base_model.parameters()} == {5e-5}
+    assert {rates[id(parameter)] for parameter in model.classifier.parameters()} == {5e-4}
