@@ -18,6 +18,7 @@ import torch
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.errors import InputError
+from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import check_same_labels
 from kdner.runs.fingerprint import differences
 from kdner.runs.run_directory import RunDirectory
@@ -36,7 +37,7 @@ class Batch:
     features: WordFeatures  # [T]
     index: torch.Tensor  # int64 [N]
     lengths: np.ndarray  # int64 [B]
-    tags: torch.Tensor  # int64 [N], label ids: gold, or the teacher's most likely
+    tags: torch.Tensor  # int64 [N], label ids: gold, or the teacher's best by IOB2
     logits: torch.Tensor | None  # float32 [N, L] of the teacher; None on gold sentences
 
     def to(self, device: torch.device) -> Batch:
@@ -182,12 +183,12 @@ class TransferSet:
     def _examples(self, part: Sequence[tuple[pa.Array, pa.Array, np.ndarray]], vocabulary: Vocabulary) -> Examples:
         words, lengths, logits = zip(*part, strict=True)
         flat = pa.concat_arrays(words).dictionary_encode()
-        logits_nl = np.concatenate(logits)
+        logits_nl, lengths_s = np.concatenate(logits), pa.concat_arrays(lengths).to_numpy()
         return Examples(
             vocabulary.features(flat.dictionary.to_pylist()),
             flat.indices.to_numpy().astype(np.int64),
-            _starts(pa.concat_arrays(lengths).to_numpy()),
-            logits_nl.argmax(axis=1).astype(np.int64),
+            _starts(lengths_s),
+            best_legal_ids(logits_nl, lengths_s, self.labels),
             logits_nl,
         )
 

@@ -94,10 +94,21 @@ def best_legal_tags(logits: np.ndarray, sentences: Sequence[Sequence[str]], labe
         labels: the label list.
     """
     lengths = np.array([len(words) for words in sentences], np.int64)
+    word_labels = iter(best_legal_ids(logits, lengths, labels).tolist())
+    return [[labels[next(word_labels)] for _ in words] for words in sentences]
+
+
+def best_legal_ids(logits: np.ndarray, lengths: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Return the best labels that IOB2 allows, int64 [N], as places in the label list.
+
+    Args:
+        logits: [N, L] of all N words of all sentences, in order.
+        lengths: int, words of each sentence.
+        labels: the label list.
+    """
     label_ids = np.empty(len(logits), np.int64)
     if len(logits):
         packing = Packing(lengths[lengths > 0], torch.device("cpu"))
         order = packing.read[: len(logits)]
         label_ids[order] = best_legal_labels(torch.from_numpy(logits)[order].float(), packing.counts, Grammar(labels))
-    word_labels = iter(label_ids.tolist())
-    return [[labels[next(word_labels)] for _ in words] for words in sentences]
+    return label_ids

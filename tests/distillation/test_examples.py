@@ -190,6 +190,16 @@ TAGS = ["O", "B-X", "I-X"]
 WORDS = [["wa"], ["wb", "wc"], ["wd", "we", "wf"]]
 
 
+def test_pseudo_labels_are_the_best_that_iob2_allows(tmp_path):
+    logits = np.array([[[1.0, 0.0, 2.0]], [[3.0, 0.0, 2.9]], [[0.0, 0.5, 1.0]]])  # word by word: I-X, O, I-X
+    transfer = TransferSet([run_of(tmp_path, TAGS, [("0", WORDS[2], logits), ("1", WORDS[0], logits[2:])])])
+    (examples,) = transfer.examples(VOCABULARY, np.random.default_rng(1))
+    tags = {
+        len(rows): found for rows, found, _ in sentences_in(examples.batches(9, np.random.default_rng(1), np.arange(2)))
+    }
+    assert tags == {3: [0, 0, 1], 1: [1]}
+
+
 @pytest.fixture
 def three_teachers(tmp_path):
     """Two runs, one of them of two teachers; they know the logits that they gave, [W, 3] for each document."""
