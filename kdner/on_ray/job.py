@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 def run_job(config: type[C], job: Callable[[C], object]) -> None:
     """Parse the flags of a script into its config, do the job, and exit.
 
-    The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback),
-    else 1.
+    The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback), 130
+    after Ctrl-C, else 1.
     """
     set_up_logging()
     try:
@@ -46,6 +46,9 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
             raise
         sys.stderr.write(f"error: {cause}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: what is finished stays, and the same command goes on with the rest\n")
+        sys.exit(130)
 
 
 def once(

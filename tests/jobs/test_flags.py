@@ -134,3 +134,13 @@ def test_settings_out_of_range(refused, tmp_path, train_file, flags):
         DistillStudent, distill_student, "--labeled", train_file, "--vectors", "random", "--out", tmp_path / "s", *flags
     )
     assert flags[0] in message and str(flags[1]) in message
+
+
+def test_ctrl_c_ends_a_job_without_a_traceback(run_job, capsys):
+    def job(config):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run_job(Evaluate, job, "--test", "test.conll", "--models", "runs/student", "--out", "runs/evaluation")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("stopped: what is finished stays")
