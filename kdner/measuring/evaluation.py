@@ -14,7 +14,7 @@ from kdner.data.labeled_sets import check_labels
 from kdner.device import peak_memory_mb
 from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
-from kdner.teacher.by_name import load_model, student_vocabulary
+from kdner.teacher.by_name import largest_vocabulary, load_model
 
 WARM_UP_SENTENCES = 32
 
@@ -66,7 +66,7 @@ def evaluate_models(
 
     The processes are forked from one that has only imported what they need: a start takes no time, and the peak memory
     of one model knows nothing of the others. Where there is a student, recall is also told apart by the words that it
-    knows, the last of several students: `known_words` and `unknown_words`.
+    knows, of several students the one with the largest vocabulary: `known_words` and `unknown_words`.
 
     Args:
         names: of the models, as `kdner.teacher.by_name` says.
@@ -83,7 +83,7 @@ def evaluate_models(
         for name in names:
             evaluations.append(pool.apply(evaluate, (name, sentences, source)))
             progress.advance(1, words)
-    vocabularies = [vocabulary for name in names if (vocabulary := student_vocabulary(name))]
-    for measures, tags in evaluations if vocabularies else ():
-        measures |= recall_by_words(entities_found(tags, sentences), sentences, vocabularies[-1].knows)
+    if vocabulary := largest_vocabulary(names):
+        for measures, tags in evaluations:
+            measures |= recall_by_words(entities_found(tags, sentences), sentences, vocabulary.knows)
     return evaluations

@@ -33,7 +33,7 @@ def f1_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def unknown_recall_rows(trials: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Give each a row of its recall of entities with a word that the first student of the trial does not know."""
+    """Give each a row of its recall of entities with a word that the trial's student does not know."""
     return _rows(trials, lambda quality: quality["unknown_words"]["recall"])
 
 
@@ -94,7 +94,7 @@ def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = Non
     if all("unknown_words" in quality for trial in trials for quality in _by_name(trial).values()):
         lines += [
             "",
-            f"| recall of entities with a word unknown to the first student |{head}",
+            f"| recall of entities with a word unknown to the student |{head}",
             "|---|" + "---|" * len(sizes),
             *(_line(row, sizes, "") for row in unknown_recall_rows(trials)),
         ]

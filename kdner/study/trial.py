@@ -36,7 +36,7 @@ from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.study.specs import StudentSpec, Study, TeacherSpec
 from kdner.study.transfer import students_transfer_set, transfer_parts
-from kdner.teacher.by_name import Model, encoder_folder, load_model, student_vocabulary, teacher_names
+from kdner.teacher.by_name import Model, encoder_folder, largest_vocabulary, load_model, teacher_names
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.vector_cache import cached_vectors
@@ -85,7 +85,7 @@ class Trial:
 
         Returns:
             `size`, `seed`, `seconds`, `transfer`, and by name `teachers` and `students`, each with f1, precision,
-            recall, support, parameters, seconds, and the recall of entities by the words that the first student knows;
+            recall, support, parameters, seconds, and the recall of entities by the words that a student knows;
             `mean` is that of the mean of several teachers' logits.
         """
         teachers = [
@@ -107,8 +107,11 @@ class Trial:
         return {**result, "seconds": round(sum(step["seconds"] for step in steps if step), 1)}
 
     def _tell_words_apart(self, measured: Sequence[dict[str, Any]]) -> None:
-        """Give each model its recall by the words that the first student knows, in place of the entities it found."""
-        vocabulary = student_vocabulary(str(self.folder / f"student-{self.study.students[0]}"))
+        """Give each model its recall by the words that a student knows, in place of the entities it found.
+
+        It is the student with the largest vocabulary.
+        """
+        vocabulary = largest_vocabulary(str(self.folder / f"student-{name}") for name in self.study.students)
         for model in measured:
             found = [mark == "1" for mark in model.pop("found")]
             if vocabulary:

@@ -142,15 +142,15 @@ def model_fingerprint(source: str | Path) -> dict[str, str]:
     return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
 
 
-def student_vocabulary(source: str) -> Vocabulary | None:
-    """Read the vocabulary of a student; None of other models.
+def largest_vocabulary(sources: Iterable[str]) -> Vocabulary | None:
+    """Read the vocabulary of the student that has the largest one; None where no model is a student.
 
     Raises:
-        InputError: there is no such model.
+        InputError: one of the models does not exist.
     """
-    if _own_class(source) or _kind(source) != student.MODEL_TYPE:
-        return None
-    return Vocabulary.load(local_folder(source) / student.VOCABULARY_FILE)
+    students = [source for source in sources if not _own_class(source) and _kind(source) == student.MODEL_TYPE]
+    vocabularies = [Vocabulary.load(local_folder(source) / student.VOCABULARY_FILE) for source in students]
+    return max(vocabularies, key=lambda vocabulary: vocabulary.word_rows, default=None)
 
 
 def encoder_folder(source: str) -> str | None:

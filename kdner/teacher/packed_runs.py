@@ -47,7 +47,7 @@ class PackedRuns:
             options: for the model.
         """
         selected = torch.empty((len(windows.firsts), width), dtype=dtype)
-        starts, stops = (np.cumsum(counts) - counts for counts in (windows.lengths, windows.words))
+        starts, word_starts = (np.cumsum(counts) - counts for counts in (windows.lengths, windows.words))
         places_n = windows.firsts - np.repeat(starts, windows.words)
         with torch.inference_mode():
             for batch in self.batches(windows.lengths):
@@ -57,7 +57,7 @@ class PackedRuns:
                 positions = ranges(np.full(len(batch), self.first_position), lengths)
                 ids, position_ids = (torch.from_numpy(values.astype(np.int64))[None] for values in (pieces, positions))
                 output = self.model(input_ids=ids, position_ids=position_ids, row=runs_of(lengths), **options)
-                words = ranges(stops[batch], windows.words[batch])
+                words = ranges(word_starts[batch], windows.words[batch])
                 firsts = np.repeat(begins, windows.words[batch]) + places_n[words]
                 selected[torch.from_numpy(words)] = select(output)[0, torch.from_numpy(firsts)].to(dtype)
         return selected

@@ -62,7 +62,7 @@ def test_recall_of_unknown_words_has_a_table_where_all_trials_have_it():
             for model in models.values():
                 model["unknown_words"] = {"recall": recall, "support": 10 if recall else 0}
     table = study_table(trials).splitlines()
-    first = table.index("| recall of entities with a word unknown to the first student | 150 |")
+    first = table.index("| recall of entities with a word unknown to the student | 150 |")
     assert table[first + 2 : first + 4] == ["| minilm | 50.0 |", "| both | 50.0 ± 14.1 |"]
 
 

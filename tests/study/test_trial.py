@@ -13,7 +13,7 @@ from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.study.trial import Trial
-from kdner.teacher.by_name import load_model, student_vocabulary
+from kdner.teacher.by_name import largest_vocabulary, load_model
 from kdner.teacher.model import Teacher
 
 
@@ -39,7 +39,8 @@ def test_a_trial_measures_all_its_teachers_and_students(study, tmp_path, test_fi
     assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
     words = [row["known_words"] for row in [*result["teachers"].values(), result["mean"], whole, small]]
     assert len({row["support"] for row in words}) == 1 and words[0]["support"] > 0
-    test, known = read_labeled(test_file), student_vocabulary(str(tmp_path / f"student-{study.students[0]}")).knows
+    test = read_labeled(test_file)
+    known = largest_vocabulary(str(tmp_path / f"student-{name}") for name in study.students).knows
     tags = load_model(tmp_path / "teacher").tags([sentence.words()[0] for sentence in test])
     assert {**first, **recall_by_words(entities_found(tags, test), test, known)} == first and "found" not in first
     assert result["transfer"]["documents"] == 16 + 61

@@ -14,11 +14,14 @@ from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.runs.fingerprint import differences
 from kdner.runs.schema import LOGITS, check
+from kdner.student.model import Student
 from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
+from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import (
     OwnModel,
     encoder_folder,
+    largest_vocabulary,
     load_model,
     model_fingerprint,
     model_labels,
@@ -225,3 +228,14 @@ def test_wrong_logits_of_ones_own_class_are_an_error_of_the_document(own_class, 
 def test_the_names_of_several_teachers():
     assert teacher_names(3) == ["teacher", "teacher-2", "teacher-3"]
     assert teacher_names(1) == ["teacher"] and teacher_names(0) == []
+
+
+def test_of_several_students_the_largest_vocabulary_tells_which_words_are_known(make_student, teacher_folder, tmp_path):
+    large = make_student()
+    small = Student(large.config, Vocabulary(large.vocabulary.words[:3], large.vocabulary.characters), large.labels)
+    for student, name in ((large, "student"), (small, "baseline")):
+        (tmp_path / name).mkdir()
+        student.save(tmp_path / name)
+    models = [teacher_folder, str(tmp_path / "student"), str(tmp_path / "baseline")]
+    assert largest_vocabulary(models) == largest_vocabulary(models[::-1]) == large.vocabulary
+    assert largest_vocabulary(models[:1]) is None
