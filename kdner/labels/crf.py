@@ -16,6 +16,8 @@ from torch import Tensor
 
 SMALLEST = 1e-30
 """Keeps a sum of probabilities, each too small for a float, from being 0."""
+LEAST_WEIGHT = 1e-20
+"""Of a label at a word, beside 1 of the likeliest: so that where that one cannot follow, another still can."""
 
 
 class Chain(Protocol):
@@ -59,12 +61,12 @@ def viterbi(chain: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def marginals(crf: Chain, emissions: Tensor, counts: Sequence[int]) -> Tensor:
-    """Return the probability of each label at each word, [N, L], by forward and backward sums.
+    """Return the probability of each label at each word, [N, L], by forward and backward sums over all paths.
 
     The sums of each word are scaled to 1, so that they are sums of probabilities and not of logarithms (Rabiner 1989).
     The arguments are those of `viterbi`.
     """
-    weights = (emissions - emissions.amax(dim=1, keepdim=True)).exp().split(list(counts))
+    weights = (emissions - emissions.amax(dim=1, keepdim=True)).exp().clamp_(min=LEAST_WEIGHT).split(list(counts))
     transitions = (crf.transitions - crf.transitions.max()).exp()
     forward = [_scaled((crf.start_transitions - crf.start_transitions.max()).exp() * weights[0])]
     for count, weight in zip(counts[1:], weights[1:], strict=True):

@@ -2,7 +2,7 @@
 
 It computes what `Network.forward` does, in another order:
 
-- What depends on a word alone goes as far as the first LSTM's gates: the word's vector, shape and characters, and their
+- What depends on a word alone goes as far as the first LSTM's gates: the word's vector and characters, and their
   product with the LSTM's input weights, lie in a table with a row for each distinct word ("type"). What a character
   adds to the filters at each of their places lies in a table too, so that the CNN is a sum of its rows.
 - Sentences are sorted by length and advance word by word together, both directions at once, so that nothing is padded:
@@ -52,7 +52,7 @@ class Inference:
         """Copy the weights of a network.
 
         Args:
-            network: its tables of words and shapes, its `decode` and its vocabulary are used as they are.
+            network: its table of words, its `decode` and its vocabulary are used as they are.
             dtype: what the LSTMs compute in.
             room: types that the table is expected to hold; more only cost a copy of it.
             times: where the seconds of its steps `LSTM` and `decode` are added.
@@ -95,9 +95,7 @@ class Inference:
         filtered_tcf = embedding_bag(windows, self.characters, mode="sum").unflatten(0, (-1, longest))
         filtered_tcf.masked_fill_(~inside_tc[:, :longest, None], float("-inf"))
         filtered_tf = filtered_tcf.amax(dim=1).add_(cast("Tensor", bias)).relu_()
-        return torch.cat(
-            [self.network.word_vectors(features), self.network.shapes(features.shapes), filtered_tf], dim=1
-        )
+        return torch.cat([self.network.word_vectors(features), filtered_tf], dim=1)
 
     @torch.inference_mode()
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
@@ -66,7 +66,7 @@ class Student(Network):
         """Read what `save` wrote, ready for inference.
 
         Raises:
-            InputError: the folder, or that of a URI, is not a student's.
+            InputError: the folder, or that of a URI, is not a student's, or is one of another version's.
         """
         folder = local_folder(folder)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
@@ -78,6 +78,11 @@ class Student(Network):
         if config.pop("model_type", None) != MODEL_TYPE:
             raise InputError(f"{folder}/config.json: not a student's: model_type is not {MODEL_TYPE}")
         labels = config.pop("labels")
+        if unknown := set(config) - {field.name for field in fields(StudentConfig)}:
+            raise InputError(
+                f"{folder}/config.json: {', '.join(sorted(unknown))} is none of this version's settings of a student: "
+                "another version of kdner wrote it. Tag with that version, or train it again"
+            )
         student = cls(StudentConfig(**config), Vocabulary.load(folder / VOCABULARY_FILE), labels)
         student.load_weights(folder)
         if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):

@@ -23,7 +23,7 @@ from kdner.labels.packing import Packing
 from kdner.student.character_cnn import answers_by_place, highest_answers
 from kdner.student.dropout import Dropout
 from kdner.student.lstm import BidirectionalLSTM
-from kdner.student.vocabulary import PADDING, SHAPES, Vocabulary, WordFeatures
+from kdner.student.vocabulary import PADDING, Vocabulary, WordFeatures
 
 if TYPE_CHECKING:
     from torchcrf import CRF
@@ -46,8 +46,6 @@ class StudentConfig:
     """Filters of the character CNN."""
     character_width: int = 3
     """Characters that one filter sees; odd."""
-    shape_dim: int = 8
-    """Width of the vector for a word's shape (Title, UPPER, digits and so on)."""
     hidden: int = 96
     """Hidden units of each direction of the LSTM. Most of the time at inference."""
     layers: int = 1
@@ -86,7 +84,6 @@ class Network(nn.Module):
             if vector_width is None
             else nn.Linear(vector_width, config.word_dim)
         )
-        self.shapes = nn.Embedding(len(SHAPES), config.shape_dim)
         self.characters = nn.Embedding(vocabulary.character_rows, config.character_dim, padding_idx=PADDING)
         self.filters = nn.Conv1d(
             config.character_dim,
@@ -110,7 +107,7 @@ class Network(nn.Module):
     @property
     def word_features(self) -> int:
         """The width D of what `encode` returns."""
-        return self.config.word_dim + self.config.shape_dim + self.config.character_filters
+        return self.config.word_dim + self.config.character_filters
 
     @property
     def row_parameters(self) -> list[nn.Parameter]:
@@ -123,11 +120,11 @@ class Network(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def encode(self, features: WordFeatures) -> torch.Tensor:
-        """Return what depends on a word alone: its vector, shape and characters, [T, D]."""
+        """Return what depends on a word alone: its vector and characters, [T, D]."""
         answers = answers_by_place(self.characters.weight, self.filters.weight)
         highest_tf = highest_answers(answers, features.characters, self.config.character_width)
         filtered_tf = (highest_tf + cast("torch.Tensor", self.filters.bias)).relu()
-        return torch.cat([self.word_vectors(features), self.shapes(features.shapes), filtered_tf], dim=1)
+        return torch.cat([self.word_vectors(features), filtered_tf], dim=1)
 
     def word_vectors(self, features: WordFeatures) -> torch.Tensor:
         """Return the mean of the vectors of a word's pieces, and its own vector added; [T, word_dim]."""
@@ -165,15 +162,18 @@ class Network(nn.Module):
             labels = best_legal_labels(emissions, counts, self.grammar)
             chosen = emissions.gather(1, labels[:, None])
             return labels, (emissions - chosen).exp_().sum(dim=1).reciprocal_()
-        labels = crf.viterbi(self.grammar.restrict(self.crf), emissions, counts)
-        return labels, crf.marginals(self.crf, emissions, counts).gather(1, labels[:, None])[:, 0]
+        chain = self.grammar.restrict(self.crf)
+        labels = crf.viterbi(chain, emissions, counts)
+        return labels, crf.marginals(chain, emissions, counts).gather(1, labels[:, None])[:, 0]
 
     def logits(self, emissions: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """Return [N, L] whose softmax is the probability of each label; a CRF's are logarithms of its marginals.
 
-        The arguments are those of `decode`.
+        A CRF's are those among the sequences that IOB2 allows. The arguments are those of `decode`.
         """
-        return emissions if self.crf is None else crf.marginals(self.crf, emissions, counts).clamp_min(1e-9).log()
+        if self.crf is None:
+            return emissions
+        return crf.marginals(self.grammar.restrict(self.crf), emissions, counts).clamp_min(1e-9).log()
 
 
 def vocabulary_budget(config: StudentConfig, labels: list[str], characters: int) -> int:

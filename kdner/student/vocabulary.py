@@ -1,4 +1,4 @@
-"""What the student sees of a word: the rows of the word table that it is made of, its shape, and its characters.
+"""What the student sees of a word: the rows of the word table that it is made of, and its characters.
 
 Shapes: T distinct words ("types"), P pieces and C characters of a word.
 """
@@ -28,17 +28,6 @@ MAX_CHARACTERS = 20
 MAX_PIECES = 8
 """A word of more pieces is seen by its first and last four."""
 
-SHAPES = (
-    "lower",
-    "Title",
-    "UPPER",
-    "single capital",
-    "miXed",
-    "digits",
-    "digits and letters",
-    "punctuation",
-    "no case",
-)
 _DIGIT = re.compile(r"\d")
 
 
@@ -48,7 +37,6 @@ class WordFeatures:
 
     words: torch.Tensor  # int64 [T], rows of own vectors, 0 without one; or float32 [T, H], an encoder's vectors
     pieces: torch.Tensor  # int64 [T, P], rows of the pieces, padded with 0
-    shapes: torch.Tensor  # int64 [T]
     characters: torch.Tensor  # int64 [T, C], padded with 0
 
     def __len__(self) -> int:
@@ -68,7 +56,7 @@ class WordFeatures:
         return WordFeatures(*(feature.to(device) for feature in self._features()))
 
     def _features(self) -> tuple[torch.Tensor, ...]:
-        return self.words, self.pieces, self.shapes, self.characters
+        return self.words, self.pieces, self.characters
 
 
 @dataclass(frozen=True)
@@ -118,13 +106,12 @@ class Vocabulary:
         counts = np.fromiter(map(len, made_of), np.int64, len(types))
         pieces = np.full((len(types), MAX_PIECES), PADDING, np.int64)
         pieces[np.arange(MAX_PIECES) < counts[:, None]] = np.fromiter(chain.from_iterable(made_of), np.int64)
-        shapes = np.fromiter((_shape(t) for t in types), np.int64, len(types))
         views = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
         lengths = np.fromiter(map(len, views), np.int64, len(views))
         code_points = np.frombuffer("".join(views).encode("utf-32-le", "surrogatepass"), np.uint32)
         characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
         characters[np.arange(MAX_CHARACTERS) < lengths[:, None]] = self._character_ids[code_points]
-        return WordFeatures(*map(torch.from_numpy, (words, pieces, shapes, characters)))
+        return WordFeatures(*map(torch.from_numpy, (words, pieces, characters)))
 
     def pieces(self, word: str) -> list[int]:
         """Return the rows of the pieces that a normalized word is made of, `UNKNOWN` for a character that is none."""
@@ -179,24 +166,8 @@ class Vocabulary:
 
 
 def normalize(word: str) -> str:
-    """Return the word as the word table has it, in lower case, with digits as 0; shape and characters tell the rest."""
+    """Return the word as the word table has it, in lower case, with digits as 0; the characters tell the rest."""
     return word.lower() if word.isalpha() else _DIGIT.sub("0", word.lower())
-
-
-def _shape(word: str) -> int:
-    if word.islower():
-        name = "lower" if word.isalpha() else "digits and letters"
-    elif word.isupper():
-        name = "single capital" if len(word) == 1 else "UPPER"
-    elif word.istitle():
-        name = "Title"
-    elif word.isdigit() or (word[0].isdigit() and not any(c.isalpha() for c in word)):
-        name = "digits"
-    elif not any(c.isalnum() for c in word):
-        name = "punctuation"
-    else:
-        name = "no case" if word.lower() == word.upper() else "miXed"
-    return SHAPES.index(name)
 
 
 def most_frequent(counts: Counter[K], limit: int) -> tuple[K, ...]:

@@ -38,7 +38,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 RECIPES = {
     "nlp-architect": "both,teachers=1,transfer=rest,alpha=0.91,temperature=1,gold_share=0.5,epochs=310,batch_words=290,"
     "learning_rate=1e-3,schedule=constant,weight_decay=0,word_dropout=0,layers=2,hidden=100,word_dim=100,"
-    "character_dim=16,character_filters=128,shape_dim=0,dropout=0.5,vectors=random"
+    "character_dim=16,character_filters=128,dropout=0.5,vectors=random"
 }
 """Names for whole recipes. NLP Architect, the paper's implementation: gold plus logits (1 and 0.1), no corpus, Adam,
 batches of 10 labeled and 10 unlabeled sentences, of some 14.5 words, until it has read these 155 times:

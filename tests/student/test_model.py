@@ -49,17 +49,20 @@ def test_folders_that_are_no_students(make_student, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config, "hidden": 7}))
     with pytest.raises(InputError, match=r"not the weights that config\.json .* another version of kdner"):
         Student.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "shape_dim": 8}))
+    with pytest.raises(InputError, match=r"shape_dim is none of this version's settings .* another version of kdner"):
+        Student.from_pretrained(tmp_path)
     (tmp_path / "vocabulary.json").unlink()
     with pytest.raises(InputError, match=r"it has no vocabulary\.json"):
         Student.from_pretrained(tmp_path)
 
 
-def test_the_files_are_those_of_every_version(make_student, tmp_path):
+def test_the_files_have_the_names_that_readers_expect(make_student, tmp_path):
     make_student("crf", layers=2).save(tmp_path)
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
         assert sorted(file.keys()) == sorted(
             [
-                *("words.weight", "shapes.weight", "characters.weight", "filters.weight", "filters.bias"),
+                *("words.weight", "characters.weight", "filters.weight", "filters.bias"),
                 *(f"encoder.{k}.{name}" for k in (0, 1) for name in ("inputs", "recurrent", "bias")),
                 *("output.weight", "output.bias"),
                 *("crf.start_transitions", "crf.end_transitions", "crf.transitions"),

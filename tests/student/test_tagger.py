@@ -128,6 +128,18 @@ def test_a_crf_student_decodes_with_its_crf(make_student):
     assert any(label in tags for tags in before) and not any(label in tags for tags in after)
 
 
+def test_the_probabilities_of_a_crf_are_those_among_legal_sequences(make_student):
+    student = make_student("crf", seed=3)
+    with torch.no_grad():
+        student.output.weight.mul_(5)
+    sentences = [["Ada", "went"], ["Paris"]]
+    logits = Tagger(student).score_words(sentences)
+    inside = [label.startswith("I-") for label in student.labels]
+    first_words = np.exp(logits[[0, 2]])
+    np.testing.assert_allclose(first_words.sum(axis=1), 1, atol=1e-4)
+    assert (first_words[:, inside] < 1e-8).all()  # nothing can begin with I-
+
+
 @pytest.mark.parametrize("head", ["softmax", "crf"])
 def test_the_place_of_o_in_the_label_list_is_no_matter(make_student, labels, head):
     student, other = make_student(head, seed=3), make_student(head, seed=3, labels=labels[::-1])

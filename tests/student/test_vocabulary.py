@@ -9,7 +9,6 @@ from kdner.student.vocabulary import (
     MAX_CHARACTERS,
     MAX_KNOWN_CHARACTERS,
     PADDING,
-    SHAPES,
     UNKNOWN,
     Vocabulary,
     normalize,
@@ -68,16 +67,6 @@ def test_a_word_of_many_pieces_is_seen_by_both_ends():
 
 def test_without_pieces_words_are_made_of_the_unknown_one():
     assert Vocabulary(("a",), ("a",)).features(["a", "b"]).pieces[:, :2].tolist() == [[UNKNOWN, PADDING]] * 2
-
-
-def test_shapes():
-    names = {
-        "the": "lower", "naïve": "lower", "Paris": "Title", "NATO": "UPPER", "A": "single capital", "McDonald": "miXed",
-        "1996": "digits", "1,000.5": "digits", "2nd": "digits and letters",
-        ",": "punctuation", "🙂": "punctuation", "東": "no case",
-    }  # fmt: skip
-    shapes = Vocabulary((), ()).features(list(names)).shapes.tolist()
-    assert [SHAPES[shape] for shape in shapes] == list(names.values())
 
 
 def test_a_long_word_is_seen_by_both_ends():
