@@ -29,7 +29,6 @@ _BYTES_READ_AT_ONCE = 1 << 20
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
-_REPLACEMENT = "\ufffd"
 _NO_TEXT = re.compile("[\ud800-\udfff\0]")
 
 
@@ -48,6 +47,11 @@ def decompressed(raw: IO[bytes]) -> io.BufferedReader:
     elif _ZSTD.match(magic):
         plain = pa.CompressedInputStream(raw, "zstd")
     return io.BufferedReader(plain, _BYTES_READ_AT_ONCE)
+
+
+def is_packed(stream: io.BufferedReader) -> bool:
+    """Tell whether `decompressed` found a packed file, which cannot be entered at an offset."""
+    return isinstance(stream.raw, (gzip.GzipFile, pa.CompressedInputStream))
 
 
 def told_by_mark(stream: io.BufferedReader) -> str:
@@ -73,8 +77,8 @@ def read_lines(stream: io.BufferedReader, where: str, encoding: str) -> tuple[li
         if right == read_as:
             break
         read_as = right
-    decoded = [decode(line) for line in utf8.splitlines(keepends=True)]
-    return [text for text, _ in decoded], sum(replaced for _, replaced in decoded)
+    cleaned = [clean(decode(line)) for line in utf8.splitlines(keepends=True)]
+    return [text for text, _ in cleaned], sum(replaced for _, replaced in cleaned)
 
 
 def line_blocks(stream: IO[bytes], encoding: str = UTF_8) -> Iterator[bytes]:
@@ -94,22 +98,17 @@ def line_blocks(stream: IO[bytes], encoding: str = UTF_8) -> Iterator[bytes]:
         yield b"".join(rest)
 
 
-def decode(line: bytes) -> tuple[str, int]:
-    """Return the text of a line of UTF-8, without mark and line end, and how many characters were replaced."""
+def decode(line: bytes) -> str:
+    """Return a line of UTF-8 without mark and line end; a byte that does not decode is half of a surrogate pair."""
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     while line.startswith(codecs.BOM_UTF8):
         line = line[len(codecs.BOM_UTF8) :]
-    try:
-        text, replaced = line.decode(), 0
-    except UnicodeDecodeError:
-        text = line.decode(errors="replace")
-        replaced = text.count(_REPLACEMENT) - line.count(_REPLACEMENT.encode())
-    return text.replace("\0", _REPLACEMENT), replaced + text.count("\0")
+    return line.decode(errors="surrogateescape")
 
 
 def clean(text: str) -> tuple[str, int]:
-    """Replace halves of surrogate pairs and NUL, as JSON can escape them; returns the text and how many there were."""
-    return _NO_TEXT.subn(_REPLACEMENT, text)
+    """Replace what no text holds, as `decode` and JSON give it; returns the text and how many characters there were."""
+    return _NO_TEXT.subn("\ufffd", text)
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
