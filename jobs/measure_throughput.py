@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from kdner.data.corpus import sample_corpus
+from kdner.data.corpus_draws import sample_corpus
 from kdner.data.labeled_sets import read_labeled
 from kdner.device import dtype_name
 from kdner.flags import Actors

@@ -86,14 +86,14 @@ class Estimation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
+class Corpus(Encoded):
     """A corpus of documents, how it is cut into shards, and who works on them."""
 
     corpus: tuple[str, ...]
-    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
-    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also packed by gzip, bzip2 or
+    zstd, on a local disk or any file system that pyarrow knows (s3://, gs://), and hf:NAME[/CONFIG][:SPLIT]."""
     text_column: str = "text"
-    """Column, or JSON key, of a document's text."""
+    """Column, or JSON key, of a document's text; a.b is the field b of a column a of structs."""
     id_column: str | None = None
     """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
     and row."""

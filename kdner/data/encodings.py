@@ -11,8 +11,9 @@ from kdner.errors import InputError
 UTF_8 = "utf-8"
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_TELLING = re.compile("[\udc80-\udcfd]")
-"""Undecoded bytes that other encodings are full of; 0xFE and 0xFF hardly occur in text."""
+_TELLING = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]|([\udc80-\udcfd])")
+"""Undecoded bytes that other encodings are full of: not halves of surrogate pairs, nor 0xFE and 0xFF, which are rare
+in text."""
 _CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1b"})
 _KINDS = (
     (b"PAR1", "Parquet"),
@@ -91,10 +92,16 @@ class Evidence:
             undecoded = len(_UNDECODED.findall(text)) if _UNDECODED.search(text) else 0
             if undecoded:
                 self.undecoded += undecoded
-                self.telling += len(_TELLING.findall(text))
+                self.telling += sum(map(bool, _TELLING.findall(text)))
                 self.example = self.example or _around_first_undecoded(block)
         if undecoded or b"\0" in block:
             self.controls += len(block) - len(block.translate(None, _CONTROLS))
+
+    @property
+    def is_utf_8(self) -> bool:
+        """Whether it is text in UTF-8, perhaps with some damage."""
+        is_other = self.telling > self.multibyte and self.telling * _ONE_IN_REFUSED > self.size
+        return not is_other and not self._is_binary()
 
     def encoding(self, read_as: str, given: str) -> str:
         """Return the encoding to read the file in; where that is not `read_as`, it must be read again.
@@ -118,7 +125,7 @@ class Evidence:
                 f"{self.where}: {self.undecoded:,} characters of {self.size:,} bytes cannot be read as {read_as}; name "
                 "the right encoding with --encoding, or convert the file to UTF-8"
             )
-        if read_as == UTF_8 and self.telling > self.multibyte and self.telling * _ONE_IN_REFUSED > self.size:
+        if read_as == UTF_8 and not self.is_utf_8:
             raise InputError(
                 f"{self.where}: is not UTF-8: {self.undecoded:,} of its {self.size:,} bytes do not decode, first in "
                 f"{self.example!r}, which is {self.example.decode('latin-1')!r} in latin-1. Name its encoding, as in "

@@ -13,19 +13,23 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import logging
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import pyarrow as pa
 
 from kdner.data.encodings import UTF_8, Evidence, check_encoding
 
+logger = logging.getLogger(__name__)
+
 UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 """What reading from `decompressed` raises where a file cannot be read, is cut off or broken."""
 
 _BYTES_READ_AT_ONCE = 1 << 20
+_FILES_NAMED = 10
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
@@ -109,6 +113,20 @@ def decode(line: bytes) -> str:
 def clean(text: str) -> tuple[str, int]:
     """Replace what no text holds, as `decode` and JSON give it; returns the text and how many characters there were."""
     return _NO_TEXT.subn("\ufffd", text)
+
+
+def warn_of_replaced(replaced: Mapping[str, int]) -> None:
+    """Log how many characters were replaced, by the files' names, in the worst of them."""
+    worst = sorted(replaced.items(), key=lambda item: (-item[1], item[0]))
+    for name, count in worst[:_FILES_NAMED]:
+        logger.warning(
+            "%s: %s characters became U+FFFD: bytes that do not decode, halves of surrogate pairs, or NUL; where the "
+            "file has another encoding, name it with --encoding",
+            name,
+            f"{count:,}",
+        )
+    if len(worst) > _FILES_NAMED:
+        logger.warning("characters were replaced in %s more files", f"{len(worst) - _FILES_NAMED:,}")
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
