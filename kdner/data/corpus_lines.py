@@ -7,7 +7,6 @@ string, like a line that is no JSON object, becomes a document without text. Row
 
 from __future__ import annotations
 
-import itertools
 import json
 from array import array
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from kdner.errors import InputError
 
 _BLANK = b" \t\n\v\f\r\xef\xbb\xbf"
 """Bytes of white space and of byte order marks."""
-_LINES_READ_AT_ONCE = 8192
+_IDS_GIVEN_AT_ONCE = 8192
 _LINES_LOOKED_AT_FOR_COLUMNS = 1000
 
 
@@ -69,16 +68,21 @@ def line_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[st
     Raises:
         InputError: if the file cannot be read, or a line is no JSON object.
     """
-    lines = read_lines(file)
-    while chunk := list(itertools.islice(lines, _LINES_READ_AT_ONCE)):
-        places = [f"line {number}" for number, _, _ in chunk]
-        objects = [_parse(line) for _, _, line in chunk]
-        if None in objects:
+    places: list[str] = []
+    ids: list[str | None] = []
+    for number, _, line in read_lines(file):
+        record = _parse(line)
+        if record is None:
             raise InputError(
-                f"{file.path} {places[objects.index(None)]}: not a JSON object, so it has no id in "
-                f"column {column!r}; mend or remove the line"
+                f"{file.path} line {number}: not a JSON object, so it has no id in column {column!r}; mend or remove it"
             )
-        yield places, [_json_id(value or {}, column) for value in objects]
+        places.append(f"line {number}")
+        ids.append(_json_id(record, column))
+        if len(ids) == _IDS_GIVEN_AT_ONCE:
+            yield places, ids
+            places, ids = [], []
+    if ids:
+        yield places, ids
 
 
 def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> tuple[str | None, str | None, int]:

@@ -23,7 +23,7 @@ from kdner.data.encodings import Evidence
 from kdner.errors import InputError
 from kdner.runs.schema import CORPUS
 
-ROWS_DECODED_AT_ONCE = 32
+ROWS_DECODED_AT_ONCE = 16
 """Rows of a row group that are decoded at once at most, since nothing tells how long the next ones are: bytes in a
 footer count a text once that stands in many rows."""
 BYTES_DECODED_AT_ONCE = 16 << 20

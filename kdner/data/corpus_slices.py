@@ -16,6 +16,9 @@ from kdner.data.corpus_lines import line_document, read_lines
 from kdner.data.corpus_parquet import batch_documents, groups_of_rows, read_batches
 from kdner.runs.schema import CORPUS
 
+_BYTES_IN_A_BATCH = 1 << 20
+"""Bytes of lines whose texts are Python strings at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -116,9 +119,10 @@ class _LineStream:
         return self.row <= piece.first if piece.offset is None else self.row == piece.first
 
     def take(self, piece: Slice) -> tuple[pa.Table, int]:
-        replaced = 0
+        parts: list[pa.RecordBatch] = []
         ids: list[str | None] = []
         texts: list[str | None] = []
+        replaced = size = 0
         lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
         self.row = piece.first
         for _, _, line in lines:
@@ -126,5 +130,10 @@ class _LineStream:
             ids.append(id_)
             texts.append(text)
             replaced += characters
+            size += len(line)
             self.row += 1
-        return pa.table([ids, texts], schema=CORPUS), replaced
+            if size >= _BYTES_IN_A_BATCH:
+                parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+                ids, texts, size = [], [], 0
+        parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+        return pa.Table.from_batches(parts, CORPUS), replaced
