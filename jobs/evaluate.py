@@ -18,7 +18,9 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
+from kdner.data.oddities import Oddities
 from kdner.errors import InputError
+from kdner.flags import Layout
 from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
@@ -31,7 +33,7 @@ from kdner.teacher.by_name import model_fingerprint, model_labels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
+class Evaluate(Layout):
     """Compare teachers and students on a labeled set."""
 
     test: str
@@ -47,7 +49,8 @@ class Evaluate:
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
-    sentences = read_labeled(config.test)
+    oddities = Oddities()
+    sentences = read_labeled(config.test, config, oddities)
     for folder in config.models:
         check_labels(sentences, model_labels(folder), config.test)
     compare = config.compare or (config.models[0], config.models[-1])
@@ -55,7 +58,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
     fingerprint = {
         "job": "evaluate",
-        "test": source_fingerprint(config.test),
+        "test": source_fingerprint(config.test, config),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],
     }
@@ -71,7 +74,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         test_set = Path(config.test.removeprefix("hf:")).name
         return {"test_set": test_set, "sentences": len(sentences), "models": models, "examples": examples}
 
-    return once(config.out, fingerprint, work, stage="evaluate", configuration=config)
+    return once(config.out, fingerprint, work, stage="evaluate", configuration=config, oddities=oddities)
 
 
 def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:

@@ -13,6 +13,7 @@ import tyro
 from kdner.errors import InputError
 
 F = TypeVar("F")
+OffsetUnit = Literal["code-points", "utf-16", "bytes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Layout(Encoded):
     """In a file of columns, the one that holds the token: counted from 1, or from -1 for the last."""
     tag_column: int = -1
     """In a file of columns, the one that holds the tag: counted from 1, or from -1 for the last."""
-    offsets: Literal["code-points", "utf-16", "bytes"] = "code-points"
+    offsets: OffsetUnit = "code-points"
     """Units of the starts and ends of spans: code points, as Python counts them; utf-16, as JavaScript and Java do; or
     bytes of UTF-8."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
+from kdner.data.oddities import Oddities
 from kdner.distillation.checkpoint import State
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.main_inputs import Inputs
@@ -73,6 +74,8 @@ class LearningSets:
     """Sentences with gold labels to choose the best epoch by; without any the last epoch is kept."""
     transfer: TransferSet | None
     """The transfer set, or None to train on the labeled set only."""
+    oddities: Oddities
+    """What was odd about the labeled sets."""
 
     @property
     def logits_fingerprint(self) -> dict[str, Any] | None:
@@ -93,7 +96,7 @@ def read_sets(
     """Read and draw what a student learns from.
 
     Args:
-        flags: which labeled set, and which part of it.
+        flags: which labeled set, which part of it, and how labeled sets are written.
         logits: run directories of precompute_logits over one corpus; none for no transfer set.
         logits_weights: weight of each teacher in the mean of their logits; none for equal ones.
         development: labeled set to choose the best epoch by, if there is one.
@@ -102,17 +105,18 @@ def read_sets(
     Raises:
         InputError: a set cannot be read, a run is unfinished, or labels differ.
     """
-    labeled, _, labels = read_drawn(flags)
+    oddities = Oddities()
+    labeled, _, labels = read_drawn(flags, oddities)
     transfer = TransferSet(logits, logits_weights) if logits else None
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, flags.labeled)
     if development:
-        chosen_by = read_labeled(development)
+        chosen_by = read_labeled(development, flags, oddities)
         check_labels(chosen_by, labels, development)
     else:
         chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
-    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer)
+    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, oddities=oddities)
 
 
 def make_student(
