@@ -102,7 +102,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         fingerprint,
         work,
         configuration=config,
-        oddities=sets.oddities,
+        remarks=sets.remarks,
         files=files,
         labels=sets.labels,
     )

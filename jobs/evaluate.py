@@ -18,7 +18,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Layout
 from kdner.measuring.evaluation import Evaluation, evaluate_models
@@ -49,8 +49,8 @@ class Evaluate(Layout):
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
-    oddities = Oddities()
-    sentences = read_labeled(config.test, config, oddities)
+    remarks = Remarks()
+    sentences = read_labeled(config.test, config, remarks)
     for folder in config.models:
         check_labels(sentences, model_labels(folder), config.test)
     compare = config.compare or (config.models[0], config.models[-1])
@@ -74,7 +74,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         test_set = Path(config.test.removeprefix("hf:")).name
         return {"test_set": test_set, "sentences": len(sentences), "models": models, "examples": examples}
 
-    return once(config.out, fingerprint, work, stage="evaluate", configuration=config, oddities=oddities)
+    return once(config.out, fingerprint, work, stage="evaluate", configuration=config, remarks=remarks)
 
 
 def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import drawn_fingerprint, read_drawn
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.distillation.teachers import train_teacher
 from kdner.flags import LabeledSet
 from kdner.on_ray.cluster import on_one_node
@@ -46,8 +46,8 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
     encoder = encoder_of(config.teacher)
     check_encoder(encoder)
-    oddities = Oddities()
-    labeled, _, labels = read_drawn(config, oddities)
+    remarks = Remarks()
+    labeled, _, labels = read_drawn(config, remarks)
     fingerprint = {
         "job": "finetune_teacher",
         "labeled": drawn_fingerprint(config),
@@ -61,7 +61,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         with console.awaiting(directory.local_path.name):
             return on_one_node(_fine_tune, config, labeled, labels, directory.local_path)
 
-    return once(config.out, fingerprint, work, configuration=config, oddities=oddities, labels=labels)
+    return once(config.out, fingerprint, work, configuration=config, remarks=remarks, labels=labels)
 
 
 def _fine_tune(

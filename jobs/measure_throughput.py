@@ -73,7 +73,13 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
     test = read_labeled(config.test, config) if config.test else []
     models = (config.student, *config.models) if test else ()
     with TemporaryDirectory() as scratch:
-        sample = sample_corpus(config.corpus, f"{scratch}/sample", words=config.words, text_column=config.text_column)
+        sample = sample_corpus(
+            config.corpus,
+            f"{scratch}/sample",
+            words=config.words,
+            text_column=config.text_column,
+            encoding=config.encoding,
+        )
         teachers = {name: teacher_or_shape(name, scratch) for name in config.teachers}
         connect()
         dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=False)

@@ -78,7 +78,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
         config = replace(config, distillation=replace(config.distillation, min_steps=steps))
     work = partial(_run_stages, config, inputs)
-    return once(config.out, {"job": "pipeline", **fixed}, work, configuration=config, oddities=inputs.oddities)
+    return once(config.out, {"job": "pipeline", **fixed}, work, configuration=config, remarks=inputs.remarks)
 
 
 def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> dict[str, Any]:

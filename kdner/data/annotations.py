@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 
 SPAN_KEYS = ("spans", "entities", "labels", "label")
@@ -45,7 +45,7 @@ class RawSpan:
     """Text that the tool says it covers."""
 
 
-def is_accepted(value: object, where: str, kind: str, oddities: Oddities) -> bool:
+def is_accepted(value: object, where: str, kind: str, remarks: Remarks) -> bool:
     """Tell whether a document or a span was accepted, or nobody asked; count it by its answer where it was not.
 
     Raises:
@@ -59,11 +59,11 @@ def is_accepted(value: object, where: str, kind: str, oddities: Oddities) -> boo
             f"{where}: the answer is {answer!r}, expected one of {', '.join(ANSWERS)}, as Prodigy writes them. "
             'Correct it, or rename the key "answer" where it means something else.'
         )
-    oddities.add(f"{kind} with the answer {answer}, left out", where, usual=True)
+    remarks.add(f"{kind} with the answer {answer}, left out", where, usual=True)
     return False
 
 
-def text_and_spans(record: object, where: str, oddities: Oddities) -> tuple[str, list[RawSpan]] | None:
+def text_and_spans(record: object, where: str, remarks: Remarks) -> tuple[str, list[RawSpan]] | None:
     """Return the text of a document and its spans, in its order; None for a task that nobody has annotated.
 
     Raises:
@@ -72,7 +72,7 @@ def text_and_spans(record: object, where: str, oddities: Oddities) -> tuple[str,
     if isinstance(record, list) and len(record) == 2 and isinstance(record[1], dict):
         record = {"text": record[0], **record[1]}
     if isinstance(record, dict) and isinstance(record.get("data"), dict):
-        return _of_task(record, where, oddities)
+        return _of_task(record, where, remarks)
     if not isinstance(record, dict):
         raise InputError(f"{where}: {_EXPECTED}")
     text = record.get("text", record.get("data"))
@@ -81,7 +81,7 @@ def text_and_spans(record: object, where: str, oddities: Oddities) -> tuple[str,
             if key in record:
                 raise InputError(f"{where}: this is {name}.")
         raise InputError(f"{where}: {_EXPECTED} This one has {', '.join(record) or 'nothing'}.")
-    spans = [span for span in _list_of_spans(record, where) if is_accepted(span, where, "spans", oddities)]
+    spans = [span for span in _list_of_spans(record, where) if is_accepted(span, where, "spans", remarks)]
     return text, [_span(span, where) for span in spans]
 
 
@@ -119,14 +119,14 @@ def _span(span: Any, where: str) -> RawSpan:
     return RawSpan(start, end, name, own_text)
 
 
-def _of_task(task: dict[str, Any], where: str, oddities: Oddities) -> tuple[str, list[RawSpan]] | None:
+def _of_task(task: dict[str, Any], where: str, remarks: Remarks) -> tuple[str, list[RawSpan]] | None:
     """Read a task of Label Studio."""
     given = [a for a in task.get("annotations") or task.get("completions") or [] if isinstance(a, dict)]
     annotations = [a for a in given if not a.get("was_cancelled")]
     annotations = [a for a in annotations if a.get("ground_truth")] or annotations
     if not annotations:
         what = "tasks that were skipped, left out" if given else "tasks without annotations, left out"
-        oddities.add(what, where, usual=True)
+        remarks.add(what, where, usual=True)
         return None
     results = [list(_regions(annotation, where)) for annotation in annotations]
     if any(set(result) != set(results[0]) for result in results):

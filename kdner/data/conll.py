@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kdner.data.column_rows import ColumnRows
 from kdner.data.labeled_sentence import LabeledSentence, is_empty_token
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.data.tag_columns import Columns
 from kdner.errors import InputError
 from kdner.flags import Layout
@@ -39,7 +39,7 @@ class _Block:
 
 
 def read_columns(
-    path: Path, lines: Iterable[tuple[int, str]], layout: Layout, types: TypeNames, oddities: Oddities
+    path: Path, lines: Iterable[tuple[int, str]], layout: Layout, types: TypeNames, remarks: Remarks
 ) -> list[LabeledSentence]:
     """Read the numbered lines of a file of columns, separated by tabs or by blanks.
 
@@ -61,7 +61,7 @@ def read_columns(
         for number in _first_hashes(block.lines):
             if not rows.is_comment(number, layout.tag_column):
                 break
-            oddities.add("comment lines, passed over", f"{path}:{number}", block.lines.pop(number), usual=True)
+            remarks.add("comment lines, passed over", f"{path}:{number}", block.lines.pop(number), usual=True)
     name = str(path)
     fields = {number: rows.fields(number) for block in blocks for number in block.lines}
     columns = Columns(path, fields, layout)
@@ -75,10 +75,10 @@ def read_columns(
         for number in block.lines:
             row, where = fields[number], f"{name}:{number}"
             if columns.is_part(row):
-                oddities.add("parts of words and empty nodes, passed over", where, row[0], usual=True)
+                remarks.add("parts of words and empty nodes, passed over", where, row[0], usual=True)
                 continue
             word, tag = row[columns.token], types.add_tag(row[columns.tag], where)
-            if not is_empty_token(word, tag, where, oddities):
+            if not is_empty_token(word, tag, where, remarks):
                 words[number] = word
                 tags.append(tag)
         if words:

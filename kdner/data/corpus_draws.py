@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from kdner.data.corpus import CorpusPlan, plan_corpus, read_shard
 from kdner.data.corpus_slices import SliceReader
+from kdner.data.encodings import UTF_8
 from kdner.data.text_files import warn_of_replaced
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
@@ -45,14 +46,21 @@ def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table
 
 
 def sample_corpus(
-    corpus: Sequence[str], folder: str, *, words: int, text_column: str, shard_documents: int | None = None
+    corpus: Sequence[str],
+    folder: str,
+    *,
+    words: int,
+    text_column: str,
+    encoding: str = UTF_8,
+    shard_documents: int | None = None,
 ) -> CorpusPlan:
     """Draw whole documents of about `words` white-space separated words into a file of `folder`, and plan its shards.
 
     Raises:
         InputError: if the corpus holds no documents.
     """
-    whole = plan_corpus(corpus, text_column=text_column, shard_documents=100, staging=f"{folder}/.corpus")
+    staging = f"{folder}/.corpus"
+    whole = plan_corpus(corpus, text_column=text_column, encoding=encoding, shard_documents=100, staging=staging)
     drawn = pa.concat_tables(draw_documents(whole, words, seed=1))
     if not drawn.num_rows:
         raise InputError("--words: the corpus holds no documents to measure on")

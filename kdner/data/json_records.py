@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdner.data.oddities import REPLACED, Oddities
+from kdner.data.remarks import REPLACED, Remarks
 from kdner.data.text_files import clean
 from kdner.errors import InputError
 
@@ -27,7 +27,7 @@ def is_json(path: Path, lines: Sequence[tuple[int, str]]) -> bool:
     return _PACKED.sub("", path.name).endswith(SUFFIXES) or _BEGINNING.match(first) is not None
 
 
-def read_json(path: Path, lines: Sequence[tuple[int, str]], oddities: Oddities) -> Iterator[Record]:
+def read_json(path: Path, lines: Sequence[tuple[int, str]], remarks: Remarks) -> Iterator[Record]:
     """Read the records of a file, in its order; the elements of an array are records.
 
     Raises:
@@ -42,7 +42,7 @@ def read_json(path: Path, lines: Sequence[tuple[int, str]], oddities: Oddities) 
         replaced: list[int] = []
         yield where, id_, _cleaned(record, replaced)
         if any(replaced):
-            oddities.add(REPLACED, where, times=sum(replaced))
+            remarks.add(REPLACED, where, times=sum(replaced))
 
 
 def _of_lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[Record]:

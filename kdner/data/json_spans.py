@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from kdner.data.annotations import RawSpan, text_and_spans
 from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.data.spanned_text import SpannedText
 from kdner.errors import InputError
 from kdner.flags import OffsetUnit
@@ -32,8 +32,8 @@ FEW_SNAPPED = 5
 class SpanReader:
     """Reads the documents of one labeled set, and judges their spans as a whole."""
 
-    def __init__(self, source: str, unit: OffsetUnit, types: TypeNames, oddities: Oddities) -> None:
-        self.source, self.unit, self.types, self.oddities = source, unit, types, oddities
+    def __init__(self, source: str, unit: OffsetUnit, types: TypeNames, remarks: Remarks) -> None:
+        self.source, self.unit, self.types, self.remarks = source, unit, types, remarks
         self.spans, self.snapped = 0, 0
         self.mended: Counter[str] = Counter()
         """How many of the snapped spans would cut no word if offsets were meant otherwise, by the remedy."""
@@ -47,7 +47,7 @@ class SpanReader:
             InputError: naming the place `where`, for what is no document with spans, and for spans outside the text,
                 with another text than their own, that overlap, or that hold the first character of no word.
         """
-        found = text_and_spans(record, where, self.oddities)
+        found = text_and_spans(record, where, self.remarks)
         if found is None:
             return
         text = SpannedText(found[0], self.unit, where)
@@ -65,7 +65,7 @@ class SpanReader:
                 self.snapped += 1
                 self.mended.update(text.remedies(span))
                 words = text.text[text.starts[first] : text.ends[last - 1]]
-                self.oddities.add(SNAPPED, where, f"{text.text[start:end]!r} to {words!r}")
+                self.remarks.add(SNAPPED, where, f"{text.text[start:end]!r} to {words!r}")
         yield from text.labeled(tags, id_, document)
 
     def judge(self) -> None:
@@ -77,7 +77,7 @@ class SpanReader:
         remedy, count = max(self.mended.items(), key=lambda item: item[1], default=("", 0))
         hint = f" {remedy}: {count:,} of these spans would cut no word." if 2 * count > self.snapped else ""
         if self.snapped > max(FEW_SNAPPED, MOST_SNAPPED * self.spans):
-            first = next(oddity for oddity in self.oddities.found if oddity.what == SNAPPED)
+            first = next(remark for remark in self.remarks.found if remark.what == SNAPPED)
             raise InputError(
                 f"{self.source}: {self.snapped:,} of {self.spans:,} spans cut a word, the first in {first.where}: "
                 f"{first.detail}. At most {MOST_SNAPPED:.0%} may, or the offsets are not what they seem."
@@ -94,7 +94,7 @@ class SpanReader:
             span = replace(span, name=self.types.add(span.name, f"{where}: {shown}"))
             other = placed.setdefault(text.place(span), span)
             if other is not span and other.name == span.name:
-                self.oddities.add("spans that repeat another exactly, passed over", where, shown, usual=True)
+                self.remarks.add("spans that repeat another exactly, passed over", where, shown, usual=True)
             elif other is not span:
                 raise InputError(f"{where}: {shown} is {other.name} and {span.name}. Keep one of them.")
         ordered = dict(sorted(placed.items()))

@@ -7,18 +7,18 @@ import io
 from pathlib import Path
 
 from kdner.data.encodings import UTF_8, check_encoding
-from kdner.data.oddities import REPLACED, Oddities
+from kdner.data.remarks import REPLACED, Remarks
 from kdner.data.text_files import UNREADABLE, decompressed, read_lines, told_by_mark
 from kdner.errors import InputError
 
 
-def read_labeled_lines(path: Path, encoding: str, oddities: Oddities) -> list[tuple[int, str]]:
+def read_labeled_lines(path: Path, encoding: str, remarks: Remarks) -> list[tuple[int, str]]:
     """Read the lines of a file, numbered from 1, by the rule of `kdner.data.text_files`.
 
     Args:
         path: of the file.
         encoding: of a file that neither is UTF-8 nor begins with a byte order mark.
-        oddities: of the set; takes what was replaced.
+        remarks: of the set; takes what was replaced.
 
     Raises:
         InputError: the file cannot be read or is no text, or, naming file, line and byte, is not UTF-8 where no other
@@ -38,7 +38,7 @@ def read_labeled_lines(path: Path, encoding: str, oddities: Oddities) -> list[tu
         _check_utf8(data, path)
     lines, replaced = read_lines(_stream(data), str(path), encoding)
     if replaced:
-        oddities.add(REPLACED, str(path), times=replaced)
+        remarks.add(REPLACED, str(path), times=replaced)
     return list(enumerate(lines, 1))
 
 

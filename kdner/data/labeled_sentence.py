@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.labels.tags import entities_of, repair
 from kdner.text.words import split_words
@@ -76,7 +76,7 @@ class LabeledSentence:
         return repair(tags)
 
 
-def is_empty_token(word: str, tag: str, where: str, oddities: Oddities) -> bool:
+def is_empty_token(word: str, tag: str, where: str, remarks: Remarks) -> bool:
     """Tell whether a gold word is empty, and to be passed over; it is counted then.
 
     Raises:
@@ -86,5 +86,5 @@ def is_empty_token(word: str, tag: str, where: str, oddities: Oddities) -> bool:
         return False
     if tag != "O":
         raise InputError(f"{where}: the tag {tag!r} stands beside an empty token. Give it its token.")
-    oddities.add("empty tokens, passed over", where)
+    remarks.add("empty tokens, passed over", where)
     return True

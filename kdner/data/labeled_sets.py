@@ -18,7 +18,7 @@ from kdner.data.json_records import Record, is_json, read_json
 from kdner.data.json_spans import SpanReader
 from kdner.data.labeled_lines import read_labeled_lines
 from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.data.spacy_docs import read_spacy
 from kdner.data.token_records import is_token_record, read_tokens
 from kdner.errors import InputError
@@ -30,7 +30,7 @@ from kdner.runs.fingerprint import fingerprint_of_files
 _DEFAULT = Layout()
 
 
-def read_labeled(source: str, layout: Layout = _DEFAULT, oddities: Oddities | None = None) -> list[LabeledSentence]:
+def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None = None) -> list[LabeledSentence]:
     """Read a labeled set, in the order of the source.
 
     - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local folder;
@@ -45,12 +45,12 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, oddities: Oddities | No
     Args:
         source: what to read.
         layout: how it is written, where it does not tell itself.
-        oddities: takes what was odd and did not keep the set from being read; it is logged in any case.
+        remarks: takes what was odd and did not keep the set from being read; it is logged in any case.
 
     Raises:
         InputError: with file and line, for what cannot be read, and for a set without sentences or entities.
     """
-    own, types = Oddities(), TypeNames()
+    own, types = Remarks(), TypeNames()
     if source.startswith("hf:"):
         sentences = _read_dataset(source, layout, types, own)
     elif source.endswith(".spacy"):
@@ -64,8 +64,8 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, oddities: Oddities | No
             sentences = read_columns(path, lines, layout, types, own)
     types.check()
     own.log(source)
-    if oddities is not None:
-        oddities.include(own)
+    if remarks is not None:
+        remarks.include(own)
     if not sentences:
         raise InputError(f"{source}: no sentences. Give a labeled set with at least one.")
     if all(tag == "O" for sentence in sentences for tag in sentence.tags):
@@ -110,10 +110,10 @@ def draw(
 
 
 def read_drawn(
-    flags: LabeledSet, oddities: Oddities | None = None
+    flags: LabeledSet, remarks: Remarks | None = None
 ) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
     """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set."""
-    sentences = read_labeled(flags.labeled, flags, oddities)
+    sentences = read_labeled(flags.labeled, flags, remarks)
     size = len(sentences) if flags.labeled_size is None else flags.labeled_size
     if size < 1:
         raise InputError(f"--labeled-size {size}: at least one sentence is needed")
@@ -138,7 +138,7 @@ def _read_records(
     records: Iterable[Record],
     layout: Layout,
     types: TypeNames,
-    oddities: Oddities,
+    remarks: Remarks,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> list[LabeledSentence]:
     """Read records, each a sentence of words with tags or a document with spans.
@@ -146,12 +146,12 @@ def _read_records(
     `names` are those of tags that are numbers, by their key.
     """
     sentences: list[LabeledSentence] = []
-    spans = SpanReader(source, layout.offsets, types, oddities)
+    spans = SpanReader(source, layout.offsets, types, remarks)
     for document, (where, id_, record) in enumerate(records):
-        if not is_accepted(record, where, "documents", oddities):
+        if not is_accepted(record, where, "documents", remarks):
             continue
         if is_token_record(record):
-            sentence = read_tokens(record, where, id_, document, types, oddities, names or {})
+            sentence = read_tokens(record, where, id_, document, types, remarks, names or {})
             sentences += [sentence] if sentence else []
         else:
             sentences += spans.sentences(record, where, id_, document)
@@ -159,7 +159,7 @@ def _read_records(
     return sentences
 
 
-def _read_dataset(source: str, layout: Layout, types: TypeNames, oddities: Oddities) -> list[LabeledSentence]:
+def _read_dataset(source: str, layout: Layout, types: TypeNames, remarks: Remarks) -> list[LabeledSentence]:
     dataset = hub_datasets.load(source)
     name, split = hub_datasets.name_and_split(source)
     id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
@@ -167,4 +167,4 @@ def _read_dataset(source: str, layout: Layout, types: TypeNames, oddities: Oddit
     features = dataset.features.items()
     lists = {column: feature.feature for column, feature in features if hasattr(feature, "feature")}
     names = {column: item.names for column, item in lists.items() if hasattr(item, "names")}
-    return _read_records(source, records, layout, types, oddities, names)
+    return _read_records(source, records, layout, types, remarks, names)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdner.data.json_records import Record
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 
 
-def read_spacy(path: Path, oddities: Oddities) -> Iterator[Record]:
+def read_spacy(path: Path, remarks: Remarks) -> Iterator[Record]:
     """Read the documents of a file, each as a text with spans; those whose entities nobody has set are left out.
 
     Raises:
@@ -36,7 +36,7 @@ def read_spacy(path: Path, oddities: Oddities) -> Iterator[Record]:
     for number, doc in enumerate(docs, 1):
         where = f"{path} document {number}"
         if not doc.has_annotation("ENT_IOB"):
-            oddities.add("documents without annotated entities, left out", where, usual=True)
+            remarks.add("documents without annotated entities, left out", where, usual=True)
             continue
         spans = [{"start": e.start_char, "end": e.end_char, "label": e.label_} for e in doc.ents]
         yield where, f"{path.name}:{number}", {"text": doc.text, "spans": spans}

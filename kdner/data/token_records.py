@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from kdner.data.labeled_sentence import LabeledSentence, is_empty_token
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.labels.names import TypeNames
 
@@ -26,7 +26,7 @@ def read_tokens(
     id_: str,
     document: int,
     types: TypeNames,
-    oddities: Oddities,
+    remarks: Remarks,
     names: Mapping[str, Sequence[str]],
 ) -> LabeledSentence | None:
     """Return the sentence of a record, None if it has no words.
@@ -39,7 +39,7 @@ def read_tokens(
         id_: of the sentence.
         document: its number.
         types: of the set.
-        oddities: of the set.
+        remarks: of the set.
         names: of the tags that are numbers, by key.
 
     Raises:
@@ -56,7 +56,7 @@ def read_tokens(
     place = f"{where}, column {key}"
     tags = [types.add_tag(_named(tag, names.get(key), place), place) for tag in tags]
     pairs = zip(words, tags, strict=True)
-    rows = [(word, tag) for word, tag in pairs if not is_empty_token(word, tag, where, oddities)]
+    rows = [(word, tag) for word, tag in pairs if not is_empty_token(word, tag, where, remarks)]
     if not rows:
         return None
     words, tags = zip(*rows, strict=True)

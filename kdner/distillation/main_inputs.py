@@ -9,8 +9,8 @@ from pathlib import Path
 from kdner.data.corpus import CorpusPlan, corpus_plan
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_drawn, read_labeled
-from kdner.data.oddities import Oddities
 from kdner.data.quickstart import write_quickstart
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
 from kdner.teacher.by_name import encoder_of
@@ -36,7 +36,7 @@ class Inputs:
     """The corpus; without files, the transfer corpus takes its place."""
     plan: CorpusPlan | None
     """Its shards; None without files."""
-    oddities: Oddities
+    remarks: Remarks
     """What was odd about the labeled sets."""
 
     @property
@@ -77,10 +77,10 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
         raise InputError("--test: a labeled set for the final quality is needed")
     for name in teachers:
         check_encoder(encoder_of(name))
-    oddities = Oddities()
-    _, rest, labels = read_drawn(labeled, oddities)
-    check_labels(read_labeled(test, labeled, oddities), labels, test)
+    remarks = Remarks()
+    _, rest, labels = read_drawn(labeled, remarks)
+    check_labels(read_labeled(test, labeled, remarks), labels, test)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = corpus_plan(corpus, out) if corpus.corpus else None
-    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan, oddities=oddities)
+    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan, remarks=remarks)

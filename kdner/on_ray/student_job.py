@@ -9,7 +9,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.distillation.checkpoint import State
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.main_inputs import Inputs
@@ -74,7 +74,7 @@ class LearningSets:
     """Sentences with gold labels to choose the best epoch by; without any the last epoch is kept."""
     transfer: TransferSet | None
     """The transfer set, or None to train on the labeled set only."""
-    oddities: Oddities
+    remarks: Remarks
     """What was odd about the labeled sets."""
 
     @property
@@ -105,18 +105,18 @@ def read_sets(
     Raises:
         InputError: a set cannot be read, a run is unfinished, or labels differ.
     """
-    oddities = Oddities()
-    labeled, _, labels = read_drawn(flags, oddities)
+    remarks = Remarks()
+    labeled, _, labels = read_drawn(flags, remarks)
     transfer = TransferSet(logits, logits_weights) if logits else None
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, flags.labeled)
     if development:
-        chosen_by = read_labeled(development, flags, oddities)
+        chosen_by = read_labeled(development, flags, remarks)
         check_labels(chosen_by, labels, development)
     else:
         chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
-    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, oddities=oddities)
+    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, remarks=remarks)
 
 
 def make_student(

@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from kdner.data.corpus import CorpusPlan
 from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import Layout
@@ -182,16 +182,16 @@ def _value(owner: type, key: str, text: str, name: str) -> Any:
     raise InputError(f"--students {name}: {key} is a number, not {text!r}")
 
 
-def check(study: Study, sizes: Sequence[int], oddities: Oddities | None = None) -> dict[str, Any]:
+def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) -> dict[str, Any]:
     """Check labeled sets, sizes and names before any work; returns the identity of each teacher by its shown name.
 
-    What is odd about the labeled sets goes to `oddities`, where they are given.
+    What is odd about the labeled sets goes to `remarks`, where they are given.
 
     Raises:
         InputError: something is wrong with them.
     """
-    sentences = read_labeled(study.labeled, study.layout, oddities)
-    check_labels(read_labeled(study.test, study.layout, oddities), labels_in(sentences), study.test)
+    sentences = read_labeled(study.labeled, study.layout, remarks)
+    check_labels(read_labeled(study.test, study.layout, remarks), labels_in(sentences), study.test)
     for size in sizes:
         if not 1 <= size <= len(sentences):
             raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")

@@ -8,7 +8,7 @@ import pytest
 from files import entity_texts, jsonl
 
 from kdner.data.labeled_sets import read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 
 TEXT = "Mira moved to Oslo."
@@ -79,11 +79,11 @@ def test_what_annotation_tools_export_is_read(write, record, form):
 
 
 def test_tasks_that_nobody_has_annotated_are_left_out_and_counted(write):
-    oddities = Oddities()
+    remarks = Remarks()
     records = [task(), task(annotation(MIRA, was_cancelled=True)), task(annotation(MIRA, OSLO)), task(annotation())]
-    sentences = read_labeled(write("set.json", json.dumps(records)), oddities=oddities)
+    sentences = read_labeled(write("set.json", json.dumps(records)), remarks=remarks)
     assert [s.document for s in sentences] == [2, 3] and entity_texts(sentences) == FOUND
-    assert oddities.counts == {"tasks that were skipped, left out": 1, "tasks without annotations, left out": 1}
+    assert remarks.counts == {"tasks that were skipped, left out": 1, "tasks without annotations, left out": 1}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from kdner.data.labeled_sets import labels_in, read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Layout
 
@@ -105,32 +105,32 @@ def test_bmes_is_read_like_bioes(write):
     ids=["id", "CoNLL-U Plus", "comments that end as a tag", "GermEval"],
 )  # fmt: skip
 def test_comment_lines_are_passed_over_and_counted(write, content, layout):
-    oddities = Oddities()
-    sentences = read_labeled(write("set.conll", content), layout, oddities)
+    remarks = Remarks()
+    sentences = read_labeled(write("set.conll", content), layout, remarks)
     assert [(s.text, s.tags) for s in sentences] == [("Mira left", ["B-PER", "O"]), ("Rain", ["O"])]
-    assert oddities.counts == {"comment lines, passed over": content.count("#")}
+    assert remarks.counts == {"comment lines, passed over": content.count("#")}
 
 
 def test_hash_is_a_word_where_it_has_a_tag(write):
-    oddities = Oddities()
+    remarks = Remarks()
     (first, second) = read_labeled(
-        write("set.conll", "# O\n1 O\nMira B-PER\n# O\n\n#Oslo B-LOC\n#a=b O\n"), Layout(), oddities
+        write("set.conll", "# O\n1 O\nMira B-PER\n# O\n\n#Oslo B-LOC\n#a=b O\n"), Layout(), remarks
     )
     assert (first.text, second.text) == ("# 1 Mira #", "#Oslo #a=b")
-    assert first.tags == ["O", "O", "B-PER", "O"] and second.tags == ["B-LOC", "O"] and not oddities.found
+    assert first.tags == ["O", "O", "B-PER", "O"] and second.tags == ["B-LOC", "O"] and not remarks.found
 
 
 @pytest.mark.parametrize("row", ["\tO", " \tO", "  O"])
 def test_rows_with_an_empty_token_are_passed_over_and_counted_where_their_tag_is_o(write, row, caplog):
     separator = "\t" if "\t" in row else " "
-    oddities = Oddities()
+    remarks = Remarks()
     source = write(
         "set.conll",
         f"Mira B-PER\n{row}\nleft O\n\n{row}\n".replace(" B", separator + "B").replace("t O", f"t{separator}O"),
     )
-    (sentence,) = read_labeled(source, Layout(), oddities)
+    (sentence,) = read_labeled(source, Layout(), remarks)
     assert (sentence.text, sentence.tags) == ("Mira left", ["B-PER", "O"])
-    assert oddities.counts == {"empty tokens, passed over": 2}
+    assert remarks.counts == {"empty tokens, passed over": 2}
     assert "2 empty tokens, passed over: " in caplog.text and "set.conll:2" in caplog.text
 
 

@@ -8,7 +8,7 @@ import pytest
 from files import document, entity_texts, jsonl
 
 from kdner.data.labeled_sets import read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Layout
 
@@ -69,28 +69,28 @@ def test_both_texts_are_shown_where_they_differ(write):
 
 
 def test_an_exact_repetition_is_one_span(write):
-    oddities = Oddities()
+    remarks = Remarks()
     content = jsonl({"text": "Mira moved.", "label": [[0, 4, "PER"], [0, 4, " PER"]]})
-    assert entity_texts(read_labeled(write("set.jsonl", content), oddities=oddities)) == [("Mira", "PER")]
-    assert oddities.counts == {"spans that repeat another exactly, passed over": 1}
+    assert entity_texts(read_labeled(write("set.jsonl", content), remarks=remarks)) == [("Mira", "PER")]
+    assert remarks.counts == {"spans that repeat another exactly, passed over": 1}
 
 
 def test_what_is_no_text_is_replaced_one_for_one_and_counted(write, caplog):
     line = '{"text": "Mira \\ud83d left \\u0000 Oslo.", "spans": [[0, 4, "PER"], [14, 18, "LOC"]]}\n'
-    oddities = Oddities()
-    (sentence,) = read_labeled(write("set.jsonl", line + line.replace("Mira ", "Mira.")), oddities=oddities)[:1]
+    remarks = Remarks()
+    (sentence,) = read_labeled(write("set.jsonl", line + line.replace("Mira ", "Mira.")), remarks=remarks)[:1]
     assert sentence.text == "Mira \ufffd left \ufffd Oslo."
     assert entity_texts([sentence]) == [("Mira", "PER"), ("Oslo", "LOC")]
-    assert oddities.counts == {"characters that are no text, replaced by U+FFFD": 4}
+    assert remarks.counts == {"characters that are no text, replaced by U+FFFD": 4}
     assert "4 characters that are no text" in caplog.text and "set.jsonl:1" in caplog.text
 
 
 def test_inclusive_ends_of_a_small_set_are_snapped_counted_and_all_listed(write, caplog):
-    oddities = Oddities()
+    remarks = Remarks()
     content = jsonl(document("Mira moved to Oslo.", (0, 3, "PER"), (14, 17, "LOC")))
-    sentences = read_labeled(write("set.jsonl", content), oddities=oddities)
+    sentences = read_labeled(write("set.jsonl", content), remarks=remarks)
     assert entity_texts(sentences) == [("Mira", "PER"), ("Oslo", "LOC")]
-    assert [oddity.detail for oddity in oddities.found] == ["'Mir' to 'Mira'", "'Osl' to 'Oslo'"]
+    assert [remark.detail for remark in remarks.found] == ["'Mir' to 'Mira'", "'Osl' to 'Oslo'"]
     assert "2 spans cut a word. Inclusive ends fit, so add 1 to each: 2 of these spans would cut no word" in caplog.text
 
 
@@ -117,9 +117,9 @@ def test_a_set_in_which_many_spans_cut_words_is_refused_with_the_reason(write, t
 
 def test_few_spans_of_many_may_cut_words(write):
     records = [document("Anna's Londoners left.", (0, 4, "PER"), (7, 13, "LOC"))] * 6
-    oddities = Oddities()
-    read_labeled(write("set.jsonl", jsonl(*records, *[document("Bo left.", (0, 2, "PER"))] * 108)), oddities=oddities)
-    assert len(oddities.found) == 6
+    remarks = Remarks()
+    read_labeled(write("set.jsonl", jsonl(*records, *[document("Bo left.", (0, 2, "PER"))] * 108)), remarks=remarks)
+    assert len(remarks.found) == 6
     with pytest.raises(InputError, match="6 of 119 spans cut a word"):
         read_labeled(write("set.jsonl", jsonl(*records, *[document("Bo left.", (0, 2, "PER"))] * 107)))
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from kdner.data.labeled_sets import read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Layout
 
@@ -46,11 +46,11 @@ def test_another_encoding_is_refused_with_its_place_and_read_by_its_name(write):
 
 
 def test_nul_is_replaced_and_counted(write, caplog):
-    oddities = Oddities()
+    remarks = Remarks()
     rows = "".join(f"Anna{k} B-PER\n\n" for k in range(99))
-    sentences = read_labeled(write("set.conll", rows + "Bo\0 B-PER\n"), oddities=oddities)
+    sentences = read_labeled(write("set.conll", rows + "Bo\0 B-PER\n"), remarks=remarks)
     assert sentences[-1].text == "Bo\ufffd"
-    assert oddities.counts == {"characters that are no text, replaced by U+FFFD": 1}
+    assert remarks.counts == {"characters that are no text, replaced by U+FFFD": 1}
     assert "set.conll: 1 characters that are no text, replaced by U+FFFD" in caplog.text
 
 

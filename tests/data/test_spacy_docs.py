@@ -6,7 +6,7 @@ import pytest
 from files import entity_texts
 
 from kdner.data.labeled_sets import read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 
 
@@ -23,12 +23,12 @@ def test_a_doc_bin_is_read(tmp_path):
     docs[0].ents = [docs[0].char_span(0, 4, "PER"), docs[0].char_span(14, 18, "LOC")]
     docs[2].ents = []
     spacy.tokens.DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
-    oddities = Oddities()
-    sentences = read_labeled(str(tmp_path / "train.spacy"), oddities=oddities)
+    remarks = Remarks()
+    sentences = read_labeled(str(tmp_path / "train.spacy"), remarks=remarks)
     assert [s.text for s in sentences] == ["Mira moved to Oslo.", "It rained.", "Rain."]
     assert entity_texts(sentences) == [("Mira", "PER"), ("Oslo", "LOC")]
     assert [s.id for s in sentences] == ["train.spacy:1:0", "train.spacy:1:20", "train.spacy:3:0"]
-    assert oddities.counts == {"documents without annotated entities, left out": 1}
+    assert remarks.counts == {"documents without annotated entities, left out": 1}
 
 
 @pytest.mark.parametrize("content", [b"", b"no DocBin", b"x\x9c\x03\x00\x00\x00\x00\x01"])

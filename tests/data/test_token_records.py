@@ -6,7 +6,7 @@ import pytest
 from files import jsonl
 
 from kdner.data.labeled_sets import read_labeled
-from kdner.data.oddities import Oddities
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 
 WORDS, TAGS = ["Mira", "moved", "to", "Oslo"], ["B-PER", "O", "O", "I-LOC"]
@@ -25,11 +25,11 @@ def test_words_with_tags_in_json(write, key, more):
 
 
 def test_empty_tokens_are_passed_over_and_counted(write):
-    oddities = Oddities()
+    remarks = Remarks()
     content = jsonl({"tokens": ["Mira", "", "left"], "tags": ["B-PER", "O", "O"]}, {"tokens": [" "], "tags": ["O"]})
-    (sentence,) = read_labeled(write("set.jsonl", content), oddities=oddities)
+    (sentence,) = read_labeled(write("set.jsonl", content), remarks=remarks)
     assert (sentence.text, sentence.tags) == ("Mira left", ["B-PER", "O"])
-    assert oddities.counts == {"empty tokens, passed over": 2}
+    assert remarks.counts == {"empty tokens, passed over": 2}
 
 
 @pytest.mark.parametrize(

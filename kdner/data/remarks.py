@@ -11,14 +11,14 @@ from kdner.runs.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
-ODDITIES_FILE = "_oddities.jsonl"
+REMARKS_FILE = "_remarks.jsonl"
 """Lists, in a run directory, what was odd about the labeled sets that the job has read, a JSON object a line."""
 REPLACED = "characters that are no text, replaced by U+FFFD"
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Oddity:
+class Remark:
     """One thing that was odd."""
 
     what: str
@@ -31,20 +31,20 @@ class Oddity:
     """How often, at this place."""
 
 
-class Oddities:
+class Remarks:
     """All that was odd about the labeled sets that were read with it, in their order."""
 
     def __init__(self) -> None:
-        self.found: list[Oddity] = []
+        self.found: list[Remark] = []
         self._usual: set[str] = set()
 
     def add(self, what: str, where: str, detail: str = "", *, times: int = 1, usual: bool = False) -> None:
         """Add something odd; `usual` is what annotators do on purpose, which the log does not warn of."""
-        self.found.append(Oddity(what, where, detail, times))
+        self.found.append(Remark(what, where, detail, times))
         if usual:
             self._usual.add(what)
 
-    def include(self, others: Oddities) -> None:
+    def include(self, others: Remarks) -> None:
         """Add what was odd about another set."""
         self.found += others.found
         self._usual |= others._usual
@@ -53,20 +53,20 @@ class Oddities:
     def counts(self) -> dict[str, int]:
         """How often each thing was found, by its name."""
         counts: Counter[str] = Counter()
-        for oddity in self.found:
-            counts[oddity.what] += oddity.times
+        for remark in self.found:
+            counts[remark.what] += remark.times
         return dict(sorted(counts.items()))
 
     def log(self, source: str) -> None:
         """Log how often each thing was found in a set, and the first places."""
         for what, count in self.counts.items():
-            places = [f"{oddity.where} {oddity.detail}".strip() for oddity in self.found if oddity.what == what]
+            places = [f"{remark.where} {remark.detail}".strip() for remark in self.found if remark.what == what]
             level = logging.INFO if what in self._usual else logging.WARNING
             shown = "; ".join([*places[:_SHOWN], *(["..."] if len(places) > _SHOWN else [])])
             logger.log(level, "%s: %s %s: %s", source, f"{count:,}", what, shown)
 
     def write(self, directory: RunDirectory) -> None:
-        """List them all in a run directory, in `ODDITIES_FILE`, if there are any."""
+        """List them all in a run directory, in `REMARKS_FILE`, if there are any."""
         if self.found:
-            lines = (json.dumps(asdict(oddity), ensure_ascii=False) + "\n" for oddity in self.found)
-            directory.write_bytes(ODDITIES_FILE, "".join(lines).encode())
+            lines = (json.dumps(asdict(remark), ensure_ascii=False) + "\n" for remark in self.found)
+            directory.write_bytes(REMARKS_FILE, "".join(lines).encode())
