@@ -106,7 +106,7 @@ def _of(source: str, call: Callable[[str, str | None], T]) -> T:
             break
     raise InputError(
         f"{source}: the dataset cannot be loaded ({type(failure).__name__}: {failure}); check the name, the "
-        f"configuration and the split in {FORM}, or, where the hub cannot be reached, save the dataset where it can be with "
+        f"configuration and the split in {FORM}, or, where the hub cannot be reached, save the dataset with "
         "save_to_disk(FOLDER) and give hf:FOLDER[:SPLIT]"
     ) from failure
 
