@@ -73,9 +73,24 @@ def column_of(batch: pa.RecordBatch, column: str) -> pa.Array:
     return values
 
 
+def as_strings(values: pa.Array) -> pa.Array:
+    """Return a column of text as strings, which need not be UTF-8."""
+    if pt.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if isinstance(values.type, pa.UuidType):
+        return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())
+    if isinstance(values.type, pa.JsonType):
+        return pa.array(
+            [None if text is None else _json_text(text) for text in values.storage.to_pylist()], pa.string()
+        )
+    if _is_bytes(values.type):
+        return values.cast(pa.binary()).view(pa.string())
+    return values.cast(pa.string())
+
+
 def as_texts(values: pa.Array) -> tuple[pa.Array, int]:
     """Return a column as strings of UTF-8, and how many characters were replaced."""
-    return _cleaned(_strings(values))
+    return _cleaned(as_strings(values))
 
 
 def as_ids(values: pa.Array, where: str) -> pa.Array:
@@ -89,7 +104,7 @@ def as_ids(values: pa.Array, where: str) -> pa.Array:
             return values.cast(pa.int64()).cast(pa.string())
         if pt.is_decimal(values.type):
             return values.cast(pa.decimal256(76, 0)).cast(pa.string())
-        strings = _strings(values)
+        strings = as_strings(values)
         if _is_bytes(values.type):
             strings.validate(full=True)
     except pa.ArrowInvalid as error:
@@ -119,20 +134,6 @@ def _is_text(kind: pa.DataType) -> bool:
 def _is_bytes(kind: pa.DataType) -> bool:
     is_binary = pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind)
     return is_binary or pt.is_fixed_size_binary(kind)
-
-
-def _strings(values: pa.Array) -> pa.Array:
-    if pt.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if isinstance(values.type, pa.UuidType):
-        return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())
-    if isinstance(values.type, pa.JsonType):
-        return pa.array(
-            [None if text is None else _json_text(text) for text in values.storage.to_pylist()], pa.string()
-        )
-    if _is_bytes(values.type):
-        return values.cast(pa.binary()).view(pa.string())
-    return values.cast(pa.string())
 
 
 def _json_text(text: str) -> str:

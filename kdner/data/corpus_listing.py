@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import pyarrow.fs as pafs
 
-from kdner.data import hub_datasets
 from kdner.data.corpus_files import SUFFIXES, SourceFile, format_by_content, format_of, suffix_of
+from kdner.data.hub_datasets import is_dataset
+from kdner.data.staged_datasets import as_parquet
 from kdner.errors import InputError
 from kdner.runs.storage import locate, without_secrets
 
@@ -48,7 +49,7 @@ def find_files(
       suffixes, README, LICENSE and the like are passed over, and counted by suffix or name;
     - a glob: ``*``, ``?``, ``[]`` within a name, ``**`` for any folders (in a URI ``?`` begins the query); it must
       match no file of an unknown suffix, but may match files of several formats, and folders;
-    - a dataset for `kdner.data.hub_datasets.as_parquet`, whose two columns go to the folder `staging`.
+    - a dataset for `kdner.data.staged_datasets.as_parquet`, whose two columns go to the folder `staging`.
 
     Raises:
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded; if a folder
@@ -57,8 +58,7 @@ def find_files(
     found: dict[str, tuple[pafs.FileInfo, str]] = {}
     passed_over: dict[str, str] = {}
     for source in inputs:
-        is_dataset = source.startswith("hf:")
-        path = hub_datasets.as_parquet(source, staging, text_column, id_column) if is_dataset else source
+        path = as_parquet(source, staging, text_column, id_column) if is_dataset(source) else source
         try:
             matches = _expand(path)
         except OSError as error:

@@ -122,7 +122,7 @@ def read_batches(
         decoded = parquet.iter_batches(
             rows, row_groups=[group], columns=list(dict.fromkeys(columns)), use_threads=False
         )
-        yield from _gathered(decoded)
+        yield from gathered(decoded)
 
 
 def groups_of_rows(path: str) -> list[int]:
@@ -144,8 +144,8 @@ def _parquet(stream: IO[bytes]) -> pq.ParquetFile:
     )
 
 
-def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Join small batches."""
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches into some of `ROWS_GATHERED` or `BYTES_GATHERED`."""
     parts: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
