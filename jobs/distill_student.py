@@ -22,12 +22,11 @@ from kdner.flags import LabeledSet
 from kdner.on_ray.job import once, run_job
 from kdner.on_ray.student_job import make_student, read_sets
 from kdner.on_ray.train import Workers
-from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import MODEL_FILES
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
-from kdner.teacher.encoder import ENCODER_FILES
+from kdner.teacher.encoder import encoder_fingerprint
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -76,7 +75,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         "logits": sets.logits_fingerprint,
         "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
-        "teacher": hash_of_files(encoder, ENCODER_FILES) if encoder else None,
+        "teacher": encoder_fingerprint(encoder) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),
         "splitter": SPLITTER_VERSION,

