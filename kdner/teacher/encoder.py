@@ -140,7 +140,7 @@ def longest_window(model: Any, tokenizer: Any) -> int:
         tokenizer: its tokenizer.
     """
     limits = [
-        position_rows(model) or getattr(model.config, "max_position_embeddings", None),
+        position_rows(model) or model.config.to_dict().get("max_position_embeddings"),
         tokenizer.model_max_length,
     ]
     return min((int(limit) for limit in limits if limit and 0 < limit < UNKNOWN_LENGTH), default=WINDOW)
@@ -154,17 +154,17 @@ def position_rows(model: Any) -> int | None:
     """
     rows: list[int] = []
 
-    def look(table: nn.Embedding, inputs: tuple[Any, ...]) -> None:
+    def look(table: Any, inputs: tuple[Any, ...]) -> None:
         places = inputs[0]
         if not isinstance(places, Tensor):  # RoFormer's table is asked with a shape
-            rows.append(table.num_embeddings)
+            rows.append(len(table.weight))
         elif places.dim() == 1 or len(places) == 1:
             asked = places.flatten()[:_PROBE_PIECES].tolist()
             if asked == list(range(asked[0], asked[0] + _PROBE_PIECES)):
-                rows.append(table.num_embeddings - asked[0])
+                rows.append(len(table.weight) - asked[0])
 
     piece = 1 if model.config.pad_token_id == 0 else 0
-    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    tables = [module for module in model.modules() if hasattr(module, "weight") and hasattr(module, "padding_idx")]
     hooks = [table.register_forward_pre_hook(look) for table in tables]
     try:
         with torch.inference_mode(), quiet_transformers():
