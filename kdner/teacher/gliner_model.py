@@ -30,6 +30,8 @@ BATCH_SENTENCES = 64
 class GlinerModel:
     """A GLiNER model that looks for certain types."""
 
+    scheme = "IOB2"
+
     def __init__(self, name_and_types: str) -> None:
         name, _, types = name_and_types.partition("=")
         self.types = [kind.strip() for kind in types.split(",") if kind.strip()]

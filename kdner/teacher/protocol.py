@@ -129,6 +129,6 @@ def folded(model: Model, source: str, label_map: dict[str, str], sample: Sequenc
         iob1 = folding.begins_with_i(model.score_words(sample), lengths)
         if iob1:
             logger.info("%s begins entities with I-: its labels are read as IOB1", source)
-    if iob1 is False and folding.may_be_iob1 and folding.is_identity:
+    if iob1 is False and folding.may_be_iob1 and list(model.labels) == folding.labels and folding.is_identity:
         return model
     return FoldedModel(model, folding, iob1=iob1)

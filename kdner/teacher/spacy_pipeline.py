@@ -23,6 +23,8 @@ ENTITIES = "doc.ents"
 class SpacyPipeline:
     """A spaCy pipeline that finds entities; `labels` are those of all its parts that do."""
 
+    scheme = "IOB2"
+
     def __init__(self, name: str) -> None:
         try:
             import spacy
