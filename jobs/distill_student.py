@@ -1,7 +1,7 @@
 r"""Distill a student from the teacher's logits and a labeled set.
 
-Reads   a labeled set; the run directory of precompute_logits (without it: the labeled set only); a teacher for the
-        word vectors
+Reads   a labeled set, and the run directory of precompute_logits (without one of them: the other only); a teacher for
+        the word vectors
 Writes  a student directory: config.json, model.safetensors, vocabulary.json, README.md (model card), and those of a run
 Needs   by default one worker on one core, or on a GPU; any number of workers. Started again it goes on after the last
         epoch
@@ -22,12 +22,11 @@ from kdner.flags import LabeledSet
 from kdner.on_ray.job import once, run_job
 from kdner.on_ray.student_job import make_student, read_sets
 from kdner.on_ray.train import Workers
-from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import MODEL_FILES
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
-from kdner.teacher.encoder import ENCODER_FILES
+from kdner.teacher.encoder import encoder_fingerprint
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -35,13 +34,17 @@ from kdner.text.words import SPLITTER_VERSION
 class DistillStudent(LabeledSet):
     """Distill a student from the teacher's logits and a labeled set."""
 
+    labeled: str = ""
+    """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
+    hf:NAME[:SPLIT]. Without one the student learns from --logits only: all that a finished teacher needs."""
     logits: tuple[str, ...] = ()
     """Run directories of precompute_logits over one corpus: the transfer set, with the mean of all teachers' logits.
     Without one the student learns from the labeled set only."""
     logits_weights: tuple[float, ...] = ()
     """Weight of each teacher in the mean, in the order of --logits; by default all weigh the same."""
     teacher: str | None = None
-    """Teacher directory that finetune_teacher or transformers' Trainer saved, for `--vectors teacher`."""
+    """Model whose piece embeddings become word vectors, for `--vectors teacher`: a teacher directory that
+    finetune_teacher or transformers' Trainer saved, minilm, or a name on the Hugging Face hub."""
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD; words that it has never seen are then made of
     pieces), random, or a GloVe or word2vec text file."""
@@ -71,14 +74,14 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         raise InputError(f"--teacher {config.teacher}: has no encoder to take word vectors from")
     fingerprint = {
         "job": "distill_student",
-        "labeled": drawn_fingerprint(config),
+        "labeled": drawn_fingerprint(config) if config.labeled else None,
         "development": source_fingerprint(config.development, config)
         if config.development
         else config.development_share,
         "logits": sets.logits_fingerprint,
         "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
-        "teacher": hash_of_files(encoder, ENCODER_FILES) if encoder else None,
+        "teacher": encoder_fingerprint(encoder) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),
         "splitter": SPLITTER_VERSION,

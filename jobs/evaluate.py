@@ -20,7 +20,8 @@ from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
 from kdner.data.remarks import Remarks
 from kdner.errors import InputError
-from kdner.flags import Layout
+from kdner.flags import LabelMap, Layout
+from kdner.labels.folding import read_label_map
 from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
@@ -29,17 +30,18 @@ from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import without_secrets
-from kdner.teacher.by_name import model_fingerprint, model_labels
+from kdner.teacher.by_name import check_model, joined_labels, model_fingerprint, pinned_model
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Layout):
+class Evaluate(LabelMap, Layout):
     """Compare teachers and students on a labeled set."""
 
     test: str
     """Labeled set to measure on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
     models: tuple[str, ...]
-    """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved, or
+    """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved,
+    NAME[@REVISION] of a token classifier on the Hugging Face hub, spacy:NAME, gliner:NAME=TYPE,TYPE, or
     module:Class[=ARGUMENT] for a class of your own."""
     compare: tuple[str, str] | None = None
     """Two of the models, to show side by side on a few sentences; by default the first and the last."""
@@ -51,8 +53,11 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
     remarks = Remarks()
     sentences = read_labeled(config.test, config, remarks)
-    for folder in config.models:
-        check_labels(sentences, model_labels(folder), config.test)
+    for model in config.models:
+        check_model(model)
+    label_map = read_label_map(config.label_map)
+    for labels in joined_labels(config.models, label_map).values():
+        check_labels(sentences, labels, config.test)
     compare = config.compare or (config.models[0], config.models[-1])
     if not set(compare) <= set(config.models):
         raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
@@ -61,6 +66,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         "test": source_fingerprint(config.test, config),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],
+        **({"label_map": label_map} if label_map else {}),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
@@ -78,7 +84,9 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
 
 
 def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:
-    return evaluate_models(config.models, sentences, config.test, stage_progress("evaluate", "model"))
+    label_map = read_label_map(config.label_map)
+    models = list(map(pinned_model, config.models))
+    return evaluate_models(models, sentences, config.test, stage_progress("evaluate", "model"), label_map)
 
 
 def main(config: Evaluate) -> None:

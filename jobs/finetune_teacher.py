@@ -24,8 +24,9 @@ from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.teacher.by_name import encoder_of
-from kdner.teacher.encoder import check_encoder, encoder_fingerprint
+from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.tokenizers import check_encoder
 from kdner.text.words import SPLITTER_VERSION
 
 

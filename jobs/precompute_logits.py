@@ -14,26 +14,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kdner.data.corpus import corpus_plan
 from kdner.device import dtype_name
-from kdner.flags import Corpus, Estimation
+from kdner.flags import Corpus, Estimation, LabelMap
+from kdner.labels.folding import read_label_map
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
 from kdner.on_ray.job import run_job
 from kdner.on_ray.pool import numeric_type
 from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
-from kdner.teacher.by_name import model_fingerprint, model_labels, teacher_names
-from kdner.teacher.score_documents import ScoreDocuments
+from kdner.teacher.by_name import (
+    check_model,
+    joined_labels,
+    may_be_iob1,
+    model_fingerprint,
+    pinned_model,
+    teacher_names,
+)
+from kdner.teacher.score_documents import ScoreDocuments, sample_sentences
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecomputeLogits(Estimation, Corpus):
+class PrecomputeLogits(Estimation, LabelMap, Corpus):
     """Run one or several teachers over a corpus once, and keep their logits."""
 
     teacher: tuple[str, ...]
     """Teachers, with one label list: directories that finetune_teacher, distill_student or transformers' Trainer saved
-    (a token classifier as safetensors, with its fast tokenizer) and that every node sees, or module:Class[=ARGUMENT]
-    for a class of your own. The logits of several lie side by side."""
+    (a token classifier as safetensors, with its fast tokenizer) and that every node sees, NAME[@REVISION] of one on the
+    Hugging Face hub, spacy:NAME, gliner:NAME=TYPE,TYPE, or module:Class[=ARGUMENT] for a class of your own. Labels may
+    be of any scheme. The logits of several lie side by side."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
     else float32."""
@@ -43,15 +53,22 @@ class PrecomputeLogits(Estimation, Corpus):
 
 def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
-    labels = model_labels(config.teacher[0])
-    for teacher in config.teacher[1:]:
-        check_same_labels(labels, model_labels(teacher), config.teacher[0], teacher)
+    teachers = tuple(map(pinned_model, config.teacher))
+    for teacher in teachers:
+        check_model(teacher)
+    label_map = read_label_map(config.label_map)
+    by_teacher = joined_labels(teachers, label_map)
+    labels = by_teacher[teachers[0]]
+    for teacher, others in by_teacher.items():
+        check_same_labels(labels, others, teachers[0], teacher)
+    plan = corpus_plan(config, config.out)
+    sample = list(sample_sentences(plan)) if any(map(may_be_iob1, teachers)) else []
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=True)
-    models = dict(zip(teacher_names(len(config.teacher)), map(model_fingerprint, config.teacher), strict=True))
+    models = dict(zip(teacher_names(len(teachers)), map(model_fingerprint, teachers), strict=True))
     work = ShardWork(
         job="precompute_logits",
         actor=ScoreDocuments,
-        arguments={"teachers": config.teacher, "dtype": dtype},
+        arguments={"teachers": teachers, "dtype": dtype, "label_map": label_map, "sample": sample},
         actors=config.actors,
         use_gpu=True,
     )
@@ -59,9 +76,10 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
         config,
         config.out,
         work,
-        fingerprint={**models, "dtype": dtype_name(dtype)},
+        fingerprint={**models, "dtype": dtype_name(dtype), **({"label_map": label_map} if label_map else {})},
         describe={"labels": labels, "teachers": len(models)},
         estimation=config,
+        plan=plan,
     )
 
 

@@ -35,9 +35,32 @@ FIRST_POSITIONS = {
 }
 """Where windows begin in a packed row; None: the family cannot be packed, and says so by its logits alone."""
 
+XLNET = {"vocab_size": 200, "d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64, "num_labels": 5}
+FUNNEL = {"vocab_size": 200, "d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 64, "block_sizes": [1, 1]}
+OWN_OPTIONS = {
+    "longformer": {"attention_window": [4, 4, 4]},
+    "squeezebert": {"embedding_size": 32},
+    "esm": {"pad_token_id": 1, "mask_token_id": 4},
+    "xlm": {"emb_dim": 32, "n_layers": 2, "n_heads": 2},
+    "t5": {"d_model": 32, "d_kv": 16, "num_heads": 2, "d_ff": 64, "num_layers": 2},
+}
+POSITION_ROWS = {
+    **dict.fromkeys(
+        ["bert", "electra", "albert", "distilbert", "roformer", "convbert", "big_bird", "nystromformer"], 40
+    ),
+    **dict.fromkeys(["roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text", "luke", "esm"], 38),
+    **dict.fromkeys(["roberta-prelayernorm", "ibert"], 38),
+    **dict.fromkeys(["squeezebert", "xlm", "deberta", "megatron-bert", "layoutlm"], 40),
+    **dict.fromkeys(["modernbert", "deberta-v2", "t5", "xlnet", "funnel"], None),
+}
+"""Pieces that a model reads whose table of positions has 40 rows; None: the family has no such table."""
 
-def model_of(family):
-    options = DISTILBERT if family == "distilbert" else SHAPE
+
+def model_of(family, **more):
+    options = {"distilbert": DISTILBERT, "xlnet": XLNET, "funnel": FUNNEL}.get(family, SHAPE)
+    options = {**options, **OWN_OPTIONS.get(family, {}), **more}
+    if family == "deberta-v2":
+        options = {**options, "relative_attention": True, "position_biased_input": False}
     if family == "modernbert":
         options = {**options, **MODERNBERT, "local_attention": 8, "global_attn_every_n_layers": 2}
     torch.manual_seed(1)

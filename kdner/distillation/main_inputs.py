@@ -14,7 +14,7 @@ from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
 from kdner.teacher.by_name import encoder_of
-from kdner.teacher.encoder import check_encoder
+from kdner.teacher.tokenizers import check_encoder
 
 QUICKSTART = "quickstart"
 """Names the embedded example."""

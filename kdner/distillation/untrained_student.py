@@ -43,14 +43,14 @@ def write_untrained_student(
         labeled: sentences that it will train on.
         transfer: the transfer set, if there is one.
         vectors: where the first word vectors come from: `teacher`, `random`, or the path of a text file of vectors.
-        teacher: teacher directory, whose piece embeddings become first vectors; needed for `teacher`.
+        teacher: model whose piece embeddings become first vectors; needed for `teacher`.
         seed: decides all random weights.
     """
     counts: Counter[str] = transfer.counts() if transfer else Counter()
     counts.update(word for sentence in labeled for word in sentence.words()[0])
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
     budget = vocabulary_budget(config, labels, characters)
-    vocabulary, rows = _vocabulary_and_vectors(counts, budget, config.word_dim, vectors, teacher, seed)
+    vocabulary, rows = _vocabulary_and_vectors(counts, labels, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
     student = Student(config, vocabulary, labels)
     with torch.no_grad():
@@ -61,13 +61,13 @@ def write_untrained_student(
 
 
 def _vocabulary_and_vectors(
-    counts: Counter[str], budget: int, dim: int, vectors: str, teacher: str | None, seed: int
+    counts: Counter[str], labels: list[str], budget: int, dim: int, vectors: str, teacher: str | None, seed: int
 ) -> tuple[Vocabulary, np.ndarray]:
     """Return a vocabulary, and the first vectors of its words and pieces, float32 [words + pieces, dim]."""
     if vectors == "teacher":
         if teacher is None:
             raise InputError("--vectors teacher: needs --teacher, or set --vectors random")
-        return vectors_from_teacher(Teacher.load(teacher, dtype=torch.float32), counts, budget, dim)
+        return vectors_from_teacher(Teacher.untrained(teacher, labels), counts, budget, dim)
     vocabulary = Vocabulary.build(counts, max_words=budget)
     if vectors == "random":
         return vocabulary, random_vectors(len(vocabulary.words), dim, seed)

@@ -47,7 +47,7 @@ def check_same_labels(labels: Sequence[str], other_labels: Sequence[str], owner:
     difference = "; ".join(f"only {name} has {', '.join(extra)}" for name, extra in only.items() if extra)
     raise InputError(
         f"{owner} and {other_owner} have different label lists: {difference or 'the same labels in another order'}. "
-        "Fine-tune both on labeled sets of the same labels."
+        "Fine-tune both on labeled sets of the same labels, or join the types by --label-map FROM=TO."
     )
 
 

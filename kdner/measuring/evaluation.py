@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +29,9 @@ class Evaluation(NamedTuple):
     """IOB2 tags of the splitter's words of each sentence."""
 
 
-def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> Evaluation:
+def evaluate(
+    name: str, sentences: Sequence[LabeledSentence], source: str, label_map: Mapping[str, str] | None = None
+) -> Evaluation:
     """Tag a labeled set with a model and measure.
 
     Time is that of words to tags, after a warm-up, per document of the labeled set. Peak memory is the resident
@@ -39,10 +41,11 @@ def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> Ev
         name: of the model, as `kdner.teacher.by_name` says.
         sentences: the labeled set.
         source: the labeled set's name, for errors.
+        label_map: new names of the model's types; see `kdner.labels.folding`.
     """
-    model = load_model(name)
-    check_labels(sentences, model.labels, source)
     words = [sentence.words()[0] for sentence in sentences]
+    model = load_model(name, label_map=label_map, sample=words)
+    check_labels(sentences, model.labels, source)
     model.tags(words[:WARM_UP_SENTENCES])
     started = time.perf_counter()
     tags = model.tags(words)
@@ -60,7 +63,11 @@ def evaluate(name: str, sentences: Sequence[LabeledSentence], source: str) -> Ev
 
 
 def evaluate_models(
-    names: Sequence[str], sentences: Sequence[LabeledSentence], source: str, progress: Progress
+    names: Sequence[str],
+    sentences: Sequence[LabeledSentence],
+    source: str,
+    progress: Progress,
+    label_map: Mapping[str, str] | None = None,
 ) -> list[Evaluation]:
     """Evaluate models one after the other, each in a process of its own with this process's number of threads.
 
@@ -73,6 +80,7 @@ def evaluate_models(
         sentences: the labeled set.
         source: the labeled set's name, for errors.
         progress: counts models.
+        label_map: new names of the models' types.
     """
     evaluations: list[Evaluation] = []
     words = sum(len(sentence.words()[0]) for sentence in sentences)
@@ -81,7 +89,7 @@ def evaluate_models(
     processes.set_forkserver_preload([__name__, "seqeval.metrics"])
     with processes.Pool(1, torch.set_num_threads, (torch.get_num_threads(),), maxtasksperchild=1) as pool:
         for name in names:
-            evaluations.append(pool.apply(evaluate, (name, sentences, source)))
+            evaluations.append(pool.apply(evaluate, (name, sentences, source, label_map)))
             progress.advance(1, words)
     if vocabulary := largest_vocabulary(names):
         for measures, tags in evaluations:

@@ -33,12 +33,13 @@ from kdner.measuring.peers import TransformersPeer
 from kdner.measuring.reports import speed_report
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
-from kdner.teacher.encoder import encoder_path, load_tokenizer
+from kdner.teacher.encoder import model_folder
 from kdner.teacher.model import Teacher
 from kdner.teacher.packed_rows import PackedRows, cut_rows
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.pieces import Windows
 from kdner.teacher.score_documents import ScoreDocuments
+from kdner.teacher.tokenizers import load_tokenizer
 from kdner.text.splitter import Sentences, Splitter
 from kdner.text.words import count_words
 
@@ -65,7 +66,7 @@ def random_teacher(shape: str, folder: str | Path, tokenizer: str = "minilm") ->
     names = ["O", *(f"{prefix}-T{i}" for i in range(4) for prefix in "BI")]
     labels: dict[str, Any] = {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
     model = AutoModelForTokenClassification.from_config(BertConfig(**SHAPES[shape], **labels))
-    Teacher(model, load_tokenizer(encoder_path(tokenizer))).save(folder)
+    Teacher(model, load_tokenizer(str(model_folder(tokenizer)))).save(folder)
 
 
 def teacher_or_shape(name: str, scratch: str, tokenizer: str = "minilm") -> str:

@@ -66,6 +66,7 @@ def map_corpus(
     describe: Mapping[str, Any],
     estimation: Estimation | None = None,
     min_shards: int = MIN_SHARDS,
+    plan: CorpusPlan | None = None,
 ) -> dict[str, Any]:
     """Do a whole job over a corpus: plan the corpus, map what is missing, check; returns the summary.
 
@@ -79,8 +80,9 @@ def map_corpus(
         describe: what the manifest should say besides, such as the label list.
         estimation: whether to estimate only.
         min_shards: shards that even a small corpus is cut into, unless they would be tiny: work for as many actors.
+        plan: the corpus's, where it was made before.
     """
-    plan = corpus_plan(config, out, min_shards=min_shards)
+    plan = plan or corpus_plan(config, out, min_shards=min_shards)
     if estimation and estimation.estimate:
         return estimate_corpus(plan, work, price_per_hour=estimation.price_per_hour)
 

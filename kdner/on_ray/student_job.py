@@ -16,6 +16,7 @@ from kdner.distillation.main_inputs import Inputs
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.transfer_corpus import transfer_corpus
 from kdner.distillation.untrained_student import write_untrained_student
+from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.measuring.reports import EXAMPLE
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
@@ -96,7 +97,7 @@ def read_sets(
     """Read and draw what a student learns from.
 
     Args:
-        flags: which labeled set, which part of it, and how labeled sets are written.
+        flags: which labeled set, which part of it, and how labeled sets are written; none where its name is empty.
         logits: run directories of precompute_logits over one corpus; none for no transfer set.
         logits_weights: weight of each teacher in the mean of their logits; none for equal ones.
         development: labeled set to choose the best epoch by, if there is one.
@@ -105,8 +106,10 @@ def read_sets(
     Raises:
         InputError: a set cannot be read, a run is unfinished, or labels differ.
     """
+    if not flags.labeled and not logits:
+        raise InputError("nothing to learn from: give --labeled, or --logits, or both")
     remarks = Remarks()
-    labeled, _, labels = read_drawn(flags, remarks)
+    labeled, _, labels = read_drawn(flags, remarks) if flags.labeled else ([], [], [])
     transfer = TransferSet(logits, logits_weights) if logits else None
     if transfer:
         labels = transfer.labels

@@ -26,9 +26,10 @@ from kdner.errors import InputError
 from kdner.flags import Layout
 from kdner.runs.storage import without_secrets
 from kdner.student.network import StudentConfig
-from kdner.teacher.by_name import encoder_of, model_fingerprint
-from kdner.teacher.encoder import check_encoder, encoder_fingerprint
+from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint
+from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.tokenizers import check_encoder
 
 SETTINGS: dict[str, dict[str, float]] = {
     "labeled": {},
@@ -204,6 +205,7 @@ def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) ->
     for name in study.teachers:
         spec = TeacherSpec.read(name)
         if spec.fixed:
+            check_model(spec.source)
             identities[without_secrets(name)] = model_fingerprint(spec.source)
             continue
         encoder = encoder_of(spec.source)

@@ -36,8 +36,9 @@ from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.study.specs import StudentSpec, Study, TeacherSpec
 from kdner.study.transfer import students_transfer_set, transfer_parts
-from kdner.teacher.by_name import Model, encoder_folder, largest_vocabulary, load_model, teacher_names
+from kdner.teacher.by_name import encoder_folder, largest_vocabulary, load_model, teacher_names
 from kdner.teacher.feature_tagger import FeatureTagger
+from kdner.teacher.protocol import Model
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.vector_cache import cached_vectors
 

@@ -4,8 +4,13 @@ A model is named by
 
 - a directory, or its URI: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
   (distill_student);
+- `NAME` or `NAME@REVISION` of a token classifier on the Hugging Face hub;
+- `spacy:NAME`: a spaCy pipeline, see `kdner.teacher.spacy_pipeline`;
+- `gliner:NAME=TYPE,TYPE`: a GLiNER model that looks for these types, see `kdner.teacher.gliner_model`;
 - `module:Class`, or `module:Class=ARGUMENT`: a class of your own, which is called without an argument or with this
-  text. Its instances have `labels`, a list of IOB2 labels, and `score_words`; see `Model`.
+  text. Its instances have `labels`, a list of labels, and `score_words`; see `Model`.
+
+Labels may be of any scheme: a model that is loaded has IOB2 labels, see `kdner.labels.folding`.
 """
 
 from __future__ import annotations
@@ -14,15 +19,14 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 
 from kdner.errors import InputError
-from kdner.labels.decoding import best_legal_tags
+from kdner.labels.folding import Folding, check_label_map
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.storage import join, local_folder
 from kdner.student import model as student
@@ -30,80 +34,45 @@ from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher import feature_tagger
 from kdner.teacher import model as teacher
-from kdner.text.given import listed_sentences
+from kdner.teacher.encoder import encoder_fingerprint, model_folder, pinned
+from kdner.teacher.protocol import Model, OwnModel, folded
+from kdner.teacher.tokenizers import check_encoder
 
 FEATURES = "features:"
 """Prefix of the name of a feature-based tagger that is to be trained."""
 _CLASS = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
-_MODEL_FILES = {student.MODEL_TYPE: student.MODEL_FILES, feature_tagger.MODEL_TYPE: feature_tagger.MODEL_FILES}
+_MODEL_TYPES = (student.MODEL_TYPE, feature_tagger.MODEL_TYPE)
+ADAPTERS = {
+    "spacy": "kdner.teacher.spacy_pipeline:SpacyPipeline",
+    "gliner": "kdner.teacher.gliner_model:GlinerModel",
+}
+"""Classes that make models of other packages a teacher, by the prefix that is short for them."""
 
 
-class Model(Protocol):
-    """What a teacher does. A class of your own needs `labels` and `score_words` only."""
-
-    @property
-    def labels(self) -> list[str]:
-        """The label list; its order is that of the logits."""
-
-    @property
-    def parameters(self) -> int:
-        """Count the parameters."""
-
-    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
-        """Return logits, float [N, L], of all N words of all sentences, in order: any numbers, softmax reads them."""
-
-    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
-        """Return the label of each word of each sentence."""
-
-
-class OwnModel:
-    """A class of the user's behind the protocol of `Model`, with what it returns checked."""
-
-    def __init__(self, source: str, instance: Any) -> None:
-        self._source, self._instance = source, instance
-        self.labels: list[str] = list(getattr(instance, "labels", ()))
-        if "O" not in self.labels or not callable(getattr(instance, "score_words", None)):
-            raise InputError(f"{source}: needs `labels`, IOB2 labels with 'O' among them, and a method `score_words`")
-
-    @property
-    def parameters(self) -> int:
-        """Return the count that the instance gives; 0 where it gives none."""
-        return int(getattr(self._instance, "parameters", 0))
-
-    def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
-        """Return the logits of all N words of all sentences, float32 [N, L].
-
-        Raises:
-            ValueError: the instance returned logits of another shape, or one that is not a finite number.
-        """
-        sentences = listed_sentences(sentences)
-        expected = (sum(map(len, sentences)), len(self.labels))
-        if not expected[0]:
-            return np.zeros(expected, np.float32)
-        logits = np.asarray(self._instance.score_words(sentences), np.float32)
-        if logits.shape != expected:
-            raise ValueError(f"{self._source}: score_words returned shape {logits.shape}, expected {expected}")
-        if not np.isfinite(logits).all():
-            raise ValueError(f"{self._source}: score_words returned logits that are not finite numbers")
-        return logits
-
-    def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
-        """Return the best legal labels of each sentence."""
-        sentences = listed_sentences(sentences)
-        return best_legal_tags(self.score_words(sentences), sentences, self.labels)
-
-
-def load_model(source: str | Path, *, dtype: torch.dtype | None = None, in_bulk: bool = False) -> Model:
+def load_model(
+    source: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    in_bulk: bool = False,
+    label_map: Mapping[str, str] | None = None,
+    sample: Sequence[Sequence[str]] = (),
+) -> Model:
     """Load a model by its name.
 
     Args:
         source: its name, as the docstring of this module says.
         dtype: what it computes in, by default what its device is fastest at; a class of your own decides itself.
         in_bulk: whether it pays to compile it first; see `kdner.teacher.model.Teacher.load`.
+        label_map: new names of types of entities; see `kdner.labels.folding`.
+        sample: sentences by which the labels of IOB1 are told from those of IOB2; see `kdner.teacher.protocol.folded`.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model, or it is no tagger.
     """
+    return folded(_load(source, dtype, in_bulk), str(source), dict(label_map or {}), sample)
+
+
+def _load(source: str | Path, dtype: torch.dtype | None, in_bulk: bool) -> Model:
     if own_class := _own_class(source):
         _, build = own_class
         return build()
@@ -115,31 +84,84 @@ def load_model(source: str | Path, *, dtype: torch.dtype | None = None, in_bulk:
     return teacher.Teacher.load(source, dtype=dtype, in_bulk=in_bulk)
 
 
+def check_model(source: str | Path) -> None:
+    """Check that a model can be found and can tag words, without the weights of a directory.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not _own_class(source) and _kind(source) not in _MODEL_TYPES:
+        check_encoder(str(source))
+
+
 def model_labels(source: str | Path) -> list[str]:
-    """Read a model's label list, without the weights of a directory.
+    """Read a model's IOB2 labels, without the weights of a directory.
+
+    Raises:
+        InputError: there is no such model, or it is no tagger.
+    """
+    return Folding(_own_labels(source), str(source)).labels
+
+
+def joined_labels(sources: Sequence[str], label_map: Mapping[str, str]) -> dict[str, list[str]]:
+    """Read the IOB2 labels of several models by their names, without the weights of directories.
+
+    Args:
+        sources: names of the models.
+        label_map: new names of their types; see `kdner.labels.folding`.
+
+    Raises:
+        InputError: there is no such model, it is no tagger, or the map names a type that none has.
+    """
+    foldings = {source: Folding(_own_labels(source), source, label_map=label_map) for source in sources}
+    check_label_map(label_map, [name for folding in foldings.values() for name in folding.types])
+    return {source: folding.labels for source, folding in foldings.items()}
+
+
+def may_be_iob1(source: str | Path) -> bool:
+    """Tell whether only what a model does with sentences tells IOB1 from IOB2; see `kdner.teacher.protocol.folded`.
 
     Raises:
         InputError: there is no such model.
     """
+    own_class = _own_class(source)
+    config = {} if own_class else _config(source)
+    if config.get("model_type") in _MODEL_TYPES:
+        return False
+    scheme = own_class[1]().scheme if own_class else config.get(teacher.SCHEME)
+    return scheme is None and Folding(_own_labels(source), str(source)).may_be_iob1
+
+
+def _own_labels(source: str | Path) -> list[str]:
     if own_class := _own_class(source):
         _, build = own_class
         return build().labels
-    if _kind(source) in _MODEL_FILES:
-        labels: list[str] = _config(source)["labels"]
-        return labels
-    return teacher.Teacher.read_labels(source)
+    config = _config(source)
+    return config["labels"] if config.get("model_type") in _MODEL_TYPES else teacher.Teacher.read_labels(source)
 
 
 def model_fingerprint(source: str | Path) -> dict[str, str]:
-    """Return the identity of a model: the hashes of its files; of a class of your own, that of its module.
+    """Return the identity of a model: the hashes of its files, or its name and revision on the hub.
+
+    Of a class of your own it is the hash of its module, and what the class says of itself in `fingerprint`.
 
     Raises:
         InputError: there is no such model.
     """
     if own_class := _own_class(source):
-        module, _ = own_class
-        return {"class": str(source), **hash_of_files(str(module.parent), [module.name])}
-    return hash_of_files(str(source), _MODEL_FILES.get(_kind(source), teacher.MODEL_FILES))
+        module, build = own_class
+        return {"class": str(source), **hash_of_files(str(module.parent), [module.name]), **build().fingerprint}
+    kind = _kind(source)
+    if kind == student.MODEL_TYPE:
+        return hash_of_files(str(source), student.MODEL_FILES)
+    if kind == feature_tagger.MODEL_TYPE:
+        return hash_of_files(str(source), feature_tagger.model_files(local_folder(source)))
+    return encoder_fingerprint(str(source))
+
+
+def pinned_model(source: str) -> str:
+    """Return the name of a hub's model with its revision, which all nodes then load; any other name as it is."""
+    return source if _own_class(source) else pinned(source)
 
 
 def largest_vocabulary(sources: Iterable[str]) -> Vocabulary | None:
@@ -179,11 +201,11 @@ def _kind(source: str | Path) -> str:
 
 
 def _config(source: str | Path) -> dict[str, Any]:
-    path = local_folder(source) / "config.json"
+    path = model_folder(str(source)) / "config.json"
     if not path.is_file():
         raise InputError(
-            f"{source}: not a model directory: it has no config.json. Expected a teacher's or a student's, or "
-            "module:Class."
+            f"{source}: not a model directory: it has no config.json. Expected a teacher's or a student's, the name of "
+            "one on a hub, spacy:NAME, gliner:NAME=TYPES, or module:Class."
         )
     config: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return config
@@ -191,7 +213,8 @@ def _config(source: str | Path) -> dict[str, Any]:
 
 def _own_class(source: str | Path) -> tuple[Path, Callable[[], OwnModel]] | None:
     """Return the file of a class of the user's and a function that builds the model; None if a source names none."""
-    match = _CLASS.fullmatch(str(source))
+    kind, colon, name = str(source).partition(":")
+    match = _CLASS.fullmatch(f"{ADAPTERS[kind]}={name}" if colon and kind in ADAPTERS else str(source))
     if not match or Path(source).exists():
         return None
     try:

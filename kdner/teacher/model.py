@@ -20,25 +20,25 @@ import torch
 from kdner.device import best_device, best_dtype
 from kdner.errors import InputError
 from kdner.labels.decoding import best_legal_tags
-from kdner.runs.storage import give_usual_permissions, local_folder
+from kdner.labels.folding import Folding
+from kdner.runs.storage import give_usual_permissions
 from kdner.teacher.encoder import (
-    ENCODER_FILES,
-    encoder_path,
     load_classifier,
-    load_tokenizer,
     longest_window,
+    model_folder,
     quiet_transformers,
 )
 from kdner.teacher.padded_batches import PaddedBatches
 from kdner.teacher.pieces import PieceTable
+from kdner.teacher.tokenizers import load_tokenizer
 from kdner.text.given import listed_sentences
 
 if TYPE_CHECKING:
     from kdner.teacher.packed_rows import PackedRows  # imported where much is scored only: it takes 3 s
     from kdner.teacher.packed_runs import PackedRuns
 
-MODEL_FILES = ENCODER_FILES
-"""Files of a teacher directory that decide what the teacher computes."""
+SCHEME = "tag_scheme"
+"""Key of config.json for the scheme of the labels, where it is known: `IOB2` in teachers that are fine-tuned here."""
 VECTOR_LAYERS = 4
 """Last layers whose mean is the contextual vector of a word, as in the feature-based BERT (Devlin et al. 2019)."""
 
@@ -65,7 +65,7 @@ class Teacher:
         self.tokenizer = tokenizer
         self.device: torch.device = model.device
         self.labels: list[str] = [model.config.id2label[i] for i in range(model.config.num_labels)]
-        self.longest_window = longest_window(model.config, tokenizer)
+        self.longest_window = longest_window(model, tokenizer)
         self.pieces = PieceTable(tokenizer, self.longest_window)
         self._first_position, self._in_bulk = first_position, in_bulk
         self._preparing = Lock()
@@ -73,54 +73,51 @@ class Teacher:
     @classmethod
     def load(
         cls,
-        folder: str | Path,
+        source: str | Path,
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         in_bulk: bool = False,
     ) -> Teacher:
-        """Load a fine-tuned teacher for scoring, from a Hugging Face model directory with safetensors weights.
+        """Load a token classifier for scoring, with safetensors weights.
 
         Args:
-            folder: the directory.
+            source: a Hugging Face model directory or its URI, or a name of the hub.
             device: by default a GPU, where there is one.
             dtype: by default what the device is fastest at.
             in_bulk: whether there will be so much to score that it pays to find out whether the model can be packed,
                 and to compile it for a GPU.
 
         Raises:
-            InputError: the folder is not such a directory, or its model has no label list.
+            InputError: there is no such model, or it is no tagger.
         """
-        folder = local_folder(folder)
-        cls.read_labels(folder)
+        folder = str(model_folder(str(source)))
+        cls.read_labels(source)
         device = device or best_device()
         dtype = dtype or best_dtype(device)
-        model = load_classifier(str(folder)).float().eval()
+        model = load_classifier(folder).float().eval()
         first_position = None
         if in_bulk and (device.type == "cpu" or dtype in (torch.bfloat16, torch.float16)):
             from kdner.teacher.packed_rows import first_position_in_rows
 
             first_position = first_position_in_rows(model)
-        return cls(model.to(device, dtype), load_tokenizer(str(folder)), first_position=first_position, in_bulk=in_bulk)
+        return cls(model.to(device, dtype), load_tokenizer(folder), first_position=first_position, in_bulk=in_bulk)
 
     @staticmethod
-    def read_labels(folder: str | Path) -> list[str]:
-        """Read a teacher's label list, without its weights.
+    def read_labels(source: str | Path) -> list[str]:
+        """Read a teacher's labels, of whatever scheme, without its weights.
 
         Raises:
-            InputError: the folder is not a teacher's, or its model is no tagger.
+            InputError: there is no such model, or it is no tagger.
         """
-        folder = local_folder(folder)
-        missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
-        if missing:
+        path = model_folder(str(source)) / "config.json"
+        if not path.is_file():
             raise InputError(
-                f"{folder}: not a teacher: it has no {', '.join(missing)}. Expected a Hugging Face token classifier "
-                f"as finetune_teacher writes it."
+                f"{source}: not a teacher: it has no config.json. Expected a Hugging Face token classifier."
             )
-        names = json.loads((folder / "config.json").read_text("utf-8")).get("id2label", {})
+        names = json.loads(path.read_text("utf-8")).get("id2label") or {}
         labels = [names[key] for key in sorted(names, key=int)]
-        if "O" not in labels:
-            raise InputError(f"{folder}/config.json: id2label has no 'O': not a tagger with IOB2 labels.")
+        Folding(labels, f"{source}/config.json: id2label")
         return labels
 
     @classmethod
@@ -131,7 +128,7 @@ class Teacher:
             base: `minilm`, a model directory, or a name on the Hugging Face hub.
             labels: the label list; its order is the order of the logits.
         """
-        path = encoder_path(base)
+        path = str(model_folder(base))
         names = {
             "id2label": dict(enumerate(labels)),
             "label2id": {label: i for i, label in enumerate(labels)},
@@ -139,7 +136,13 @@ class Teacher:
         # An encoder that was fine-tuned on other labels comes with a head of another size.
         options = {"num_labels": len(labels), "ignore_mismatched_sizes": True, **names}
         model = load_classifier(path, **options)
+        setattr(model.config, SCHEME, "IOB2")
         return cls(model.float().to(best_device()), load_tokenizer(path))
+
+    @property
+    def scheme(self) -> str | None:
+        """The scheme of the labels, where it is known."""
+        return getattr(self.model.config, SCHEME, None)
 
     @property
     def parameters(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kdner.teacher.tokenizers import leading_blank, unknown_piece
 from kdner.text.splitter import Sentences, Types
 
 WORDS_AT_ONCE = 10_000
@@ -45,12 +46,12 @@ class PieceTable:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._unknown = tokenizer.unk_token_id if tokenizer.unk_token_id is not None else tokenizer.pad_token_id
-        word = self._backend.encode(["a"], is_pretokenized=True, add_special_tokens=False).ids
-        window = self._backend.encode(["a"], is_pretokenized=True).ids
-        start = next(i for i in range(len(window)) if window[i : i + len(word)] == word)
-        self._before = np.array(window[:start], np.int32)
-        self._after = np.array(window[start + len(word) :], np.int32)
+        self._blank = leading_blank(tokenizer)
+        self._unknown = unknown_piece(tokenizer)
+        window = self._backend.encode([self._blank + "a"], is_pretokenized=True)
+        inside = [place for place, of in enumerate(window.sequence_ids) if of is not None]
+        self._before = np.array(window.ids[: inside[0]], np.int32)
+        self._after = np.array(window.ids[inside[-1] + 1 :], np.int32)
         self._room = max_pieces - len(self._before) - len(self._after)  # what special pieces leave
         self._own_types = Types()
         self._forget(self._own_types)
@@ -86,11 +87,18 @@ class PieceTable:
         Left out are unknown pieces, and those that stand for no characters, as a lone mark of a word's begin.
         """
         waiting = iter(words)
-        while batch := [[word] for word in islice(waiting, WORDS_AT_ONCE)]:
-            for encoding in self._backend.encode_batch(batch, is_pretokenized=True, add_special_tokens=False):
-                pieces = zip(encoding.ids, encoding.offsets, strict=True)
+        blank = len(self._blank)
+        while batch := list(islice(waiting, WORDS_AT_ONCE)):
+            for encoding in self._encoded(batch):
+                bounds = ((max(0, begin - blank), max(0, end - blank)) for begin, end in encoding.offsets)
+                pieces = zip(encoding.ids, bounds, strict=True)
                 kept = [(piece, begin, end) for piece, (begin, end) in pieces if piece != self._unknown and begin < end]
                 yield [now for now, after in zip_longest(kept, kept[1:]) if not after or now[1] < after[1]]
+
+    def _encoded(self, words: Iterable[str]) -> list[Any]:
+        """Return the backend's encoding of each word, without special pieces."""
+        alone = [[self._blank + word] for word in words]
+        return self._backend.encode_batch(alone, is_pretokenized=True, add_special_tokens=False)
 
     def _numbered(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Return the type of each word, int [N], whose pieces are known now, and the words of each sentence [S]."""
@@ -115,8 +123,7 @@ class PieceTable:
         new = self._types.words[len(self._counts) :]
         if not new:
             return
-        encoded = self._backend.encode_batch([[word] for word in new], is_pretokenized=True, add_special_tokens=False)
-        ids = [encoding.ids[: self._room] or [self._unknown] for encoding in encoded]
+        ids = [encoding.ids[: self._room] or [self._unknown] for encoding in self._encoded(new)]
         counts = np.fromiter(map(len, ids), np.int64, len(ids))
         self._offsets = np.concatenate([self._offsets, len(self._pieces) + np.cumsum(counts) - counts])
         self._counts = np.concatenate([self._counts, counts])

@@ -6,38 +6,62 @@ Shapes: N words of all documents of a part, T teachers, L labels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from kdner.data.corpus import CorpusPlan, draw_documents
 from kdner.device import best_device
+from kdner.labels.logits import fit_float16, fits_float16
 from kdner.runs.schema import LOGITS
 from kdner.step_times import StepTimes
-from kdner.teacher.by_name import Model, load_model
+from kdner.teacher.by_name import load_model
 from kdner.teacher.model import Teacher
+from kdner.teacher.protocol import FoldedModel, Model
 from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
-from kdner.text.words import count_words
+from kdner.text.words import count_words, split
 
 GPU_SWITCH_SECONDS = 0.0005
 """After this time Python lets another thread run where a GPU scores: the thread that feeds it must not wait long for
 those that split and write."""
 
 
+SAMPLE_WORDS = 5000
+"""Words of a corpus, in whole documents, by which the labels of IOB1 are told from those of IOB2."""
+
+
 class ScoreDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
-    The teachers are named as `kdner.teacher.by_name` says, with one label list; `dtype` is by default what the device
-    is fastest at. Any number of threads may call it: while one waits for the GPU, others split and write.
+    Any number of threads may call it: while one waits for the GPU, others split and write.
     """
 
     schema = LOGITS
 
-    def __init__(self, teachers: Sequence[str], dtype: torch.dtype | None = None) -> None:
-        self.teachers = [load_model(teacher, dtype=dtype, in_bulk=True) for teacher in teachers]
+    def __init__(
+        self,
+        teachers: Sequence[str],
+        dtype: torch.dtype | None = None,
+        *,
+        label_map: Mapping[str, str] | None = None,
+        sample: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """Load the teachers.
+
+        Args:
+            teachers: named as `kdner.teacher.by_name` says, with one label list.
+            dtype: what they compute in, by default what the device is fastest at.
+            label_map: new names of their types.
+            sample: sentences by which teachers whose labels are of IOB1 are told from those of IOB2.
+        """
+        self.names = list(teachers)
+        self.teachers = [
+            load_model(teacher, dtype=dtype, in_bulk=True, label_map=label_map, sample=sample) for teacher in teachers
+        ]
         if best_device().type == "cuda":
             sys.setswitchinterval(GPU_SWITCH_SECONDS)
         self.times = StepTimes()
@@ -60,23 +84,26 @@ class ScoreDocuments:
     def _score(self, texts: list[str]) -> dict[str, pa.Array]:
         """Return the columns of documents, without a Python object per word."""
         with self.times.step("split"), self._splitting:
-            split, sentences, words = self._split(texts)
-        logits_ntl = np.empty((len(split.types), len(self.teachers), len(self.teachers[0].labels)), np.float16)
+            numbered, sentences, words = self._split(texts)
+        logits_ntl = np.empty((len(numbered.types), len(self.teachers), len(self.teachers[0].labels)), np.float16)
         for t, teacher in enumerate(self.teachers):
             with self.times.step("score"):
-                logits_ntl[:, t] = self._logits(teacher, sentences)
-        sentences_d = np.concatenate([[0], np.cumsum(split.documents)])
-        words_d = np.concatenate([[0], np.cumsum(split.lengths)])[sentences_d]
-        lengths = pa.array(split.lengths, pa.int32())
+                logits_ntl[:, t] = fit_float16(self._logits(teacher, sentences), self.names[t])
+        sentences_d = np.concatenate([[0], np.cumsum(numbered.documents)])
+        words_d = np.concatenate([[0], np.cumsum(numbered.lengths)])[sentences_d]
+        lengths = pa.array(numbered.lengths, pa.int32())
         return {
-            "words": _lists(words_d, words.take(pa.array(split.types))),
+            "words": _lists(words_d, words.take(pa.array(numbered.types))),
             "sentence_words": _lists(sentences_d, lengths),
             "logits": _lists(words_d * logits_ntl.shape[1] * logits_ntl.shape[2], pa.array(logits_ntl.ravel())),
         }
 
     def _logits(self, teacher: Model, sentences: Sentences) -> np.ndarray:
         if isinstance(teacher, Teacher):
-            return teacher.score_words(sentences, dtype=torch.float16)
+            logits = teacher.score_words(sentences, dtype=torch.float16)
+            return logits if fits_float16(logits) else teacher.score_words(sentences)
+        if isinstance(teacher, FoldedModel) and isinstance(teacher.model, Teacher):
+            return teacher.score_words(sentences)
         with self._scoring:  # a class of the user's need not know of threads
             return teacher.score_words(list(sentences))
 
@@ -86,12 +113,19 @@ class ScoreDocuments:
             self._splitter, self._words = Splitter(), _NO_WORDS
         splitter = self._splitter
         try:
-            split = splitter.split(texts)
+            numbered = splitter.split(texts)
         except Exception:  # it may have half learned a word
             self._splitter, self._words = Splitter(), _NO_WORDS
             raise
         self._words = pa.concat_arrays([self._words, pa.array(splitter.types.words[len(self._words) :], pa.string())])
-        return split, Sentences(splitter.types, split.types, split.lengths), self._words
+        return numbered, Sentences(splitter.types, numbered.types, numbered.lengths), self._words
+
+
+def sample_sentences(plan: CorpusPlan) -> Iterator[list[str]]:
+    """Yield the words of sentences of a corpus, about `SAMPLE_WORDS`, by which IOB1 is told from IOB2."""
+    for table in draw_documents(plan, SAMPLE_WORDS, seed=1):
+        for text in table["text"].to_pylist():
+            yield from (sentence.words for sentence in split(text or ""))
 
 
 _NO_WORDS = pa.array([], pa.string())

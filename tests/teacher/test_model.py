@@ -120,9 +120,9 @@ def test_a_teacher_is_saved_without_pickle(teacher_folder):
 
 
 def test_a_folder_that_is_no_teacher(tmp_path, bert_base):
-    with pytest.raises(InputError, match=r"not a teacher: it has no config\.json, model\.safetensors, tokenizer\.json"):
+    with pytest.raises(InputError, match=r"not a teacher: it has no config\.json"):
         Teacher.load(tmp_path)
-    with pytest.raises(InputError, match="id2label has no 'O'"):
+    with pytest.raises(InputError, match="id2label: not a tagger of entities"):
         Teacher.load(bert_base)
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 import kdner.teacher.pieces
-from kdner.teacher.encoder import load_tokenizer
 from kdner.teacher.pieces import PieceTable
+from kdner.teacher.tokenizers import leading_blank, load_tokenizer
 from kdner.text.splitter import Sentences, Splitter
 from kdner.text.words import split
 
@@ -29,14 +29,16 @@ def as_lists(windows):
 
 def one_by_one(tokenizer, sentences, most):
     """What the windows must be, word by word as transformers tokenizes them."""
-    backend = tokenizer.backend_tokenizer
+    backend, blank = tokenizer.backend_tokenizer, leading_blank(tokenizer)
     before, after = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
     unknown = tokenizer.unk_token_id
     windows = []
     for words in sentences:
         pieces, firsts = [], []
         for word in words:
-            ids = backend.encode([word], is_pretokenized=True, add_special_tokens=False).ids[: most - 2] or [unknown]
+            ids = backend.encode([blank + word], is_pretokenized=True, add_special_tokens=False).ids[: most - 2] or [
+                unknown
+            ]
             if firsts and len(pieces) + len(ids) > most - 2:
                 windows.append((before + pieces + after, firsts))
                 pieces, firsts = [], []
