@@ -6,13 +6,16 @@ They hold values only: `kdner.data` reads what they name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import tyro
 
 from kdner.errors import InputError
 
 F = TypeVar("F")
+
+Language: TypeAlias = Literal["en", "de", "fr", "es", "it", "nl", "pt", "other"]
+"""Languages whose abbreviations are known, and `other`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,9 @@ class LabeledSet:
     hf:NAME[:SPLIT]."""
     labeled_size: int | None = None
     """Sentences drawn from it as the labeled set; by default all."""
+    language: Language = "en"
+    """Language of the texts, whose abbreviations (Dr., z. B., Mme.) end no sentence; other has none. It stays with the
+    student: logits, and texts to tag, are of the same."""
     seed: int = 1
     """Seed of the draw and of everything random after it: weights, order of sentences, dropout."""
 
@@ -74,6 +80,9 @@ class Corpus:
     with 1 MB in a second, but not less than 64 KB."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
+    hard_wrapped: bool = False
+    """The lines of the documents end in the middle of sentences, as in mails and old text files: only a blank line ends
+    a sentence. By default a line's end does, unless the next line begins with a lower-case letter."""
     actors: Actors = field(default_factory=Actors)
 
 
