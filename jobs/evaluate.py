@@ -31,6 +31,7 @@ from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import without_secrets
 from kdner.teacher.by_name import check_model, joined_labels, model_fingerprint, pinned_model
+from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     fingerprint = {
         "job": "evaluate",
         "test": source_fingerprint(config.test, config),
+        **splitter_fingerprint(config.language),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],
         **({"label_map": label_map} if label_map else {}),

@@ -27,7 +27,7 @@ from kdner.teacher.by_name import encoder_of
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.teacher.tokenizers import check_encoder
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         "encoder": encoder_fingerprint(encoder),
         "feature_based": encoder != config.teacher,
         "fine_tuning": asdict(config.fine_tuning),
-        "splitter": SPLITTER_VERSION,
+        **splitter_fingerprint(config.language),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class LowResource(Trials, Layout):
     """Documents for the transfer set, beside the sentences that were not drawn."""
     text_column: str = "text"
     """Column, or JSON key, of a document's text."""
+    hard_wrapped: bool = False
+    """The lines of the documents of --corpus end in the middle of sentences: only a blank line ends one."""
     transfer_words: int = 1_200_000
     """White-space separated words drawn from --corpus for each trial; 0 takes all of it."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")
@@ -87,6 +89,7 @@ class LowResource(Trials, Layout):
             student=self.student,
             distillation=self.distillation,
             development_share=self.development_share,
+            hard_wrapped=self.hard_wrapped,
         )
 
 

@@ -95,9 +95,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         job = FinetuneTeacher(**labeled, teacher=encoder, out=folder, fine_tuning=config.fine_tuning)
         tuning[f"finetune_{name}"] = (finetune_teacher, job)
     stages.run("Train the teachers", tuning, [inputs.labeled.labeled, *config.teacher], most=len(tuning))
-    scoring = PrecomputeLogits(
-        corpus=(drawn,), teacher=tuple(teachers), max_error_rate=config.max_error_rate, actors=config.actors, out=logits
-    )
+    reading: dict[str, Any] = {name: getattr(config, name) for name in ("language", "hard_wrapped", "max_error_rate")}
+    scoring = PrecomputeLogits(corpus=(drawn,), **reading, teacher=tuple(teachers), actors=config.actors, out=logits)
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
     recipe: dict[str, Any] = {key: getattr(config, key) for key in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**labeled, **recipe, teacher=first, logits=(logits,), out=student)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from kdner.data.corpus import corpus_plan
 from kdner.device import dtype_name
-from kdner.flags import Corpus, Estimation, LabelMap
+from kdner.flags import Corpus, Estimation, LabelMap, Language
 from kdner.labels.folding import read_label_map
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
@@ -44,6 +44,8 @@ class PrecomputeLogits(Estimation, LabelMap, Corpus):
     (a token classifier as safetensors, with its fast tokenizer) and that every node sees, NAME[@REVISION] of one on the
     Hugging Face hub, spacy:NAME, gliner:NAME=TYPE,TYPE, or module:Class[=ARGUMENT] for a class of your own. Labels may
     be of any scheme. The logits of several lie side by side."""
+    language: Language = "en"
+    """Language of the documents, whose abbreviations end no sentence: that of the student to be distilled."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
     else float32."""
@@ -68,7 +70,14 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     work = ShardWork(
         job="precompute_logits",
         actor=ScoreDocuments,
-        arguments={"teachers": teachers, "dtype": dtype, "label_map": label_map, "sample": sample},
+        arguments={
+            "teachers": teachers,
+            "dtype": dtype,
+            "label_map": label_map,
+            "sample": sample,
+            "language": config.language,
+            "hard_wrapped": config.hard_wrapped,
+        },
         actors=config.actors,
         use_gpu=True,
     )
@@ -78,6 +87,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
         work,
         fingerprint={**models, "dtype": dtype_name(dtype), **({"label_map": label_map} if label_map else {})},
         describe={"labels": labels, "teachers": len(models)},
+        language=config.language,
         estimation=config,
         plan=plan,
     )

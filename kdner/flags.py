@@ -6,14 +6,17 @@ They hold values only: `kdner.data` reads what they name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import tyro
 
 from kdner.errors import InputError
 
 F = TypeVar("F")
-OffsetUnit = Literal["code-points", "utf-16", "bytes"]
+OffsetUnit: TypeAlias = Literal["code-points", "utf-16", "bytes"]
+
+Language: TypeAlias = Literal["en", "de", "fr", "es", "it", "nl", "pt", "other"]
+"""Languages whose abbreviations are known, and `other`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,9 @@ class Layout(Encoded):
     offsets: OffsetUnit = "code-points"
     """Units of the starts and ends of spans: code points, as Python counts them; utf-16, as JavaScript and Java do; or
     bytes of UTF-8."""
+    language: Language = "en"
+    """Language of the texts, whose abbreviations (Dr., z. B., Mme.) end no sentence; other has none. It stays with the
+    student: logits, and texts to tag, are of the same."""
 
     def __post_init__(self) -> None:
         for flag in ("token_column", "tag_column"):
@@ -113,6 +119,9 @@ class Corpus(Encoded):
     with 1 MB in a second, but not less than 64 KB."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
+    hard_wrapped: bool = False
+    """The lines of the documents end in the middle of sentences, as in mails and old text files: only a blank line ends
+    a sentence. By default a line's end does, unless the next line begins with a lower-case letter."""
     actors: Actors = field(default_factory=Actors)
 
 

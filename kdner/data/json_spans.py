@@ -17,7 +17,7 @@ from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.remarks import Remarks
 from kdner.data.spanned_text import SpannedText
 from kdner.errors import InputError
-from kdner.flags import OffsetUnit
+from kdner.flags import Layout
 from kdner.labels.names import TypeNames
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ FEW_SNAPPED = 5
 class SpanReader:
     """Reads the documents of one labeled set, and judges their spans as a whole."""
 
-    def __init__(self, source: str, unit: OffsetUnit, types: TypeNames, remarks: Remarks) -> None:
-        self.source, self.unit, self.types, self.remarks = source, unit, types, remarks
+    def __init__(self, source: str, layout: Layout, types: TypeNames, remarks: Remarks) -> None:
+        self.source, self.layout, self.types, self.remarks = source, layout, types, remarks
         self.spans, self.snapped = 0, 0
         self.mended: Counter[str] = Counter()
         """How many of the snapped spans would cut no word if offsets were meant otherwise, by the remedy."""
@@ -50,7 +50,7 @@ class SpanReader:
         found = text_and_spans(record, where, self.remarks)
         if found is None:
             return
-        text = SpannedText(found[0], self.unit, where)
+        text = SpannedText(found[0], self.layout, where)
         tags = ["O"] * len(text.starts)
         for (start, end), span in self._placed(text, found[1], where).items():
             first, last = text.words(start, end)

@@ -146,7 +146,7 @@ def _read_records(
     `names` are those of tags that are numbers, by their key.
     """
     sentences: list[LabeledSentence] = []
-    spans = SpanReader(source, layout.offsets, types, remarks)
+    spans = SpanReader(source, layout, types, remarks)
     for document, (where, id_, record) in enumerate(records):
         if not is_accepted(record, where, "documents", remarks):
             continue

@@ -9,23 +9,23 @@ from kdner.data.annotations import RawSpan
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.offsets import UNITS, in_code_points, otherwise
 from kdner.errors import InputError
-from kdner.flags import OffsetUnit
+from kdner.flags import Layout
 from kdner.text.words import split
 
 
 class SpannedText:
     """A text with its words: `starts` and `ends` have one entry per word, code points."""
 
-    def __init__(self, text: str, unit: OffsetUnit, where: str) -> None:
+    def __init__(self, text: str, layout: Layout, where: str) -> None:
         """Split a text.
 
         Args:
             text: that of a document.
-            unit: of the offsets of its spans.
+            layout: the units of the offsets of its spans, and its language.
             where: its place, for messages.
         """
-        self.text, self.unit, self.where = text, unit, where
-        self._sentences = split(text)
+        self.text, self.unit, self.where = text, layout.offsets, where
+        self._sentences = split(text, layout.language)
         self.starts = [start for sentence in self._sentences for start in sentence.starts]
         self.ends = [end for sentence in self._sentences for end in sentence.ends]
 

@@ -29,6 +29,7 @@ from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, model_card
 from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
+from kdner.text.words import splitter_fingerprint
 
 TRANSFER_FILE = "transfer.parquet"
 CARD_EXAMPLES = 5
@@ -52,6 +53,7 @@ def draw_transfer_corpus(drawing: Drawing) -> dict[str, Any]:
     fingerprint = {
         "labeled": drawn_fingerprint(inputs.labeled),
         "corpus": inputs.plan.fingerprint() if inputs.plan else None,
+        **splitter_fingerprint(inputs.labeled.language),
         "transfer_words": drawing.words,
     }
 
@@ -77,6 +79,8 @@ class LearningSets:
     """The transfer set, or None to train on the labeled set only."""
     remarks: Remarks
     """What was odd about the labeled sets."""
+    language: str
+    """Language of all texts."""
 
     @property
     def logits_fingerprint(self) -> dict[str, Any] | None:
@@ -104,7 +108,7 @@ def read_sets(
         development_share: share (0 to 1) of the labeled sentences to draw for development where there is none.
 
     Raises:
-        InputError: a set cannot be read, a run is unfinished, or labels differ.
+        InputError: a set cannot be read, a run is unfinished, or labels or languages differ.
     """
     if not flags.labeled and not logits:
         raise InputError("nothing to learn from: give --labeled, or --logits, or both")
@@ -114,12 +118,24 @@ def read_sets(
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, flags.labeled)
+        if transfer.language != flags.language:
+            raise InputError(
+                f"--language {flags.language}: the texts of {logits[0]} were split as {transfer.language}. Give "
+                f"--language {transfer.language}, or score them again with --language {flags.language}."
+            )
     if development:
         chosen_by = read_labeled(development, flags, remarks)
         check_labels(chosen_by, labels, development)
     else:
         chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
-    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, remarks=remarks)
+    return LearningSets(
+        labels=labels,
+        labeled=labeled,
+        development=chosen_by,
+        transfer=transfer,
+        remarks=remarks,
+        language=flags.language,
+    )
 
 
 def make_student(
@@ -157,6 +173,7 @@ def make_student(
             transfer=sets.transfer,
             vectors=vectors,
             teacher=encoder,
+            language=sets.language,
             seed=seed,
         )
     student, state = distill(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -61,7 +62,7 @@ class WordFeatures:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words, pieces and characters that have vectors; words and pieces in lower case with digits as 0.
+    """The words, pieces and characters that have vectors; words and pieces as `normalize` gives them.
 
     A word is made of pieces: the longest that it begins with, the longest that goes on from there, and so on. In a
     vocabulary without pieces every word is made of `UNKNOWN` alone.
@@ -166,8 +167,11 @@ class Vocabulary:
 
 
 def normalize(word: str) -> str:
-    """Return the word as the word table has it, in lower case, with digits as 0; the characters tell the rest."""
-    return word.lower() if word.isalpha() else _DIGIT.sub("0", word.lower())
+    """Return the word as the word table has it: lower case in NFC, digits as 0; the characters tell the rest."""
+    lower = word.lower()
+    if not lower.isascii():
+        lower = unicodedata.normalize("NFC", lower)
+    return lower if lower.isalpha() else _DIGIT.sub("0", lower)
 
 
 def most_frequent(counts: Counter[K], limit: int) -> tuple[K, ...]:

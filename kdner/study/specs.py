@@ -60,7 +60,7 @@ class Study:
     test: str
     """Labeled set that F1 is measured on."""
     layout: Layout = field(default_factory=Layout)
-    """How both are written."""
+    """How both are written, and the language of all texts."""
     corpus: CorpusPlan | None
     """Documents for the transfer set, beside the sentences that were not drawn."""
     transfer_words: int
@@ -77,6 +77,8 @@ class Study:
     """Recipe of students whose names do not change it."""
     development_share: float
     """Share of the drawn sentences that students choose their best epoch by, and do not learn from."""
+    hard_wrapped: bool = False
+    """Whether lines of the corpus end in the middle of sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)

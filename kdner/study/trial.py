@@ -41,6 +41,7 @@ from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.protocol import Model
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.vector_cache import cached_vectors
+from kdner.text.words import splitter_fingerprint
 
 
 class Trial:
@@ -169,11 +170,19 @@ class Trial:
         parts = list(transfer_parts(rest, drawn))
         run = RunDirectory.open(
             path,
-            {"job": "trial", "corpus": documents},
+            {
+                "job": "trial",
+                "corpus": documents,
+                **splitter_fingerprint(study.layout.language, hard_wrapped=study.hard_wrapped),
+            },
             {"files": [name for name, _ in parts], "labels": self.labels, "teachers": len(self.models)},
         )
         pending = set(run.pending())
-        scorer = ScoreDocuments(self.models) if pending else None
+        scorer = (
+            ScoreDocuments(self.models, language=study.layout.language, hard_wrapped=study.hard_wrapped)
+            if pending
+            else None
+        )
         for teacher, spec in zip(scorer.teachers if scorer else (), self.teachers, strict=False):
             self._sharing(teacher, spec.source)
         progress = self.progress("score", "part")
@@ -216,6 +225,7 @@ class Trial:
                 transfer=transfer,
                 vectors="teacher" if encoder else "random",
                 teacher=encoder,
+                language=self.study.layout.language,
                 seed=self.seed,
             )
         trainer = Trainer(

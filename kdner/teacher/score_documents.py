@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.data.corpus import CorpusPlan, draw_documents
+from kdner.data.corpus import CorpusPlan
+from kdner.data.corpus_draws import draw_documents
 from kdner.device import best_device
 from kdner.labels.logits import fit_float16, fits_float16
 from kdner.runs.schema import LOGITS
@@ -21,6 +22,7 @@ from kdner.step_times import StepTimes
 from kdner.teacher.by_name import load_model
 from kdner.teacher.model import Teacher
 from kdner.teacher.protocol import FoldedModel, Model
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
 from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
 from kdner.text.words import count_words, split
@@ -49,6 +51,8 @@ class ScoreDocuments:
         *,
         label_map: Mapping[str, str] | None = None,
         sample: Sequence[Sequence[str]] = (),
+        language: str = DEFAULT_LANGUAGE,
+        hard_wrapped: bool = False,
     ) -> None:
         """Load the teachers.
 
@@ -57,6 +61,8 @@ class ScoreDocuments:
             dtype: what they compute in, by default what the device is fastest at.
             label_map: new names of their types.
             sample: sentences by which teachers whose labels are of IOB1 are told from those of IOB2.
+            language: as `kdner.text.words.split` has it.
+            hard_wrapped: as there.
         """
         self.names = list(teachers)
         self.teachers = [
@@ -66,7 +72,8 @@ class ScoreDocuments:
             sys.setswitchinterval(GPU_SWITCH_SECONDS)
         self.times = StepTimes()
         self._splitting, self._scoring = Lock(), Lock()
-        self._splitter, self._words = Splitter(), _NO_WORDS
+        self.language, self.hard_wrapped = language, hard_wrapped
+        self._splitter, self._words = Splitter(language), _NO_WORDS
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
@@ -110,12 +117,12 @@ class ScoreDocuments:
     def _split(self, texts: list[str]) -> tuple[Words, Sentences, pa.Array]:
         """Split documents; also returns an array of strings that the numbers of the words are places in."""
         if self._splitter.full:
-            self._splitter, self._words = Splitter(), _NO_WORDS
+            self._splitter, self._words = Splitter(self.language), _NO_WORDS
         splitter = self._splitter
         try:
-            numbered = splitter.split(texts)
+            numbered = splitter.split(texts, hard_wrapped=self.hard_wrapped)
         except Exception:  # it may have half learned a word
-            self._splitter, self._words = Splitter(), _NO_WORDS
+            self._splitter, self._words = Splitter(self.language), _NO_WORDS
             raise
         self._words = pa.concat_arrays([self._words, pa.array(splitter.types.words[len(self._words) :], pa.string())])
         return numbered, Sentences(splitter.types, numbered.types, numbered.lengths), self._words

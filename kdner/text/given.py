@@ -9,6 +9,7 @@ from typing import Any
 
 from kdner.errors import InputError
 from kdner.text.splitter import Sentences
+from kdner.text.words import word_text
 
 
 def listed_texts(texts: Iterable[str], name: str = "texts") -> Sequence[str]:
@@ -29,7 +30,7 @@ def listed_texts(texts: Iterable[str], name: str = "texts") -> Sequence[str]:
 
 
 def listed_sentences(sentences: Iterable[Iterable[str]]) -> Sequence[Sequence[str]]:
-    """Return sentences as lists of words, or as the `Sentences` that they are.
+    """Return sentences as lists of words, each as `kdner.text.words.word_text` gives it, or the `Sentences` they are.
 
     Args:
         sentences: any iterable of iterables of words, of which none is empty; a sentence may have no words.
@@ -49,6 +50,8 @@ def listed_sentences(sentences: Iterable[Iterable[str]]) -> Sequence[Sequence[st
             _check_strings(words, f"sentences[{number}]")
             if "" in words:
                 raise InputError(f"sentences[{number}][{list(words).index('')}] is an empty word; leave it out")
+    if not all(map(str.isascii, chain.from_iterable(listed))):
+        return [list(map(word_text, words)) for words in listed]
     return listed
 
 

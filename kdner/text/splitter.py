@@ -9,7 +9,6 @@ Shapes: D documents, S sentences, N words, C chunks.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,19 +18,9 @@ from typing import overload
 import numpy as np
 import pyarrow as pa
 
-from kdner.text.words import (
-    ABBREVIATION,
-    CLOSING_STOP,
-    FINAL_STOP,
-    LONGEST_ABBREVIATION,
-    LOWER,
-    MAX_SENTENCE_WORDS,
-    MAX_WORD_CHARACTERS,
-    OPENING,
-    PAUSES,
-    STOPS,
-    WORD,
-)
+from kdner.text.abbreviations import DEFAULT_LANGUAGE, abbreviations_of
+from kdner.text.chunks import CLOSES, ENDS, HIDDEN, OPENS, WRAPS, Chunks, Types
+from kdner.text.long_sentences import MAX_SENTENCE_WORDS, cut_places
 
 MAX_CHUNKS = 1_000_000
 """Distinct chunks to remember before all are forgotten; about 400 bytes each."""
@@ -41,12 +30,12 @@ MAX_CHUNK_CHARACTERS = 64_000_000
 SHORT_TEXT = 5_000
 """Fewer characters of text have their chunks numbered one by one: Arrow takes some time to begin."""
 
-ENDS, EXEMPT, OPENS, WRAPS = 1, 2, 4, 8
-"""Bits of a chunk: it ends with a stop; that stop is an abbreviation's, and ends no sentence; it can begin a sentence;
-it begins with a lower-case letter, as a wrapped line does."""
-
-_IS_SPACE = np.zeros(0x110000, dtype=bool)
-_IS_SPACE[[code for code in range(0x10000) if chr(code).isspace()]] = True  # Unicode has no white space beyond
+SPACE, FEED, RETURN, PAGE, PARAGRAPH = 1, 2, 3, 4, 5
+"""Kinds of white space; all but the first end a line."""
+_SPACES = np.zeros(0x110000, np.uint8)
+_SPACES[[code for code in range(0x10000) if chr(code).isspace()]] = SPACE  # Unicode has no white space beyond
+_SPACES[list(map(ord, "\n\v\x85\u2028"))] = FEED
+_SPACES[list(map(ord, "\r\f\u2029"))] = RETURN, PAGE, PARAGRAPH
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +51,28 @@ class Words:
 
 
 class Splitter:
-    """Splits documents, and numbers the distinct words ("types") that it has seen."""
+    """Splits documents of one language, and numbers the distinct words ("types") that it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
         self.types = Types()
-        self._chunks = _Chunks(self.types)
+        self._chunks = Chunks(self.types, abbreviations_of(language))
 
     @property
     def full(self) -> bool:
         """Whether it has seen so many different chunks that a new splitter should take over."""
         return len(self._chunks) > MAX_CHUNKS or self._chunks.characters > MAX_CHUNK_CHARACTERS
 
-    def split(self, texts: Sequence[str]) -> Words:
+    def split(self, texts: Sequence[str], *, hard_wrapped: bool = False) -> Words:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.words.split` does one."""
         joined = "\n\n".join(texts)
         characters = _code_points(joined)
-        inside = ~_IS_SPACE[characters]
+        spaces = _SPACES[characters]
+        inside = spaces == 0
         starts_c, stops_c = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).T
         if len(joined) < SHORT_TEXT:
             chunks_c = np.fromiter(map(self._chunks.__getitem__, joined.split()), np.int64, len(starts_c))
         else:
             chunks_c = self._number(characters[inside], stops_c - starts_c)
-        lines = np.flatnonzero(characters == ord("\n"))
 
         begins_d = np.fromiter(accumulate((len(text) + 2 for text in texts), initial=0), np.int64, len(texts) + 1)[:-1]
         first_chunk_d = np.searchsorted(starts_c, np.append(begins_d, len(characters) + 2))
@@ -101,7 +90,7 @@ class Splitter:
         types_n = np.frombuffer(table.types, np.int32)[word_n]
 
         last_n = np.frombuffer(table.closes, np.bool_)[word_n]
-        last_n[(ends_c[:-1] - 1)[_sentence_ends(flags_c, starts_c, lines) & (ends_c[:-1] > 0)]] = True
+        last_n[_last_words(flags_c, starts_c, ends_c, spaces, hard_wrapped)] = True
         last_n[-1:] = True
         sentence_ends = np.flatnonzero(last_n) + 1
         sentence_ends = self._cut_long(sentence_ends, types_n)
@@ -138,30 +127,12 @@ class Splitter:
         long = np.flatnonzero(lengths > MAX_SENTENCE_WORDS)
         if not len(long):
             return ends_s
-        is_pause = np.frombuffer(self.types.is_pause, np.bool_)
+        kinds = np.frombuffer(self.types.kinds, np.uint8)
         cuts = []
         for s in long:
-            first, end = int(ends_s[s] - lengths[s]), int(ends_s[s])
-            while end - first > MAX_SENTENCE_WORDS:
-                limit = first + MAX_SENTENCE_WORDS
-                pauses = np.flatnonzero(is_pause[types_n[first:limit]])
-                first = first + int(pauses[-1]) + 1 if len(pauses) else limit
-                cuts.append(first)
+            first = int(ends_s[s] - lengths[s])
+            cuts += [first + place for place in cut_places(kinds[types_n[first : ends_s[s]]].tobytes())]
         return np.sort(np.concatenate([ends_s, cuts]))
-
-
-class Types(dict[str, int]):
-    """The number of each distinct word; one that is asked for the first time gets the next number."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self.is_pause = array("b")
-
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self.words)
-        self.words.append(word)
-        self.is_pause.append(word in PAUSES)
-        return number
 
 
 class Sentences(Sequence[list[str]]):
@@ -203,79 +174,6 @@ class Sentences(Sequence[list[str]]):
         return (words[first:last] for first, last in pairwise(self._bounds))
 
 
-class _Chunks(dict[str, int]):
-    """The number of each chunk; one that is asked for the first time gets the next number, and is split into words."""
-
-    def __init__(self, numbers: Types) -> None:
-        self.numbers = numbers
-        self.characters = 0
-        self.flags = array("B")
-        self.counts = array("i")
-        self.firsts = array("q")
-        self.types = array("i")
-        self.starts = array("i")
-        self.ends = array("i")
-        self.closes = array("b")
-        """For each word, whether a sentence ends after it whatever follows."""
-
-    def __missing__(self, chunk: str) -> int:
-        number = self[chunk] = len(self)
-        body = chunk[:-1] if chunk[-1] in ",." else chunk
-        if body.isascii() and body.isalpha() and len(body) <= MAX_WORD_CHARACTERS:
-            self._add_plain(chunk, body)
-        else:
-            self._add_split(chunk)
-        self.characters += len(chunk)
-        return number
-
-    def _add_plain(self, chunk: str, body: str) -> None:
-        """Add what `_add_split` would for a word of plain letters, with a comma or full stop: most chunks of news."""
-        self.firsts.append(len(self.types))
-        self.types.append(self.numbers[body])
-        self.starts.append(0)
-        self.ends.append(len(body))
-        self.closes.append(0)
-        flags = WRAPS if body[0].islower() else OPENS
-        if chunk != body:
-            self.types.append(self.numbers[chunk[-1]])
-            self.starts.append(len(body))
-            self.ends.append(len(chunk))
-            self.closes.append(0)
-            if chunk[-1] == ".":
-                flags |= EXEMPT | ENDS if ABBREVIATION.search(body[-LONGEST_ABBREVIATION:]) else ENDS
-        self.flags.append(flags)
-        self.counts.append(1 + (chunk != body))
-
-    def _add_split(self, chunk: str) -> None:
-        first = len(self.types)
-        for match in WORD.finditer(chunk):
-            self.types.append(self.numbers[match.group()])
-            self.starts.append(match.start())
-            self.ends.append(match.end())
-            self.closes.append(0)
-        count = len(self.types) - first
-        word = first
-        for match in CLOSING_STOP.finditer(chunk) if not chunk.isascii() else ():
-            while word < first + count and self.starts[word] < match.end():
-                word += 1
-            if word > first:
-                self.closes[word - 1] = 1
-        stop = FINAL_STOP.search(chunk) if not STOPS.isdisjoint(chunk) else None
-        exempt = (
-            stop is not None
-            and stop["stop"] == "."
-            and ABBREVIATION.search(chunk[max(0, stop.start() - LONGEST_ABBREVIATION) : stop.start()]) is not None
-        )
-        self.flags.append(
-            (ENDS if stop else 0)
-            | (EXEMPT if exempt else 0)
-            | (OPENS if OPENING.match(chunk) else 0)
-            | (WRAPS if LOWER.match(chunk) else 0)
-        )
-        self.counts.append(count)
-        self.firsts.append(first)
-
-
 def _code_points(text: str) -> np.ndarray:
     """Return the code points of a text; bytes where that is enough."""
     if text.isascii():
@@ -283,9 +181,41 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _sentence_ends(flags_c: np.ndarray, starts_c: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    """Return, for each chunk but the last, whether a sentence ends after it: bool [C - 1]."""
-    lines_c = np.diff(np.searchsorted(lines, starts_c))
+def _last_words(
+    flags_c: np.ndarray, starts_c: np.ndarray, ends_c: np.ndarray, spaces: np.ndarray, hard_wrapped: bool
+) -> np.ndarray:
+    """Return the last words of the sentences that end between chunks.
+
+    Args:
+        flags_c: uint8 [C], bits of each chunk.
+        starts_c: int64 [C], where it starts in all characters.
+        ends_c: int64 [C], words to its end.
+        spaces: uint8, the kind of white space of each character.
+        hard_wrapped: whether lines end in the middle of sentences.
+    """
+    if (flags_c & HIDDEN).any():
+        seen = (flags_c & HIDDEN) == 0
+        flags_c, starts_c, ends_c = flags_c[seen], starts_c[seen], ends_c[seen]
     this, following = flags_c[:-1], flags_c[1:]
-    stops = ((this & ENDS) > 0) & ((following & OPENS) > 0) & (((this & EXEMPT) == 0) | (lines_c > 0))
-    return stops | (lines_c > 1) | ((lines_c > 0) & ((following & WRAPS) == 0))
+    lines_c = _count_lines(spaces, starts_c)
+    stops = (this & ENDS) > 0
+    closes = (this[1:] & CLOSES) > 0
+    stops[1:] |= stops[:-1] & closes & (lines_c[:-1] == 0)
+    ends = (stops & ((following & OPENS) > 0)) | (lines_c > 1)
+    if not hard_wrapped:
+        ends |= (lines_c > 0) & ((following & WRAPS) == 0)
+    return ends_c[:-1][ends & (ends_c[:-1] > 0)] - 1
+
+
+def _count_lines(spaces: np.ndarray, starts_c: np.ndarray) -> np.ndarray:
+    """Count the line ends between each chunk and the next, int64 [C - 1], as `kdner.text.words` does."""
+    places = np.flatnonzero(spaces > SPACE)
+    kinds = spaces[places]
+
+    def count(kind: int) -> np.ndarray:
+        return np.diff(np.searchsorted(places[kinds == kind], starts_c))
+
+    lines = count(FEED)
+    if (kinds != FEED).any():
+        lines = np.maximum.reduce([lines, count(RETURN), count(PAGE)]) + 2 * count(PARAGRAPH)
+    return lines

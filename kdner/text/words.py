@@ -1,6 +1,6 @@
 r"""One splitter from document to sentences and words, the same at training, precomputing and tagging.
 
-At each place that is not white space, the first of these that fits is a word:
+**Words.** At each place that is not white space, the first of these that fits is a word:
 
 1. a number with its inner punctuation: ``1,000.5``, ``1996-08-22``, ``6-4``;
 2. single letters joined by periods, with the closing one: ``U.S.``, ``a.m.``;
@@ -9,36 +9,61 @@ At each place that is not white space, the first of these that fits is a word:
 5. letters, marks and digits that follow one another; more than ``MAX_WORD_CHARACTERS`` become several words;
 6. any other single character, with its marks.
 
-Control characters, format characters (zero-width joiners inside a word excepted) and lone surrogates belong to no word.
-A sentence ends after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital or
-digit (and opening quotes or brackets), save after an initial or a known abbreviation; after ``。``, ``！`` or ``？``;
-and at a newline, unless the next line starts with a lower-case letter (a wrapped line). A blank line always ends one.
-White space is what Python says it is.
+White space is what Python says it is, and ends every word: one that is hyphenated over two lines is two words. Control
+characters and lone surrogates end a word too, and belong to none.
 
-Offsets are Unicode code points, end exclusive, into the original document: nothing is normalized.
+Format characters (soft hyphens, word joiners, byte order marks, directional marks) and marks that are never seen
+(variation selectors) are looked through, after rule WB4 of Unicode's annex 29: inside a word they count to its offsets,
+at its edges they do not, and elsewhere it is as if they were not there. A zero-width space does end a word, as in Thai
+and Khmer, but beside white space it is nothing; zero-width joiners are letters between letters.
+
+Offsets are Unicode code points, end exclusive, into the original document. A word's text, all that models see of it, is
+what lies there without what is never seen, in NFC (`word_text`).
+
+**Sentences.** A sentence ends
+
+- after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital or digit (and
+  opening quotes or brackets, of which one may stand alone, as in French), save after a single letter or an abbreviation
+  of the language with one full stop (`kdner.text.abbreviations`);
+- after ``。``, ``！`` or ``？``;
+- at the end of a line, unless the next line starts with a lower-case letter, or the text is hard-wrapped;
+- at a blank line, always, and at a paragraph separator (U+2029).
+
+A line ends with a line feed, a carriage return, both, a vertical tab, a form feed, U+0085 or U+2028; a form feed beside
+a line feed ends the same line.
+
+A sentence of more than ``MAX_SENTENCE_WORDS`` words is cut (`kdner.text.long_sentences`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+from unicodedata import normalize
 
 import regex
 
-SPLITTER_VERSION = 2
+from kdner.text.abbreviations import DEFAULT_LANGUAGE, abbreviations_of
+from kdner.text.long_sentences import MAX_SENTENCE_WORDS, cut_places, kind_of
+
+SPLITTER_VERSION = 3
 """Part of every fingerprint: logits and students made with another splitter do not mix with these."""
 
 MAX_WORD_CHARACTERS = 100
-MAX_SENTENCE_WORDS = 128
-"""A longer sentence is cut after its last comma, semicolon, colon or dash before this limit, or at the limit."""
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _JOINED = rf"[[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]--[{_UNSPACED}]]"
 _DIGITS = rf"\p{{Nd}}{{1,{MAX_WORD_CHARACTERS}}}+"
+_INITIAL = r"\p{L}\p{M}*+"
 _SPACE = r"\s\x1c-\x1f"
-_STOP = r"(?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»)\]]*+"
-_OPENING = r"[\"'“‘«(\[]* [\p{Lu}\p{Lt}\p{Lo}\p{N}]"
+_LINE_END = r"\n\v\f\r\x85\u2028\u2029"
+_HIDDEN = r"[[\p{Cf}[\p{M}&&\p{Default_Ignorable_Code_Point}]]--[\u200b-\u200d]]"
+_HIDDEN_AT_EDGES = rf"[{_HIDDEN}\u200b-\u200d]"
+_STOP = r"(?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»›)\]“‘«‹]*+"
+_CLOSING = r"[”’»›)\]]"
+_OPENING = rf"[\"'“‘„‚«‹»›(\[¿¡]*+ [\p{{Lu}}\p{{Lt}}\p{{Lo}}\p{{N}}] | [“„«‹(\[¿¡]++ (?: [{_SPACE}] | \Z )"
 _CLOSING_STOP = r"[。！？]+ [」』”’）]*"
 
 
@@ -49,41 +74,45 @@ def _compile(pattern: str) -> regex.Pattern[str]:
 WORD = _compile(
     rf"""
       {_DIGITS} (?: [.,:/\-] {_DIGITS} )* (?! {_LETTER} )
-    | \p{{L}} (?: \. \p{{L}} )+ (?! {_LETTER} ) \.?
+    | {_INITIAL} (?: \. {_INITIAL} )+ (?! {_LETTER} ) \.?
     | ['’] [sS] (?! {_LETTER} )
     | [{_UNSPACED}] \p{{M}}*
-    | {_LETTER} {_JOINED}{{0,{MAX_WORD_CHARACTERS - 1}}}
+    | {_LETTER} {_JOINED}{{0,{MAX_WORD_CHARACTERS - 1}}} (?<! [\u200c\u200d] )
     | [^\s\p{{Cc}}\p{{Cf}}\p{{Cs}}] \p{{M}}*
     """
 )
+"""A word of text that `without_hidden` returned."""
 # Possessive quantifiers and the look behind keep the time linear in dots or blanks in a row, however many.
 _SENTENCE_END = _compile(
     rf"""
-      {_STOP} [{_SPACE}]++ (?= {_OPENING} )
+      {_STOP} (?: [{_SPACE}--[{_LINE_END}]]++ {_CLOSING}++ )? (?P<space> [{_SPACE}]++ ) (?= {_OPENING} )
     | {_CLOSING_STOP}
-    | (?<! [{_SPACE}] ) [{_SPACE}--\n]*+ \n (?: [{_SPACE}--\n]*+ \n [{_SPACE}]*+ | [{_SPACE}]*+ (?! \p{{Ll}} ) )
+    | (?<! [{_SPACE}] ) (?P<space> [{_SPACE}--[{_LINE_END}]]*+ [{_LINE_END}] [{_SPACE}]*+ )
     """
 )
 STOPS = frozenset(".!?…")
 FINAL_STOP = _compile(rf"{_STOP} \Z")
 """The stop at the end of a chunk, that is, of characters without white space."""
+CLOSING = _compile(rf"{_CLOSING}++ \Z")
+"""A chunk that belongs to the stop before it in the same line, as a closing quote does in French."""
 OPENING = _compile(_OPENING)
 """What a sentence that follows a stop begins with."""
 CLOSING_STOP = _compile(_CLOSING_STOP)
 """What ends a sentence whatever follows."""
 LOWER = _compile(r"\p{Ll}")
-ABBREVIATION = _compile(
-    r"""
-    (?: ^ | [^\p{L}\p{M}\p{N}] )
-    (?: \p{L} | (?: \p{L} \. )+ \p{L}
-      | Adm | Col | Capt | Cmdr | Co | Corp | Dr | Drs | Fr | Gen | Gov | Hon | Inc | Jr | Lt | Ltd | Messrs | Mr |
-      Mrs | Ms | Mt | No | Nos | Prof | Rep | Reps | Rev | Sen | Sens | Sgt | Sr | St | Ste | v | vs
-      | Jan | Feb | Mar | Apr | Jun | Jul | Aug | Sep | Sept | Oct | Nov | Dec )
-    \Z"""
+_HIDDEN_PLACE = _compile(
+    rf"""
+      (?<! [^{_SPACE}] ) {_HIDDEN_AT_EDGES}++
+    | (?<! {_HIDDEN_AT_EDGES} ) {_HIDDEN_AT_EDGES}++ (?! [^{_SPACE}] )
+    | {_HIDDEN}++
+    """
 )
-"""What ends no sentence with a single full stop after it; looked for in the last `LONGEST_ABBREVIATION` characters."""
-LONGEST_ABBREVIATION = 12
-PAUSES = frozenset([",", ";", ":", "-", "–", "—"])
+_UNJOINED = _compile(r"[\p{Latin}\p{Greek}\p{Cyrillic}]")
+"""Scripts in which zero-width joiners only shape type; in others they tell words apart."""
+_SINGLE_LETTER = _compile(rf"{_INITIAL} \Z")
+_LAST_PART = _compile(r"(?: \p{N} [,:] )? [\p{L}\p{M}\p{N}]+ \Z")
+_LONGEST_ABBREVIATION = 20
+"""Characters before a full stop that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +124,58 @@ class Sentence:
     ends: list[int]
 
 
-def split(text: str) -> list[Sentence]:
-    """Split a document into sentences of 1 to `MAX_SENTENCE_WORDS` words; white space alone gives none."""
-    return list(_cut_long(_sentences(text)))
+def split(text: str, language: str = DEFAULT_LANGUAGE, *, hard_wrapped: bool = False) -> list[Sentence]:
+    """Split a document into sentences of 1 to `MAX_SENTENCE_WORDS` words; white space alone gives none.
+
+    Args:
+        text: the document.
+        language: which abbreviations end no sentence; see `kdner.text.abbreviations`.
+        hard_wrapped: whether its lines end in the middle of sentences.
+
+    Raises:
+        InputError: the language is unknown.
+    """
+    return list(_cut_long(_sentences(text, abbreviations_of(language), hard_wrapped)))
 
 
 def split_words(text: str) -> Sentence:
     """Split text that is known to be one sentence, however long, into words."""
-    matches = list(WORD.finditer(text))
-    return Sentence([m.group() for m in matches], [m.start() for m in matches], [m.end() for m in matches])
+    return _words(*without_hidden(text))
+
+
+def word_text(word: str) -> str:
+    """Return a word as models see it: in NFC, without hidden characters, and without joiners that only shape type.
+
+    A word that has nothing else is returned as it is.
+    """
+    if word.isascii():
+        return word
+    text = _HIDDEN_PLACE.sub("", word)
+    if _UNJOINED.match(text):
+        text = text.replace("\u200c", "").replace("\u200d", "")
+    return normalize("NFC", text) or word
+
+
+def without_hidden(text: str) -> tuple[str, Sequence[int]]:
+    """Return the text as it is split, without hidden characters, and the offset in `text` of each that is left."""
+    hidden = [] if text.isascii() else list(_HIDDEN_PLACE.finditer(text))
+    if not hidden:
+        return text, range(len(text))
+    places: list[int] = []
+    end = 0
+    for match in hidden:
+        places += range(end, match.start())
+        end = match.end()
+    places += range(end, len(text))
+    return _HIDDEN_PLACE.sub("", text), places
+
+
+def is_abbreviation(text: str, stop: int, abbreviations: frozenset[str]) -> bool:
+    """Tell whether what stands before a full stop, which is at offset `stop`, is a single letter or an abbreviation."""
+    last = _LAST_PART.search(text[max(0, stop - _LONGEST_ABBREVIATION) : stop])
+    return last is not None and (
+        _SINGLE_LETTER.match(last.group()) is not None or normalize("NFC", last.group()) in abbreviations
+    )
 
 
 def count_words(text: str) -> int:
@@ -111,37 +183,60 @@ def count_words(text: str) -> int:
     return len(text.split())
 
 
-def _sentences(text: str) -> Iterator[Sentence]:
-    words = split_words(text)
+def splitter_fingerprint(language: str, *, hard_wrapped: bool = False) -> dict[str, Any]:
+    """Return what of the splitter changes a result, for a fingerprint."""
+    return {
+        "splitter": SPLITTER_VERSION,
+        "language": language,
+        **({"hard_wrapped": True} if hard_wrapped else {}),
+    }
+
+
+def _words(clean: str, places: Sequence[int]) -> Sentence:
+    matches = list(WORD.finditer(clean))
+    words = [match.group() for match in matches]
+    return Sentence(
+        words if clean.isascii() else list(map(word_text, words)),
+        [places[match.start()] for match in matches],
+        [places[match.end() - 1] + 1 for match in matches],
+    )
+
+
+def _sentences(text: str, abbreviations: frozenset[str], hard_wrapped: bool) -> Iterator[Sentence]:
+    clean, places = without_hidden(text)
+    words = _words(clean, places)
     first = 0
-    for boundary in _boundaries(text):
+    for boundary in [*_boundaries(clean, abbreviations, hard_wrapped), len(clean)]:
         last = first
-        while last < len(words.words) and words.starts[last] < boundary:
+        while last < len(words.words) and words.starts[last] <= places[boundary - 1]:
             last += 1
         if last > first:
             yield Sentence(words.words[first:last], words.starts[first:last], words.ends[first:last])
         first = last
 
 
-def _boundaries(text: str) -> Iterator[int]:
-    for match in _SENTENCE_END.finditer(text):
-        last_word = text[max(0, match.start() - LONGEST_ABBREVIATION) : match.start()]
-        if match["stop"] == "." and "\n" not in match.group() and ABBREVIATION.search(last_word):
-            continue
-        yield match.end()
-    yield len(text)
+def _boundaries(clean: str, abbreviations: frozenset[str], hard_wrapped: bool) -> Iterator[int]:
+    for match in _SENTENCE_END.finditer(clean):
+        lines = _count_lines(match["space"] or "")
+        if match["stop"]:
+            ends = match["stop"] != "." or not is_abbreviation(clean, match.start(), abbreviations)
+        else:
+            ends = match["space"] is None
+        wraps = hard_wrapped or LOWER.match(clean, match.end())
+        if ends or lines > 1 or (lines == 1 and not wraps):
+            yield match.end()
+
+
+def _count_lines(space: str) -> int:
+    """Count the lines that end in white space; a paragraph separator counts as two, which is a blank line."""
+    feeds = sum(map(space.count, "\n\v\x85\u2028"))
+    return max(feeds, space.count("\r"), space.count("\f")) + 2 * space.count("\u2029")
 
 
 def _cut_long(sentences: Iterator[Sentence]) -> Iterator[Sentence]:
     for sentence in sentences:
-        first, total = 0, len(sentence.words)
-        while total - first > MAX_SENTENCE_WORDS:
-            limit = first + MAX_SENTENCE_WORDS
-            pause = next((i for i in range(limit, first, -1) if sentence.words[i - 1] in PAUSES), limit)
-            yield _slice(sentence, first, pause)
-            first = pause
-        yield _slice(sentence, first, total)
-
-
-def _slice(sentence: Sentence, first: int, last: int) -> Sentence:
-    return Sentence(sentence.words[first:last], sentence.starts[first:last], sentence.ends[first:last])
+        kinds = bytes(map(kind_of, sentence.words)) if len(sentence.words) > MAX_SENTENCE_WORDS else b""
+        first = 0
+        for last in [*cut_places(kinds), len(sentence.words)]:
+            yield Sentence(sentence.words[first:last], sentence.starts[first:last], sentence.ends[first:last])
+            first = last

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kdner.text.splitter
+from kdner.text.abbreviations import ABBREVIATIONS
 from kdner.text.splitter import Splitter
 from kdner.text.words import count_words, split
 
@@ -13,15 +14,17 @@ PARTS = [
     *("Anna", "Mr.", "U.S.", "St.", "x", "1,000.5", "don't", "-", ",", "(", ")", '"', "”", "’", "«"),
     *(".", "...", "!", "?!", "…", "。", "！」", "東京", "ไทย", "שלום", "٣", "é", "\u0301", "🙂", "👩\u200d🚀"),
     *(" ", "  ", "\n", "\n\n", "\r\n", "\t", "\x1c", "\x85", "\u2028", "\xa0", "\x00", "\u200b", "\ud800"),
+    *("\r", "\v", "\f", "\u2029", "\u00ad", "\u2060", "\ufeff", "\u200f", "\u2066", "\ufe0f", "\u200c", "\u200d"),
+    *("3", "XIV", "Prof", "Mme", "e\u0301", "«", "»", "¿", "„", "“", "anna", "Jose\u0301"),
 ]
 TEXT = st.one_of(
     st.text(), st.text(st.characters(exclude_categories=())), st.lists(st.sampled_from(PARTS), max_size=40).map("".join)
 )
 
 
-def sentences_of(splitter, texts):
+def sentences_of(splitter, texts, hard_wrapped=False):
     """The sentences of each text, as `kdner.text.words.split` gives them."""
-    words = splitter.split(texts)
+    words = splitter.split(texts, hard_wrapped=hard_wrapped)
     cuts = np.cumsum(words.lengths)[:-1]
     columns = (words.types.tolist(), words.starts.tolist(), words.ends.tolist())
     types, starts, ends = (np.split(np.array(column, dtype=np.int64), cuts) for column in columns)
@@ -35,8 +38,8 @@ def sentences_of(splitter, texts):
     return [sentences[a:b] for a, b in zip([0, *last], last, strict=False)]
 
 
-def as_plain(text):
-    return [(s.words, s.starts, s.ends) for s in split(text)]
+def as_plain(text, language="en", hard_wrapped=False):
+    return [(s.words, s.starts, s.ends) for s in split(text, language, hard_wrapped=hard_wrapped)]
 
 
 @pytest.fixture(params=["short", "long"])
@@ -46,11 +49,12 @@ def length(request, monkeypatch):
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(TEXT, max_size=5))
-def test_it_splits_as_the_plain_one(length, texts):
-    splitter = Splitter()
-    assert sentences_of(splitter, texts) == [as_plain(text) for text in texts]
-    assert sentences_of(splitter, texts[::-1]) == [as_plain(text) for text in texts[::-1]]
+@given(st.lists(TEXT, max_size=5), st.sampled_from(list(ABBREVIATIONS)), st.booleans())
+def test_it_splits_as_the_plain_one(length, texts, language, hard_wrapped):
+    splitter = Splitter(language)
+    expected = [as_plain(text, language, hard_wrapped) for text in texts]
+    assert sentences_of(splitter, texts, hard_wrapped) == expected
+    assert sentences_of(splitter, texts[::-1], hard_wrapped) == expected[::-1]
     assert splitter.split(texts).chunks.tolist() == [count_words(text) for text in texts]
 
 
@@ -64,6 +68,8 @@ def test_it_splits_as_the_plain_one(length, texts):
         "東" * 700,
         "(" * 500 + "\n" + "w " * 129,
         "no end , " * 43,
+        "Anna of the East met 7 5 " * 60,
+        "東，" * 300,
     ],
 )
 def test_long_sentences_and_long_chunks(text):
@@ -71,7 +77,7 @@ def test_long_sentences_and_long_chunks(text):
 
 
 def test_it_knows_all_white_space():
-    assert kdner.text.splitter._IS_SPACE.tolist() == [chr(code).isspace() for code in range(0x110000)]
+    assert (kdner.text.splitter._SPACES > 0).tolist() == [chr(code).isspace() for code in range(0x110000)]
 
 
 def test_nothing(length):
