@@ -92,6 +92,11 @@ class CorpusPlan:
         """Number of documents."""
         return sum(file.rows for file in self.files)
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text, as far as they are known when the plan is made."""
+        return sum(file.text_bytes for file in self.files)
+
     def fingerprint(self) -> dict[str, Any]:
         """Give what determines the plan, for a manifest, without the secrets that a URI may hold."""
         sizes = {"shard_documents": self.shard_documents, "shard_text_bytes": self.shard_text_bytes}

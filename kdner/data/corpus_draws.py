@@ -18,13 +18,14 @@ from kdner.runs.schema import CORPUS
 from kdner.text.words import count_words
 
 
-def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table]:
+def draw_documents(plan: CorpusPlan, words: int, seed: int, replaced: Counter[str] | None = None) -> Iterator[pa.Table]:
     """Read shards, and the documents of each, in an order drawn from the seed until they hold `words` words.
 
     Words are white-space separated. The last table ends with the document that reaches the number. 0 words means the
-    whole corpus, in its own order. Each table has schema `kdner.runs.schema.CORPUS`.
+    whole corpus, in its own order. Each table has schema `kdner.runs.schema.CORPUS`. Characters that were replaced are
+    logged at the end, and counted in `replaced`, by file.
     """
-    replaced: Counter[str] = Counter()
+    replaced = Counter() if replaced is None else replaced
     try:
         if words == 0:
             reader = SliceReader(plan.text_column)
