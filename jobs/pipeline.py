@@ -73,7 +73,15 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
     fixed = {key: value for key, value in settings(config).items() if key not in passing}
     fixed |= changed_flags(config, Layout)
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
-    inputs = read_inputs(labeled, corpus, test=config.test, teachers=config.teacher, out=config.out)
+    inputs = read_inputs(
+        labeled,
+        corpus,
+        test=config.test,
+        teachers=config.teacher,
+        student=config.student,
+        vectors=config.vectors,
+        out=config.out,
+    )
     if config.labeled == QUICKSTART:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
         config = replace(config, distillation=replace(config.distillation, min_steps=steps))

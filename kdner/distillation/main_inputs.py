@@ -11,8 +11,10 @@ from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_drawn, read_labeled
 from kdner.data.quickstart import write_quickstart
 from kdner.data.remarks import Remarks
+from kdner.distillation.untrained_student import check_untrained_student
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
+from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.tokenizers import check_encoder
 
@@ -51,7 +53,16 @@ class Inputs:
         )
 
 
-def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Sequence[str], out: str) -> Inputs:
+def read_inputs(
+    labeled: LabeledSet,
+    corpus: Corpus,
+    *,
+    test: str,
+    teachers: Sequence[str],
+    student: StudentConfig,
+    vectors: str,
+    out: str,
+) -> Inputs:
     """Read and check the main job's input.
 
     Args:
@@ -60,6 +71,8 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
         corpus: the corpus, and how it is cut.
         test: the labeled test set.
         teachers: names of the teachers to train.
+        student: the student's shape.
+        vectors: its first word vectors: `teacher`, `random`, or the path of a text file of vectors.
         out: folder for everything.
 
     Raises:
@@ -78,8 +91,9 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
     for name in teachers:
         check_encoder(encoder_of(name))
     remarks = Remarks()
-    _, rest, labels = read_drawn(labeled, remarks)
+    drawn, rest, labels = read_drawn(labeled, remarks)
     check_labels(read_labeled(test, labeled, remarks), labels, test)
+    check_untrained_student(student, labels=labels, labeled=drawn, vectors=vectors)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = corpus_plan(corpus, out) if corpus.corpus else None

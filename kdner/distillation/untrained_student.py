@@ -48,10 +48,7 @@ def write_untrained_student(
         language: of the texts; it stays with the student.
         seed: decides all random weights.
     """
-    counts: Counter[str] = transfer.counts() if transfer else Counter()
-    counts.update(word for sentence in labeled for word in sentence.words()[0])
-    characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
-    budget = vocabulary_budget(config, labels, characters)
+    counts, budget = _counts_and_budget(config, labels, labeled, transfer)
     vocabulary, rows = _vocabulary_and_vectors(counts, labels, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
     student = Student(config, vocabulary, labels, language=language)
@@ -60,6 +57,29 @@ def write_untrained_student(
         student.words.weight[UNKNOWN] = 0
     with commit_folder(folder) as unfinished:
         student.save(unfinished)
+
+
+def check_untrained_student(
+    config: StudentConfig, *, labels: list[str], labeled: Sequence[LabeledSentence], vectors: str
+) -> None:
+    """Check before there are teachers or a transfer set that a student can be made; arguments as above.
+
+    Raises:
+        InputError: it is too large for its limit, or a file of vectors does not fit it.
+    """
+    counts, budget = _counts_and_budget(config, labels, labeled, None)
+    if vectors != "teacher":
+        _vocabulary_and_vectors(counts, labels, budget, config.word_dim, vectors, None, seed=0)
+
+
+def _counts_and_budget(
+    config: StudentConfig, labels: list[str], labeled: Sequence[LabeledSentence], transfer: TransferSet | None
+) -> tuple[Counter[str], int]:
+    """Return how often each word occurs, and how many words and pieces there is room for."""
+    counts: Counter[str] = transfer.counts() if transfer else Counter()
+    counts.update(word for sentence in labeled for word in sentence.words()[0])
+    characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
+    return counts, vocabulary_budget(config, labels, characters)
 
 
 def _vocabulary_and_vectors(

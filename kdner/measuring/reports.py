@@ -34,6 +34,18 @@ def model_table(evaluations: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+_TAGGED = (
+    "documents",
+    "words",
+    "entities",
+    "errors",
+    "replaced_characters",
+    "files_passed_over",
+    "words_per_second",
+)
+"""What the pipeline's summary says of the tagged corpus."""
+
+
 def pipeline_summary(quality: dict[str, Any], tagged: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
     """Put together the summary of the pipeline.
 
@@ -48,7 +60,7 @@ def pipeline_summary(quality: dict[str, Any], tagged: dict[str, Any], seconds: d
         **models,
         "compression": round(models["teacher"]["parameters"] / parameters, 1),
         "compression_of_bert_base": round(BERT_BASE_PARAMETERS / parameters, 1),
-        "tagged": {key: tagged[key] for key in ("documents", "words", "entities", "errors", "words_per_second")},
+        "tagged": {key: tagged[key] for key in _TAGGED if key in tagged},
         "examples": quality["examples"],
         "stages": seconds,
     }

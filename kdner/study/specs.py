@@ -22,11 +22,13 @@ from kdner.data.corpus import CorpusPlan
 from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
 from kdner.data.remarks import Remarks
 from kdner.distillation.recipe import Distillation
+from kdner.distillation.untrained_student import check_untrained_student
 from kdner.errors import InputError
 from kdner.flags import Layout
+from kdner.labels.tags import check_same_labels
 from kdner.runs.storage import without_secrets
 from kdner.student.network import StudentConfig
-from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint
+from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint, model_labels
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.teacher.tokenizers import check_encoder
@@ -194,7 +196,8 @@ def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) ->
         InputError: something is wrong with them.
     """
     sentences = read_labeled(study.labeled, study.layout, remarks)
-    check_labels(read_labeled(study.test, study.layout, remarks), labels_in(sentences), study.test)
+    labels = labels_in(sentences)
+    check_labels(read_labeled(study.test, study.layout, remarks), labels, study.test)
     for size in sizes:
         if not 1 <= size <= len(sentences):
             raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")
@@ -208,12 +211,16 @@ def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) ->
         spec = TeacherSpec.read(name)
         if spec.fixed:
             check_model(spec.source)
+            check_same_labels(labels, model_labels(spec.source), study.labeled, name)
             identities[without_secrets(name)] = model_fingerprint(spec.source)
             continue
         encoder = encoder_of(spec.source)
         check_encoder(encoder)
+        if spec.labeled:
+            check_labels(read_labeled(spec.labeled, study.layout, remarks), labels, spec.labeled)
         labeled = source_fingerprint(spec.labeled, study.layout) if spec.labeled else None
         identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
     for name in study.students:
-        StudentSpec.read(name, study)
+        shape = StudentSpec.read(name, study).shape
+        check_untrained_student(shape, labels=labels, labeled=sentences, vectors="random")
     return identities

@@ -133,7 +133,7 @@ def test_the_student_in_python_finds_what_the_job_found(out, corpus_file):
 
 def test_the_rest_of_the_labeled_set_joins_the_transfer_set_without_labels(out, train_file):
     ids = pq.read_table(out / "transfer" / "transfer.parquet")["id"].to_pylist()
-    rest = {sentence.id for sentence in read_labeled(train_file)} & set(ids)
+    rest = {f"labeled:{sentence.id}" for sentence in read_labeled(train_file)} & set(ids)
     assert len(rest) == 48 - 32 and len(ids) == 48 - 32 + 61
 
 

@@ -10,6 +10,7 @@ from time import sleep
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from files import put
 from ray.exceptions import RayTaskError
 
 from kdner.data.corpus import plan_corpus
@@ -242,3 +243,17 @@ def test_turns_are_taken_together_or_alone():
         list(threads.map(work, range(40)))
     assert max(count for _, count in seen) <= 3
     assert all(count == 1 for number, count in seen if number % 4 == 0)
+
+
+def test_replaced_characters_are_counted_over_a_resume_and_what_is_passed_over_is_told(tmp_path, cluster, caplog):
+    put(tmp_path / "in/a.txt", b"is \xff\n" + b"plain words\n" * 40)
+    put(tmp_path / "in/b.txt", b"plain words\n" * 40 + b"nul \0 \0\n")
+    put(tmp_path / "in/c.csv", b"x")
+    plan = plan_corpus([str(tmp_path / "in")], shard_documents=10)
+    run = RunDirectory.open(str(tmp_path / "run"), {}, {"files": [shard.name for shard in plan.shards]})
+    work = ShardWork(job="echo", actor=Echo, arguments={}, actors=Actors(count=1), use_gpu=False)
+    counts = shard_map(plan, run, work)
+    assert counts["replaced_characters"] == 3 and counts["files_passed_over"] == {".csv": 1}
+    assert "b.txt: characters replaced by U+FFFD: 2 (" in caplog.text and "a.txt: characters replaced" in caplog.text
+    (tmp_path / "run" / plan.shards[3].name).unlink()
+    assert shard_map(plan, run, work)["replaced_characters"] == 3

@@ -62,9 +62,22 @@ def test_names_that_mean_nothing(study, name, message):
         StudentSpec.read(name, study)
 
 
-def test_a_password_in_a_teachers_name_is_not_kept(study, monkeypatch):
+def test_a_password_in_a_teachers_name_is_not_kept(study, labels, monkeypatch):
     monkeypatch.setattr("kdner.study.specs.model_fingerprint", lambda _: {})
+    monkeypatch.setattr("kdner.study.specs.model_labels", lambda _: labels)
     identities = check(
         replace(study, teachers=("fixed:s3://key:secret@bucket/teacher",), students=("both",)), sizes=[12]
     )
     assert list(identities) == ["fixed:s3://bucket/teacher"]
+
+
+def test_what_a_trial_would_refuse_is_refused_before_any(study, write):
+    other = write("other.conll", "Ada B-BOOK\n")
+    for changes, message in [
+        ({"teachers": (f"{study.teachers[0]}@{other}",)}, r"other\.conll: .*'B-BOOK', which training never saw"),
+        ({"teachers": (f"{study.teachers[0]}@none.conll",)}, r"none\.conll"),
+        ({"students": ("both,max_parameters=1000",)}, r"--student\.max-parameters 1000: no room for word vectors"),
+        ({"teachers": ("fixed:nowhere",), "students": ("labeled",)}, r"nowhere: not a model directory"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            check(replace(study, **changes), sizes=[12])
