@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,14 @@ class Trial:
             Path(name).mkdir(exist_ok=True)
             teacher.save(name)
             shutil.rmtree(f"{name}-checkpoints", ignore_errors=True)
-        model = self._sharing(load_model(name), spec.source)
+        model = self._sharing(load_model(name, sample=self._sample), spec.source)
         check_same_labels(self.labels, model.labels, self.study.labeled, name)
         return self._measure(model.tags, model.parameters)
+
+    @cached_property
+    def _sample(self) -> list[list[str]]:
+        """Sentences by which finished teachers with labels of IOB1 are told from those of IOB2."""
+        return [sentence.words()[0] for sentence in self.drawn]
 
     def _sharing(self, model: Model, source: str) -> Model:
         """Have a feature-based tagger share its encoder's contextual vectors with other trials."""
@@ -178,11 +184,8 @@ class Trial:
             {"files": [name for name, _ in parts], "labels": self.labels, "teachers": len(self.models)},
         )
         pending = set(run.pending())
-        scorer = (
-            ScoreDocuments(self.models, language=study.layout.language, hard_wrapped=study.hard_wrapped)
-            if pending
-            else None
-        )
+        reading: dict[str, Any] = {"language": study.layout.language, "hard_wrapped": study.hard_wrapped}
+        scorer = ScoreDocuments(self.models, sample=self._sample, **reading) if pending else None
         for teacher, spec in zip(scorer.teachers if scorer else (), self.teachers, strict=False):
             self._sharing(teacher, spec.source)
         progress = self.progress("score", "part")
@@ -200,7 +203,8 @@ class Trial:
     def _measure_mean(self) -> dict[str, Any]:
         """Measure the mean of all teachers' logits, as if it were those of one model."""
         models = [
-            self._sharing(load_model(name), spec.source) for name, spec in zip(self.models, self.teachers, strict=True)
+            self._sharing(load_model(name, sample=self._sample), spec.source)
+            for name, spec in zip(self.models, self.teachers, strict=True)
         ]
 
         def tags(sentences: Sequence[Sequence[str]]) -> list[list[str]]:

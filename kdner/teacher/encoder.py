@@ -151,6 +151,9 @@ def position_rows(model: Any) -> int | None:
 
     The table is found by what it is asked for: numbers that rise by one from piece to piece. Many families do not begin
     with its first row (RoBERTa and its kin begin behind the row of padding).
+
+    Raises:
+        InputError: the model wants more than pieces.
     """
     rows: list[int] = []
 
@@ -169,6 +172,12 @@ def position_rows(model: Any) -> int | None:
     try:
         with torch.inference_mode(), quiet_transformers():
             model(input_ids=torch.full((1, _PROBE_PIECES), piece, device=model.device))
+    except Exception as error:  # a family may want other inputs, and say so in any way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"--teacher {model.config.name_or_path}: its model ({type(model).__name__}) does not read pieces alone: "
+            f"{reason} Take an encoder of text, such as a BERT."
+        ) from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -63,7 +63,8 @@ def test_names_that_mean_nothing(study, name, message):
 
 
 def test_a_password_in_a_teachers_name_is_not_kept(study, labels, monkeypatch):
-    monkeypatch.setattr("kdner.study.specs.model_fingerprint", lambda _: {})
+    for function in ("check_model", "model_fingerprint"):
+        monkeypatch.setattr(f"kdner.study.specs.{function}", lambda _: {})
     monkeypatch.setattr("kdner.study.specs.model_labels", lambda _: labels)
     identities = check(
         replace(study, teachers=("fixed:s3://key:secret@bucket/teacher",), students=("both",)), sizes=[12]

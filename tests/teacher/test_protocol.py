@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -14,95 +12,13 @@ from kdner.teacher.by_name import joined_labels, load_model, may_be_iob1, model_
 from kdner.teacher.model import SCHEME, Teacher
 from kdner.teacher.score_documents import ScoreDocuments, sample_sentences
 
-CLASSES = '''
-import numpy as np
-
-NAMES = {"Mira": "PER", "Tuva": "PER", "Oslo": "LOC", "Bergen": "LOC"}
-
-
-class Looks:
-    """Knows four names; a name's label is the first of its type in `first`, the second word's that of `second`."""
-
-    def score_words(self, sentences):
-        rows = []
-        for words in sentences:
-            before = None
-            for word in words:
-                name = NAMES.get(word)
-                label = "O" if name is None else (self.second if name == before else self.first).format(name)
-                rows.append([6.0 if label == other else 1.0 if other == "O" else -2.0 for other in self.labels])
-                before = name
-        return np.array(rows)
-
-
-class Iob1(Looks):
-    labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
-    first = second = "I-{}"
-
-
-class Iob2(Iob1):
-    first = "B-{}"
-
-
-class Told(Iob1):
-    scheme = "IOB2"
-
-
-class Bioes(Looks):
-    labels = ["O", *(f"{prefix}-{name}" for name in ("PER", "LOC") for prefix in "BIES")]
-    first, second = "B-{}", "E-{}"
-
-
-class Types(Looks):
-    labels = ["PER", "LOC", "O", "[CLS]"]
-    first = second = "{}"
-
-
-class Masked:
-    """Rules a label out, as decoders with constraints do."""
-    labels = ["O", "B-PER", "I-PER"]
-    low = -1e9
-
-    def score_words(self, sentences):
-        return np.tile([np.log(0.9), np.log(0.1), self.low], (sum(map(len, sentences)), 1))
-
-
-class Impossible(Masked):
-    low = -np.inf
-
-
-class Large(Masked):
-    def score_words(self, sentences):
-        return np.tile([70_001.0, 70_000.0, 0.0], (sum(map(len, sentences)), 1))
-
-
-class Beyond(Masked):
-    def score_words(self, sentences):
-        return super().score_words(sentences) * 1e290
-
-
-class NotNumbers(Masked):
-    low = np.nan
-
-
-class NoLabelPossible(Masked):
-    def score_words(self, sentences):
-        return np.full((sum(map(len, sentences)), 3), -np.inf)
-'''
 SENTENCES = [["Mira", "Tuva", "met", "Bergen", "."], [], ["Oslo"]]
 TAGS = [["B-PER", "I-PER", "O", "B-LOC", "O"], [], ["B-LOC"]]
 
 
-@pytest.fixture(autouse=True)
-def their_teachers(tmp_path, monkeypatch):
-    (tmp_path / "their_teachers.py").write_text(CLASSES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "their_teachers", raising=False)
-
-
 def stored(name, text, make_corpus, **options):
     """The logits [W, L] of a text as precompute_logits stores them, or its error."""
-    actor = ScoreDocuments([f"their_teachers:{name}"], **options)
+    actor = ScoreDocuments([f"own_teachers:{name}"], **options)
     table = actor(make_corpus([text]))
     check(table, LOGITS, "logits")
     (row,) = table.to_pylist()
@@ -111,7 +27,7 @@ def stored(name, text, make_corpus, **options):
 
 @pytest.mark.parametrize("name", ["Iob1", "Iob2", "Bioes", "Types"])
 def test_own_classes_of_any_scheme_have_the_tags_that_they_mean(name, make_corpus):
-    source = f"their_teachers:{name}"
+    source = f"own_teachers:{name}"
     labels = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
     assert model_labels(source) == load_model(source).labels == labels
     assert load_model(source).tags(SENTENCES) == load_model(source, sample=SENTENCES).tags(SENTENCES) == TAGS
@@ -120,15 +36,15 @@ def test_own_classes_of_any_scheme_have_the_tags_that_they_mean(name, make_corpu
 
 
 def test_a_class_may_tell_its_scheme_and_else_sentences_tell():
-    assert [may_be_iob1(f"their_teachers:{name}") for name in ("Iob1", "Iob2", "Told", "Bioes", "Types")] == [
+    assert [may_be_iob1(f"own_teachers:{name}") for name in ("Iob1", "Iob2", "Told", "Bioes", "Types")] == [
         True,
         True,
         False,
         False,
         False,
     ]
-    assert load_model("their_teachers:Told").tags([["Oslo"]]) == [["O"]]
-    told_by_sample = load_model("their_teachers:Iob1", sample=SENTENCES)
+    assert load_model("own_teachers:Told").tags([["Oslo"]]) == [["O"]]
+    told_by_sample = load_model("own_teachers:Iob1", sample=SENTENCES)
     assert told_by_sample.tags([["met"], ["Oslo"]]) == [["O"], ["B-LOC"]]
 
 
@@ -140,17 +56,17 @@ def test_logits_of_any_size_are_stored_with_the_same_softmax(name, make_corpus):
     likely /= likely.sum(axis=1, keepdims=True)
     expected = {"Large": [0.731, 0.269, 0], "Beyond": [1, 0, 0]}.get(name, [0.9, 0.1, 0])
     np.testing.assert_allclose(likely, np.tile(expected, (4, 1)), atol=1e-3)
-    assert load_model(f"their_teachers:{name}").tags([["Mira"]]) == [["O"]]
+    assert load_model(f"own_teachers:{name}").tags([["Mira"]]) == [["O"]]
 
 
 @pytest.mark.parametrize("name", ["NotNumbers", "NoLabelPossible"])
 def test_a_word_without_probabilities_is_an_error_of_its_document(name, make_corpus):
     error = stored(name, "Mira met Tuva.", make_corpus)
-    assert f"their_teachers:{name}: the logits of word 0 are not finite numbers" in error
+    assert f"own_teachers:{name}: the logits of word 0 are not finite numbers" in error
 
 
 def test_label_lists_that_differ_are_joined_by_a_map(make_corpus):
-    sources = ["their_teachers:Types", "their_teachers:Masked"]
+    sources = ["own_teachers:Types", "own_teachers:Masked"]
     with pytest.raises(InputError, match=r"only .*Types has B-LOC, I-LOC.*--label-map"):
         check_same_labels(*map(model_labels, sources), *sources)
     assert joined_labels(sources, {"LOC": ""}) == {source: ["O", "B-PER", "I-PER"] for source in sources}
