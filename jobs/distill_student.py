@@ -75,7 +75,9 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
     fingerprint = {
         "job": "distill_student",
         "labeled": drawn_fingerprint(config) if config.labeled else None,
-        "development": source_fingerprint(config.development) if config.development else config.development_share,
+        "development": source_fingerprint(config.development, config)
+        if config.development
+        else config.development_share,
         "logits": sets.logits_fingerprint,
         "logits_weights": list(config.logits_weights),
         "vectors": config.vectors,
@@ -98,7 +100,15 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         )
 
     files = [*MODEL_FILES, "README.md"]
-    return once(config.out, fingerprint, work, configuration=config, files=files, labels=sets.labels)
+    return once(
+        config.out,
+        fingerprint,
+        work,
+        configuration=config,
+        remarks=sets.remarks,
+        files=files,
+        labels=sets.labels,
+    )
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
-from kdner.flags import LabelMap
+from kdner.flags import LabelMap, Layout
 from kdner.labels.folding import read_label_map
 from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table
@@ -33,7 +34,7 @@ from kdner.teacher.by_name import check_model, joined_labels, model_fingerprint,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(LabelMap):
+class Evaluate(LabelMap, Layout):
     """Compare teachers and students on a labeled set."""
 
     test: str
@@ -50,7 +51,8 @@ class Evaluate(LabelMap):
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
-    sentences = read_labeled(config.test)
+    remarks = Remarks()
+    sentences = read_labeled(config.test, config, remarks)
     for model in config.models:
         check_model(model)
     label_map = read_label_map(config.label_map)
@@ -61,7 +63,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
     fingerprint = {
         "job": "evaluate",
-        "test": source_fingerprint(config.test),
+        "test": source_fingerprint(config.test, config),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],
         **({"label_map": label_map} if label_map else {}),
@@ -78,7 +80,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         test_set = Path(config.test.removeprefix("hf:")).name
         return {"test_set": test_set, "sentences": len(sentences), "models": models, "examples": examples}
 
-    return once(config.out, fingerprint, work, stage="evaluate", configuration=config)
+    return once(config.out, fingerprint, work, stage="evaluate", configuration=config, remarks=remarks)
 
 
 def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import drawn_fingerprint, read_drawn
+from kdner.data.remarks import Remarks
 from kdner.distillation.teachers import train_teacher
 from kdner.flags import LabeledSet
 from kdner.on_ray.cluster import on_one_node
@@ -46,7 +47,8 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
     encoder = encoder_of(config.teacher)
     check_encoder(encoder)
-    labeled, _, labels = read_drawn(config)
+    remarks = Remarks()
+    labeled, _, labels = read_drawn(config, remarks)
     fingerprint = {
         "job": "finetune_teacher",
         "labeled": drawn_fingerprint(config),
@@ -60,7 +62,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         with console.awaiting(directory.local_path.name):
             return on_one_node(_fine_tune, config, labeled, labels, directory.local_path)
 
-    return once(config.out, fingerprint, work, configuration=config, labels=labels)
+    return once(config.out, fingerprint, work, configuration=config, remarks=remarks, labels=labels)
 
 
 def _fine_tune(

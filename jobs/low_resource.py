@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from kdner.data.corpus import CorpusPlan, plan_corpus
+from kdner.data.remarks import Remarks
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.flags import Layout, part_of
 from kdner.on_ray.job import run_job, with_provenance, work_in
 from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets
@@ -37,7 +39,7 @@ from kdner.teacher.fine_tuning import FineTuning
 
 
 @dataclass(frozen=True, kw_only=True)
-class LowResource(Trials):
+class LowResource(Trials, Layout):
     """How good teachers and students are with few labels, over sizes and random draws."""
 
     labeled: str
@@ -62,11 +64,21 @@ class LowResource(Trials):
     student: StudentConfig = field(default_factory=StudentConfig)
     distillation: Distillation = field(default_factory=Distillation)
 
+    def corpus_plan(self) -> CorpusPlan:
+        """Return the plan of the corpus."""
+        return plan_corpus(
+            self.corpus,
+            text_column=self.text_column,
+            encoding=self.encoding,
+            staging=join(self.out, ".corpus"),
+        )
+
     def study(self, corpus: CorpusPlan | None) -> Study:
         """Return what all trials share."""
         return Study(
             labeled=self.labeled,
             test=self.test,
+            layout=part_of(self, Layout),
             corpus=corpus,
             transfer_words=self.transfer_words,
             teachers=self.teacher,
@@ -80,15 +92,15 @@ class LowResource(Trials):
 
 def low_resource(config: LowResource) -> dict[str, Any]:
     """Run the trials that are missing; returns the summary."""
-    staging = join(config.out, ".corpus")
-    corpus = plan_corpus(config.corpus, text_column=config.text_column, staging=staging) if config.corpus else None
-    study = config.study(corpus)
-    teachers = check(study, config.sizes)
+    study = config.study(config.corpus_plan() if config.corpus else None)
+    remarks = Remarks()
+    teachers = check(study, config.sizes, remarks)
     reference = without_secrets(config.reference) if config.reference else None
     rows = [*teachers, MEAN, *study.students]
     if reference and reference not in rows:
         raise InputError(f"--reference {reference}: is none of the models of the table: {'; '.join(rows)}")
     with work_in(config.out, study_fingerprint(study, teachers), {"files": []}) as directory:
+        remarks.write(directory)
         run_missing(study, config, directory.local_path)
         summary = with_provenance(write_results(directory, reference), config)
         directory.write_summary(summary)

@@ -21,10 +21,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from kdner.data.corpus import sample_corpus
+from kdner.data.corpus_draws import sample_corpus
 from kdner.data.labeled_sets import read_labeled
 from kdner.device import dtype_name
-from kdner.flags import Actors
+from kdner.flags import Actors, Layout
 from kdner.measuring.evaluation import evaluate
 from kdner.measuring.figures import check_figures, throughput_figure
 from kdner.measuring.peers import check_peers
@@ -41,7 +41,7 @@ from kdner.text.words import count_words
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureThroughput(Amounts):
+class MeasureThroughput(Amounts, Layout):
     """Measure how fast a student tags."""
 
     student: str
@@ -70,10 +70,16 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
     check_figures()
     check_peers(config.peers)
     Student.from_pretrained(config.student)
-    test = read_labeled(config.test) if config.test else []
+    test = read_labeled(config.test, config) if config.test else []
     models = (config.student, *config.models) if test else ()
     with TemporaryDirectory() as scratch:
-        sample = sample_corpus(config.corpus, f"{scratch}/sample", words=config.words, text_column=config.text_column)
+        sample = sample_corpus(
+            config.corpus,
+            f"{scratch}/sample",
+            words=config.words,
+            text_column=config.text_column,
+            encoding=config.encoding,
+        )
         teachers = {name: teacher_or_shape(name, scratch) for name in config.teachers}
         connect()
         dtype = numeric_type(scratch, config.dtype, Actors(), use_gpu=False)

@@ -26,7 +26,7 @@ from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.distillation.main_inputs import QUICKSTART, QUICKSTART_STEPS, Inputs, read_inputs
 from kdner.distillation.recipe import Distillation
-from kdner.flags import Corpus, LabeledSet, part_of
+from kdner.flags import Corpus, LabeledSet, Layout, changed_flags, part_of
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
@@ -69,13 +69,16 @@ class Pipeline(LabeledSet, Corpus):
 
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    fixed = {key: value for key, value in settings(config).items() if key not in ("out", "actors", "workers")}
+    passing = ("out", "actors", "workers", *vars(part_of(config, Layout)))
+    fixed = {key: value for key, value in settings(config).items() if key not in passing}
+    fixed |= changed_flags(config, Layout)
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
     inputs = read_inputs(labeled, corpus, test=config.test, teachers=config.teacher, out=config.out)
     if config.labeled == QUICKSTART:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
         config = replace(config, distillation=replace(config.distillation, min_steps=steps))
-    return once(config.out, {"job": "pipeline", **fixed}, partial(_run_stages, config, inputs), configuration=config)
+    work = partial(_run_stages, config, inputs)
+    return once(config.out, {"job": "pipeline", **fixed}, work, configuration=config, remarks=inputs.remarks)
 
 
 def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> dict[str, Any]:
@@ -103,7 +106,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     most = trainings_at_once(config.workers)
     stages.run("Distill the student; train the baseline", learning, [inputs.labeled.labeled, logits], most=most)
     models = (*teachers, student, baseline)
-    compared = Evaluate(test=inputs.test, models=models, compare=(first, student), out=evaluation)
+    layout = vars(part_of(config, Layout))
+    compared = Evaluate(**layout, test=inputs.test, models=models, compare=(first, student), out=evaluation)
     (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, compared)}, [inputs.test, *models])
     write_test_quality((student, baseline), quality, quickstart=config.labeled == QUICKSTART)
     corpus = inputs.corpus_to_tag(drawn)

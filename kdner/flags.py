@@ -6,17 +6,47 @@ They hold values only: `kdner.data` reads what they name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
 from kdner.errors import InputError
 
 F = TypeVar("F")
+OffsetUnit = Literal["code-points", "utf-16", "bytes"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabeledSet:
+class Encoded:
+    """The encoding of files of text."""
+
+    encoding: str = "utf-8"
+    """Encoding of files of text that are not UTF-8, such as cp1252 or shift_jis. Files that are UTF-8, or begin with
+    the mark of UTF-8, UTF-16 or UTF-32, are read as what they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout(Encoded):
+    """How labeled sets are written, where their files do not tell it themselves."""
+
+    token_column: int = 1
+    """In a file of columns, the one that holds the token: counted from 1, or from -1 for the last."""
+    tag_column: int = -1
+    """In a file of columns, the one that holds the tag: counted from 1, or from -1 for the last."""
+    offsets: OffsetUnit = "code-points"
+    """Units of the starts and ends of spans: code points, as Python counts them; utf-16, as JavaScript and Java do; or
+    bytes of UTF-8."""
+
+    def __post_init__(self) -> None:
+        for flag in ("token_column", "tag_column"):
+            if getattr(self, flag) == 0:
+                raise InputError(
+                    f"--{flag.replace('_', '-')} 0: columns are counted from 1, or from -1 for the last; give another"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledSet(Layout):
     """A labeled set, or a part of one drawn at random."""
 
     labeled: str
@@ -66,14 +96,14 @@ class Estimation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
+class Corpus(Encoded):
     """A corpus of documents, how it is cut into shards, and who works on them."""
 
     corpus: tuple[str, ...]
-    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
-    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]."""
+    """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also packed by gzip, bzip2 or
+    zstd, on a local disk or any file system that pyarrow knows (s3://, gs://), and hf:NAME[/CONFIG][:SPLIT]."""
     text_column: str = "text"
-    """Column, or JSON key, of a document's text."""
+    """Column, or JSON key, of a document's text; a.b is the field b of a column a of structs."""
     id_column: str | None = None
     """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
     and row."""
@@ -89,3 +119,13 @@ class Corpus:
 def part_of(config: Any, kind: type[F]) -> F:
     """Return the flags of one kind that a job's config has among others."""
     return kind(**{flag.name: getattr(config, flag.name) for flag in fields(kind)})  # type: ignore[arg-type]
+
+
+def changed_flags(config: Any, kind: type) -> dict[str, Any]:
+    """Return the flags of one kind that a config does not leave at their defaults, by name.
+
+    A fingerprint holds only these of flags that came later than runs which they must not part.
+    """
+    return {
+        flag.name: getattr(config, flag.name) for flag in fields(kind) if getattr(config, flag.name) != flag.default
+    }

@@ -8,7 +8,7 @@ import tyro
 from kdner.data.corpus import corpus_plan
 from kdner.data.labeled_sets import drawn_fingerprint, read_drawn, source_fingerprint
 from kdner.errors import InputError
-from kdner.flags import Corpus, Estimation, LabeledSet
+from kdner.flags import Corpus, Estimation, LabeledSet, Layout
 
 
 @pytest.fixture
@@ -40,6 +40,15 @@ def test_the_fingerprint_follows_the_file_and_the_draw(source):
         file.write("\nTom\tB-PER\n")
     assert source_fingerprint(source) != before
     assert source_fingerprint("hf:conll:train") == {"source": "hf:conll:train"}
+
+
+def test_the_layout_is_in_the_fingerprint_only_where_it_is_no_default(source):
+    plain = drawn_fingerprint(LabeledSet(labeled=source))
+    assert not plain.keys() & {"token_column", "tag_column", "offsets", "encoding"}
+    assert drawn_fingerprint(LabeledSet(labeled=source, tag_column=2)) == {**plain, "tag_column": 2}
+    assert source_fingerprint(source, Layout(encoding="cp1252", offsets="utf-16")) == {
+        **source_fingerprint(source), "encoding": "cp1252", "offsets": "utf-16",
+    }  # fmt: skip
 
 
 def test_a_corpus_is_planned_with_its_options(write, tmp_path):

@@ -1,34 +1,36 @@
 """Corpora and the shard plan: files, folders, globs → slices of documents → Arrow tables.
 
-`kdner.data.corpus_files` tells which files make a corpus, `kdner.data.corpus_rows` what a document is in each format;
-`kdner.data.corpus_slices` reads the documents of a shard.
+`kdner.data.corpus_listing` tells which files make a corpus; `kdner.data.corpus_parquet` and `kdner.data.corpus_lines`
+what a document is in each format; `kdner.data.corpus_slices` reads the documents of a shard.
 A document that cannot be read stays, without text, and the job that reads it reports it as an error.
 
 A document's id is the value of the id column (a string or an integer). A file without one gets ids made from
 the file's path, relative to the deepest folder that holds all files, and the row: ``news/1996.txt.gz:17``.
 
-Gzip has no index: a shard in the middle of a large gzipped file costs reading all that comes before it.
+A packed file, and one that is not UTF-8, can only be read from its beginning: a shard in the middle of a large one
+costs reading all that comes before it.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from kdner.data.corpus_files import SourceFile, find_files
+from kdner.data.corpus_files import SourceFile
 from kdner.data.corpus_ids import check_ids
-from kdner.data.corpus_rows import Marks, inspect, measure_texts
+from kdner.data.corpus_lines import inspect_lines
+from kdner.data.corpus_listing import find_files
+from kdner.data.corpus_marks import Marks
+from kdner.data.corpus_parquet import inspect_parquet, measure_texts
 from kdner.data.corpus_slices import Slice, SliceReader
+from kdner.data.encodings import UTF_8, check_encoding
 from kdner.errors import InputError
 from kdner.runs.fingerprint import fingerprint_of_files
-from kdner.runs.run_directory import RunDirectory
-from kdner.runs.schema import CORPUS
 from kdner.runs.storage import join, without_secrets
-from kdner.text.words import count_words
 
 if TYPE_CHECKING:  # flags need tyro, which a machine that only scores need not have
     from kdner.flags import Corpus
@@ -80,6 +82,10 @@ class CorpusPlan:
     """Documents of a shard, where they were asked for."""
     shard_text_bytes: int | None
     """Bytes of text of a shard, where no number of documents was asked for."""
+    encoding: str = UTF_8
+    """Encoding of files that are not UTF-8."""
+    passed_over: tuple[tuple[str, int], ...] = ()
+    """How many files of a folder or glob are no part of the corpus, by suffix or name."""
 
     @property
     def documents(self) -> int:
@@ -93,6 +99,7 @@ class CorpusPlan:
             "files": {without_secrets(file.path): file.state for file in self.files},
             "text_column": self.text_column,
             "id_column": self.id_column,
+            **({} if self.encoding == UTF_8 else {"encoding": self.encoding}),
             **{name: size for name, size in sizes.items() if size is not None},
         }
 
@@ -105,15 +112,16 @@ def plan_corpus(
     shard_documents: int | None = None,
     min_shards: int = MIN_SHARDS,
     staging: str | None = None,
+    encoding: str = UTF_8,
 ) -> CorpusPlan:
     """Find the files of a corpus, check their columns and ids, and cut them into shards.
 
-    An input is a file, a folder, a glob (see `kdner.data.corpus_files.find_files`), or ``hf:NAME[:SPLIT]``: a dataset
-    that the `datasets` package knows, or a folder saved by it, split train by default, written once to
-    Parquet in the folder `staging`. Files are taken in the order of their paths, whatever the order of the
-    inputs. Each shard holds `shard_documents` documents, the last one the rest; by default the documents that begin
-    within equal parts of the text: of `SHARD_TEXT_BYTES`, or less where there would not be `min_shards`, but not less
-    than `MIN_SHARD_TEXT_BYTES`. So no shard holds more text than its part and its longest document.
+    An input is a file, a folder, a glob, or a dataset that is written once to Parquet in the folder `staging`, see
+    `kdner.data.corpus_listing.find_files`. Files of lines that are not UTF-8 are read in `encoding`. Files are taken in
+    the order of their paths, whatever the order of the inputs. Each shard holds `shard_documents` documents, the last
+    one the rest; by default the documents that begin within equal parts of the text: of `SHARD_TEXT_BYTES`, or less
+    where there would not be `min_shards`, but not less than `MIN_SHARD_TEXT_BYTES`. So no shard holds more text than
+    its part and its longest document.
 
     Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
     columns of Parquet, the text columns too of a corpus with no more than `MEASURED_TEXT_BYTES` in them, and all of
@@ -126,7 +134,14 @@ def plan_corpus(
     """
     if shard_documents is not None and shard_documents < 1:
         raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
-    inspected = [inspect(file, text_column, id_column) for file in find_files(inputs, text_column, id_column, staging)]
+    check_encoding(encoding)
+    found, passed_over = find_files(inputs, text_column, id_column, staging)
+    inspected = [
+        inspect_parquet(file, text_column, id_column)
+        if file.format == "parquet"
+        else inspect_lines(file, text_column, id_column, encoding)
+        for file in found
+    ]
     if not any(file.rows for file, _ in inspected):
         raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(inspected)}) are empty")
     check_ids([file for file, _ in inspected])
@@ -136,12 +151,19 @@ def plan_corpus(
             measure_texts(file, text_column) if file.format == "parquet" else (file, marks) for file, marks in inspected
         ]
     files = tuple(file for file, _ in inspected)
-    if shard_documents is not None:
-        shards = _cut(inspected, shard_documents, by_documents=True)
-        return CorpusPlan(files, shards, text_column, id_column, shard_documents, None)
-    shard_text_bytes = default_shard_text_bytes(sum(file.text_bytes for file in files), min_shards)
-    shards = _cut(inspected, shard_text_bytes, by_documents=False)
-    return CorpusPlan(files, shards, text_column, id_column, None, shard_text_bytes)
+    shard_text_bytes = None
+    if shard_documents is None:
+        shard_text_bytes = default_shard_text_bytes(sum(file.text_bytes for file in files), min_shards)
+    return CorpusPlan(
+        files=files,
+        shards=_cut(inspected, shard_documents or shard_text_bytes or 1, by_documents=shard_documents is not None),
+        text_column=text_column,
+        id_column=id_column,
+        shard_documents=shard_documents,
+        shard_text_bytes=shard_text_bytes,
+        encoding=encoding,
+        passed_over=tuple(sorted(passed_over.items())),
+    )
 
 
 def default_shard_text_bytes(corpus_bytes: int, min_shards: int = MIN_SHARDS) -> int:
@@ -177,13 +199,17 @@ def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> Cor
         shard_documents=flags.shard_documents,
         min_shards=min_shards,
         staging=join(out, ".corpus"),
+        encoding=flags.encoding,
     )
 
 
-def read_shard(plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None) -> pa.Table:
+def read_shard(
+    plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None, replaced: Counter[str] | None = None
+) -> pa.Table:
     """Read a shard's documents, in order, as a table of schema `kdner.runs.schema.CORPUS`.
 
-    Whoever reads several shards in order saves time with a `SliceReader(plan.text_column)` for all of them.
+    To `replaced` the number of characters that became U+FFFD is added, by the file's name. Whoever reads several shards
+    in order saves time with a `SliceReader(plan.text_column)` for all of them.
 
     Raises:
         InputError: if a file has changed since the plan was made, or cannot be read.
@@ -192,7 +218,7 @@ def read_shard(plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None
     parts = []
     for piece in shard.slices:
         check_unchanged(piece.file)
-        parts.append(reader.read(piece))
+        parts.append(reader.read(piece, replaced))
         check_unchanged(piece.file)  # also while it was read
         if parts[-1].num_rows != piece.rows:
             raise InputError(
@@ -213,41 +239,3 @@ def check_unchanged(file: SourceFile) -> None:
         raise InputError(
             f"{file.path}: changed since the job began (was {file.state}, is {now}); restore it, or give another --out"
         )
-
-
-def draw_documents(plan: CorpusPlan, words: int, seed: int) -> Iterator[pa.Table]:
-    """Read shards, and the documents of each, in an order drawn from the seed until they hold `words` words.
-
-    Words are white-space separated. The last table ends with the document that reaches the number. 0 words means the
-    whole corpus, in its own order. Each table has schema `kdner.runs.schema.CORPUS`.
-    """
-    if words == 0:
-        reader = SliceReader(plan.text_column)
-        yield from (read_shard(plan, shard, reader) for shard in plan.shards)
-        return
-    left = words
-    draw = random.Random(seed)
-    for shard in draw.sample(plan.shards, len(plan.shards)):
-        table = read_shard(plan, shard).take(draw.sample(range(shard.documents), shard.documents))
-        for row, text in enumerate(table["text"].to_pylist()):
-            left -= count_words(text or "")
-            if left <= 0:
-                yield table.slice(0, row + 1)
-                return
-        yield table
-
-
-def sample_corpus(
-    corpus: Sequence[str], folder: str, *, words: int, text_column: str, shard_documents: int | None = None
-) -> CorpusPlan:
-    """Draw whole documents of about `words` white-space separated words into a file of `folder`, and plan its shards.
-
-    Raises:
-        InputError: if the corpus holds no documents.
-    """
-    whole = plan_corpus(corpus, text_column=text_column, shard_documents=100, staging=f"{folder}/.corpus")
-    drawn = pa.concat_tables(draw_documents(whole, words, seed=1))
-    if not drawn.num_rows:
-        raise InputError("--words: the corpus holds no documents to measure on")
-    RunDirectory.open(folder, {}).write_table("sample.parquet", drawn, CORPUS)
-    return plan_corpus([f"{folder}/sample.parquet"], shard_documents=shard_documents)

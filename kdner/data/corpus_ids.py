@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from kdner.data.corpus_files import SourceFile
-from kdner.data.corpus_rows import read_ids
+from kdner.data.corpus_lines import line_ids
+from kdner.data.corpus_parquet import parquet_ids
 from kdner.errors import InputError
 
 _ROWS_NAMED = 5
+_ROWS_MADE_AT_ONCE = 8192
 _HASHES_CHECKED_AT_ONCE = 10_000
 
 
@@ -45,6 +47,20 @@ def check_ids(files: Sequence[SourceFile]) -> None:
     repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     for start in range(0, len(repeated), _HASHES_CHECKED_AT_ONCE):
         _refuse_duplicates(files, set(repeated[start : start + _HASHES_CHECKED_AT_ONCE].tolist()))
+
+
+def read_ids(file: SourceFile) -> Iterator[tuple[list[str], list[str | None]]]:
+    """Give place (``row 3``, ``line 4``) and id of each document, some thousands at once; None is no id.
+
+    Raises:
+        InputError: if the file cannot be read, or what should hold an id cannot.
+    """
+    if file.id_column is None:
+        for first in range(0, file.rows, _ROWS_MADE_AT_ONCE):
+            rows = range(first, min(first + _ROWS_MADE_AT_ONCE, file.rows))
+            yield [f"row {row}" for row in rows], [file.made_id(row) for row in rows]
+    else:
+        yield from (parquet_ids if file.format == "parquet" else line_ids)(file, file.id_column)
 
 
 def _refuse_duplicates(files: Sequence[SourceFile], hashes: set[int]) -> None:

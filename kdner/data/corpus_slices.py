@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kdner.data.corpus_files import SourceFile, opened
-from kdner.data.corpus_rows import batch_documents, line_document, read_batches, read_lines
+from kdner.data.corpus_files import SourceFile, opened_parquet
+from kdner.data.corpus_lines import line_document, read_lines
+from kdner.data.corpus_parquet import batch_documents, groups_of_rows, read_batches
 from kdner.runs.schema import CORPUS
+
+_BYTES_IN_A_BATCH = 1 << 20
+"""Bytes of lines whose texts are Python strings at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Slice:
 class SliceReader:
     """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
 
-    A row group of Parquet and a gzipped file can only be read from the beginning: a reader decodes each just once.
+    A row group of Parquet, and a file that is packed or not UTF-8, can only be read from the beginning: a reader
+    decodes each just once.
     Threads that share a reader wait for one another.
     """
 
@@ -42,10 +47,11 @@ class SliceReader:
         self._reading = Lock()
         self._stream: _ParquetStream | _LineStream | None = None
 
-    def read(self, piece: Slice) -> pa.Table:
+    def read(self, piece: Slice, replaced: Counter[str] | None = None) -> pa.Table:
         """Read documents, in order, as a table of schema `kdner.runs.schema.CORPUS`; fewer where the file has no more.
 
-        Of Parquet only the row groups and the two columns that are needed are read.
+        To `replaced` the number of characters that became U+FFFD is added, by the file's name. Of Parquet only the row
+        groups and the two columns that are needed are read.
 
         Raises:
             InputError: if the file cannot be read.
@@ -55,9 +61,11 @@ class SliceReader:
             if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
                 make = _ParquetStream if piece.file.format == "parquet" else _LineStream
                 stream = make(piece, self.text_column)
-            documents = stream.take(piece)
+            documents, characters = stream.take(piece)
             self._stream = stream
-            return documents
+        if replaced is not None and characters:
+            replaced[piece.file.name] += characters
+        return documents
 
 
 class _ParquetStream:
@@ -65,24 +73,21 @@ class _ParquetStream:
 
     def __init__(self, piece: Slice, text_column: str) -> None:
         self.file, self.text_column = piece.file, text_column
-        with opened(self.file) as stream:
-            metadata = pq.ParquetFile(stream).metadata
-        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        self.begins = list(itertools.accumulate(sizes, initial=0))
+        self.begins = groups_of_rows(self.file.path)
         group = self._group_of(piece.first)
         self.row = self.begins[group]
         self.rest: pa.RecordBatch | None = None
-        self.batches = self._batches(range(group, len(sizes)))
+        self.batches = self._batches(range(group, len(self.begins) - 1))
 
     def on_the_way_to(self, piece: Slice) -> bool:
         return self.begins[self._group_of(piece.first)] <= self.row <= piece.first
 
-    def take(self, piece: Slice) -> pa.Table:
+    def take(self, piece: Slice) -> tuple[pa.Table, int]:
         for _ in self._parts(piece.first):
             pass
         parts = self._parts(piece.first + piece.rows)
         documents = [batch_documents(self.file, first, part, self.text_column) for first, part in parts]
-        return pa.Table.from_batches(documents, CORPUS)
+        return pa.Table.from_batches([batch for batch, _ in documents], CORPUS), sum(count for _, count in documents)
 
     def _parts(self, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Go on to a row, and yield what lies before it, each part with its first row."""
@@ -94,11 +99,9 @@ class _ParquetStream:
             first, self.row = self.row, self.row + len(part)
             yield first, part
 
-    def _batches(self, groups: Iterable[int]) -> Iterator[pa.RecordBatch]:
-        columns = [self.text_column, self.file.id_column or self.text_column]
-        with opened(self.file) as stream:
-            for group in groups:  # one by one, so that none is decoded ahead
-                yield from read_batches(stream, columns, [group])
+    def _batches(self, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        with opened_parquet(self.file.path) as stream:
+            yield from read_batches(stream, [self.text_column, self.file.id_column or self.text_column], groups)
 
     def _group_of(self, row: int) -> int:
         return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1
@@ -115,14 +118,22 @@ class _LineStream:
     def on_the_way_to(self, piece: Slice) -> bool:
         return self.row <= piece.first if piece.offset is None else self.row == piece.first
 
-    def take(self, piece: Slice) -> pa.Table:
+    def take(self, piece: Slice) -> tuple[pa.Table, int]:
+        parts: list[pa.RecordBatch] = []
         ids: list[str | None] = []
         texts: list[str | None] = []
+        replaced = size = 0
         lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
         self.row = piece.first
         for _, _, line in lines:
-            id_, text = line_document(self.file, self.row, line, self.text_column)
+            id_, text, characters = line_document(self.file, self.row, line, self.text_column)
             ids.append(id_)
             texts.append(text)
+            replaced += characters
+            size += len(line)
             self.row += 1
-        return pa.table([ids, texts], schema=CORPUS)
+            if size >= _BYTES_IN_A_BATCH:
+                parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+                ids, texts, size = [], [], 0
+        parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+        return pa.Table.from_batches(parts, CORPUS), replaced

@@ -1,159 +1,107 @@
-"""Labeled sets of documents with character spans: ``{"text": ..., "spans": [{"start", "end", "label"}]}``.
+"""Labeled sets of documents with character spans, of any form that `kdner.data.annotations` knows.
 
-Offsets are code points, end exclusive; spans as ``[0, 4, "PER"]`` and under ``entities``, ``labels`` or
-``label`` are read too. Where an annotation tool (Prodigy) says what was answered, under ``answer`` of a document or of
-a span, only what was accepted counts.
+Offsets are code points, end exclusive, unless `kdner.flags.Layout` names other units. What a set says twice must agree:
+where a span carries a text of its own, its offsets must give that text.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
+from kdner.data.annotations import RawSpan, text_and_spans
 from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.remarks import Remarks
+from kdner.data.spanned_text import SpannedText
 from kdner.errors import InputError
-from kdner.text.words import split
+from kdner.flags import OffsetUnit
+from kdner.labels.names import TypeNames
 
 logger = logging.getLogger(__name__)
 
-SPAN_KEYS = ("spans", "entities", "labels", "label")
-ACCEPTED = "accept"
-ANSWERS = (ACCEPTED, "reject", "ignore")
-_EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
+SNAPPED = "spans that cut a word, snapped (a word takes the label at its first character)"
+MOST_SNAPPED = 0.05
+"""Share of a set's spans that may cut a word; more say that the offsets are meant otherwise."""
+FEW_SNAPPED = 5
+"""So many may in any set, however small."""
 
 
-def read_json_spans(path: Path, lines: Iterable[tuple[int, str]]) -> list[LabeledSentence]:
-    """Read the numbered lines of a file, a JSON document a line, as `read_spans` does."""
-    records = (
-        (f"{path}:{number}", f"{path.name}:{number}", _parse(line, f"{path}:{number}"))
-        for number, line in lines
-        if line.strip()
-    )
-    return read_spans(str(path), records)
+class SpanReader:
+    """Reads the documents of one labeled set, and judges their spans as a whole."""
 
+    def __init__(self, source: str, unit: OffsetUnit, types: TypeNames, remarks: Remarks) -> None:
+        self.source, self.unit, self.types, self.remarks = source, unit, types, remarks
+        self.spans, self.snapped = 0, 0
+        self.mended: Counter[str] = Counter()
+        """How many of the snapped spans would cut no word if offsets were meant otherwise, by the remedy."""
 
-def read_spans(source: str, records: Iterable[tuple[str, str, object]]) -> list[LabeledSentence]:
-    """Read documents with spans, each as (place for messages, id, record), into sentences of the splitter.
+    def sentences(self, record: object, where: str, id_: str, document: int) -> Iterator[LabeledSentence]:
+        """Give the sentences of a document; those that a span crosses are joined.
 
-    A sentence's id is the document's and the character it starts at. A span that cuts a word is snapped by the one rule
-    of `kdner.data.labeled_sentence`, with one warning for the set; sentences that a span crosses are joined.
+        A sentence's id is the document's and the character it starts at.
 
-    Documents and spans that were not accepted are left out, and counted in the log. A document that was accepted
-    without spans has no entities.
+        Raises:
+            InputError: naming the place `where`, for what is no document with spans, and for spans outside the text,
+                with another text than their own, that overlap, or that hold the first character of no word.
+        """
+        found = text_and_spans(record, where, self.remarks)
+        if found is None:
+            return
+        text = SpannedText(found[0], self.unit, where)
+        tags = ["O"] * len(text.starts)
+        for (start, end), span in self._placed(text, found[1], where).items():
+            first, last = text.words(start, end)
+            if first == last:
+                raise InputError(
+                    f"{where}: span [{span.start}, {span.end}] {text.text[start:end]!r} holds the first character of "
+                    "no word and would be lost. Move its start to the start of a word, or remove it."
+                )
+            tags[first:last] = [f"B-{span.name}"] + [f"I-{span.name}"] * (last - first - 1)
+            self.spans += 1
+            if text.cuts(start, end):
+                self.snapped += 1
+                self.mended.update(text.remedies(span))
+                words = text.text[text.starts[first] : text.ends[last - 1]]
+                self.remarks.add(SNAPPED, where, f"{text.text[start:end]!r} to {words!r}")
+        yield from text.labeled(tags, id_, document)
 
-    Raises:
-        InputError: naming the place, for a record without text or spans, for an answer that is none of `ANSWERS`, and
-            for spans outside the text, that overlap, or that hold the first character of no word.
-    """
-    sentences: list[LabeledSentence] = []
-    snapped: list[str] = []
-    left_out: Counter[str] = Counter()
-    for document, (where, id_, record) in enumerate(records):
-        if _is_accepted(record, where, "documents", left_out):
-            sentences += _of_spans(record, where, id_, document, snapped, left_out)
-    if left_out:
-        counts = ", ".join(f"{count:,} {what}" for what, count in sorted(left_out.items()))
-        logger.info("%s: left out, because they were not accepted: %s", source, counts)
-    if snapped:
-        logger.warning(
-            "%s: %d spans cut a word and were snapped (a word takes the label at its first character): %s%s",
-            source,
-            len(snapped),
-            "; ".join(snapped[:3]),
-            "" if len(snapped) <= 3 else "; ...",
-        )
-    return sentences
+    def judge(self) -> None:
+        """Judge the spans that cut a word, once all documents are read.
 
-
-def _parse(line: str, where: str) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON ({error}). Write one JSON object a line.") from None
-
-
-def _is_accepted(value: object, where: str, kind: str, left_out: Counter[str]) -> bool:
-    """Tell whether a document or a span was accepted, or nobody asked; count it by its answer where it was not."""
-    answer = value.get("answer") if isinstance(value, dict) else None
-    if answer is None or answer == ACCEPTED:
-        return True
-    if answer not in ANSWERS:
-        raise InputError(
-            f"{where}: the answer is {answer!r}, expected one of {', '.join(ANSWERS)}, as Prodigy writes them. "
-            'Correct it, or rename the key "answer" where it means something else.'
-        )
-    left_out[f"{kind} with the answer {answer}"] += 1
-    return False
-
-
-def _of_spans(
-    record: object, where: str, id_: str, document: int, snapped: list[str], left_out: Counter[str]
-) -> Iterator[LabeledSentence]:
-    text, spans = _checked_spans(record, where, left_out)
-    sentences = split(text)
-    starts = [start for sentence in sentences for start in sentence.starts]
-    ends = [end for sentence in sentences for end in sentence.ends]
-    tags = ["O"] * len(starts)
-    for start, end, name in spans:
-        first, last = bisect_left(starts, start), bisect_left(starts, end)
-        if first == last:
+        Raises:
+            InputError: there are too many for a set whose offsets are right.
+        """
+        remedy, count = max(self.mended.items(), key=lambda item: item[1], default=("", 0))
+        hint = f" {remedy}: {count:,} of these spans would cut no word." if 2 * count > self.snapped else ""
+        if self.snapped > max(FEW_SNAPPED, MOST_SNAPPED * self.spans):
+            first = next(remark for remark in self.remarks.found if remark.what == SNAPPED)
             raise InputError(
-                f"{where}: span [{start}, {end}] {text[start:end]!r} holds the first character of no word "
-                "and would be lost. Move its start to the start of a word, or remove it."
+                f"{self.source}: {self.snapped:,} of {self.spans:,} spans cut a word, the first in {first.where}: "
+                f"{first.detail}. At most {MOST_SNAPPED:.0%} may, or the offsets are not what they seem."
+                f"{hint or ' Move the spans to the edges of words.'}"
             )
-        tags[first:last] = [f"B-{name}"] + [f"I-{name}"] * (last - first - 1)
-        if (first > 0 and ends[first - 1] > start) or ends[last - 1] > end:
-            snapped.append(f"{where} {text[start:end]!r} to {text[starts[first] : ends[last - 1]]!r}")
-    first = last = 0
-    for sentence in sentences:
-        last += len(sentence.starts)
-        if last < len(tags) and tags[last].startswith("I-"):
-            continue  # a span goes on in the next sentence
-        origin = starts[first]
-        yield LabeledSentence(
-            id=f"{id_}:{origin}",
-            document=document,
-            text=text[origin : ends[last - 1]],
-            starts=[start - origin for start in starts[first:last]],
-            ends=[end - origin for end in ends[first:last]],
-            tags=tags[first:last],
-        )
-        first = last
+        if hint:
+            logger.warning("%s: %d spans cut a word.%s", self.source, self.snapped, hint)
 
-
-def _checked_spans(record: object, where: str, left_out: Counter[str]) -> tuple[str, list[tuple[int, int, str]]]:
-    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-        raise InputError(f'{where}: expected an object with a string under "text", as in {_EXAMPLE}.')
-    text = record["text"]
-    key = next((key for key in SPAN_KEYS if isinstance(record.get(key), list)), None)
-    if key is None:
-        if record.get("answer") == ACCEPTED and all(record.get(key) is None for key in SPAN_KEYS):
-            return text, []
-        raise InputError(
-            f"{where}: no list under any of {', '.join(SPAN_KEYS)}; expected one as in {_EXAMPLE}. "
-            "A document without entities has an empty list."
-        )
-    spans = []
-    for span in record[key]:
-        if not _is_accepted(span, where, "spans", left_out):
-            continue
-        parts = [span.get(part) for part in ("start", "end", "label")] if isinstance(span, dict) else span
-        if not (isinstance(parts, list) and [type(part) for part in parts] == [int, int, str] and parts[2]):
-            raise InputError(f"{where}: {span!r} is not a span; expected start, end and label as in {_EXAMPLE}.")
-        start, end, name = parts
-        if not 0 <= start < end <= len(text):
-            raise InputError(
-                f"{where}: span [{start}, {end}] {name} does not lie in the text of {len(text)} characters; "
-                "expected 0 <= start < end <= length, in code points, end exclusive. Correct the offsets."
-            )
-        spans.append((start, end, name))
-    spans.sort()
-    for span, following in pairwise(spans):
-        if following[0] < span[1]:
-            raise InputError(f"{where}: spans {list(span)} and {list(following)} overlap. Keep one of them.")
-    return text, spans
+    def _placed(self, text: SpannedText, spans: Sequence[RawSpan], where: str) -> dict[tuple[int, int], RawSpan]:
+        """Return the spans by their offsets in code points, in the order of the text, each once."""
+        placed: dict[tuple[int, int], RawSpan] = {}
+        for span in spans:
+            shown = f"span [{span.start}, {span.end}]"
+            span = replace(span, name=self.types.add(span.name, f"{where}: {shown}"))
+            other = placed.setdefault(text.place(span), span)
+            if other is not span and other.name == span.name:
+                self.remarks.add("spans that repeat another exactly, passed over", where, shown, usual=True)
+            elif other is not span:
+                raise InputError(f"{where}: {shown} is {other.name} and {span.name}. Keep one of them.")
+        ordered = dict(sorted(placed.items()))
+        for (place, span), (following, other) in pairwise(ordered.items()):
+            if following[0] < place[1]:
+                raise InputError(
+                    f"{where}: spans {[span.start, span.end, span.name]} and {[other.start, other.end, other.name]} "
+                    "overlap. Keep one of them."
+                )
+        return ordered

@@ -16,6 +16,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdner.data.remarks import Remarks
+from kdner.errors import InputError
 from kdner.labels.tags import entities_of, repair
 from kdner.text.words import split_words
 
@@ -72,3 +74,17 @@ class LabeledSentence:
             labeled = i < len(predicted) and (words.starts[i] < end or predicted[i].startswith("I-"))
             tags.append(predicted[i] if labeled else "O")
         return repair(tags)
+
+
+def is_empty_token(word: str, tag: str, where: str, remarks: Remarks) -> bool:
+    """Tell whether a gold word is empty, and to be passed over; it is counted then.
+
+    Raises:
+        InputError: naming the place `where`, if it is empty and belongs to an entity.
+    """
+    if word.strip(" "):
+        return False
+    if tag != "O":
+        raise InputError(f"{where}: the tag {tag!r} stands beside an empty token. Give it its token.")
+    remarks.add("empty tokens, passed over", where)
+    return True

@@ -1,55 +1,77 @@
 """Labeled sets: reading them from any source, listing and checking their labels, and drawing sentences from them.
 
-`kdner.data.conll` and `kdner.data.json_spans` read the formats of files, into `kdner.data.labeled_sentence`.
+Files become lines (`kdner.data.labeled_lines`), and these sentences (`kdner.data.labeled_sentence`) by the reader of
+their format: `kdner.data.conll`, or `kdner.data.json_records` with `json_spans` and `token_records`.
 """
 
 from __future__ import annotations
 
-import gzip
 import random
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kdner.data import hub_datasets
+from kdner.data.annotations import is_accepted
 from kdner.data.conll import read_columns
-from kdner.data.json_spans import SPAN_KEYS, read_json_spans, read_spans
+from kdner.data.json_records import Record, is_json, read_json
+from kdner.data.json_spans import SpanReader
+from kdner.data.labeled_lines import read_labeled_lines
 from kdner.data.labeled_sentence import LabeledSentence
+from kdner.data.remarks import Remarks
+from kdner.data.spacy_docs import read_spacy
+from kdner.data.token_records import is_token_record, read_tokens
 from kdner.errors import InputError
-from kdner.flags import LabeledSet
-from kdner.labels.tags import check_tag, label_list
+from kdner.flags import LabeledSet, Layout, changed_flags
+from kdner.labels.names import TypeNames
+from kdner.labels.tags import label_list
 from kdner.runs.fingerprint import fingerprint_of_files
 
-_TAG_COLUMNS = ("ner_tags", "tags", "labels")
+_DEFAULT = Layout()
 
 
-def read_labeled(source: str) -> list[LabeledSentence]:
+def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None = None) -> list[LabeledSentence]:
     """Read a labeled set, in the order of the source.
 
-    - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local
-      folder, with columns ``tokens`` and ``ner_tags`` (or ``tags``, ``labels``), or ``text`` and spans;
-    - ``*.jsonl``, ``*.json``, also gzipped: a document a line, with spans as `kdner.data.json_spans` reads them;
-    - any other file, also gzipped: CoNLL columns, token first, tag last, an empty line after each sentence;
-      ``-DOCSTART-`` lines open documents, and in a set without them every sentence is one.
+    - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local folder;
+    - ``*.jsonl``, ``*.ndjson``, ``*.json``, and any file that looks like JSON: an object a line, or one array;
+    - ``*.spacy``: spaCy's binary form, which needs the extra ``spacy``;
+    - any other file: CoNLL columns, as `kdner.data.conll` reads them.
 
-    Tags may be of any scheme that `kdner.labels.tags` knows.
+    Records of datasets and JSON have ``tokens`` and ``ner_tags`` (or ``tags``, ``labels``), or a text and spans in the
+    form of any tool that `kdner.data.annotations` knows. Files may be packed with gzip, bzip2 or zstd. Tags may be of
+    any scheme that `kdner.labels.tags` knows.
+
+    Args:
+        source: what to read.
+        layout: how it is written, where it does not tell itself.
+        remarks: takes what was odd and did not keep the set from being read; it is logged in any case.
 
     Raises:
         InputError: with file and line, for what cannot be read, and for a set without sentences or entities.
     """
+    own, types = Remarks(), TypeNames()
     if source.startswith("hf:"):
-        sentences = _read_dataset(source)
+        sentences = _read_dataset(source, layout, types, own)
+    elif source.endswith(".spacy"):
+        sentences = _read_records(source, read_spacy(Path(source), own), layout, types, own)
     else:
-        is_json = Path(source.removesuffix(".gz")).suffix in (".jsonl", ".json")
-        read = read_json_spans if is_json else read_columns
-        sentences = read(Path(source), _lines(Path(source)))
+        path = Path(source)
+        lines = read_labeled_lines(path, layout.encoding, own)
+        if is_json(path, lines):
+            sentences = _read_records(source, read_json(path, lines, own), layout, types, own)
+        else:
+            sentences = read_columns(path, lines, layout, types, own)
+    types.check()
+    own.log(source)
+    if remarks is not None:
+        remarks.include(own)
     if not sentences:
         raise InputError(f"{source}: no sentences. Give a labeled set with at least one.")
     if all(tag == "O" for sentence in sentences for tag in sentence.tags):
         raise InputError(
             f"{source}: none of its {len(sentences):,} sentences holds an entity. Give a set with gold "
-            "labels; in a file of columns the tag must be the last column."
+            "labels; in a file of columns --tag-column names the column that holds them."
         )
     return sentences
 
@@ -87,9 +109,11 @@ def draw(
     return drawn, [sentence for i, sentence in enumerate(sentences) if i not in chosen]
 
 
-def read_drawn(flags: LabeledSet) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
+def read_drawn(
+    flags: LabeledSet, remarks: Remarks | None = None
+) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
     """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set."""
-    sentences = read_labeled(flags.labeled)
+    sentences = read_labeled(flags.labeled, flags, remarks)
     size = len(sentences) if flags.labeled_size is None else flags.labeled_size
     if size < 1:
         raise InputError(f"--labeled-size {size}: at least one sentence is needed")
@@ -99,71 +123,48 @@ def read_drawn(flags: LabeledSet) -> tuple[list[LabeledSentence], list[LabeledSe
 
 def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
     """Return what decides which sentences `read_drawn` draws."""
-    return {**source_fingerprint(flags.labeled), "labeled_size": flags.labeled_size, "seed": flags.seed}
+    source = source_fingerprint(flags.labeled, flags)
+    return {**source, "labeled_size": flags.labeled_size, "seed": flags.seed}
 
 
-def source_fingerprint(source: str) -> dict[str, Any]:
-    """Return the identity of a labeled set: its name, and size and time of change where it is a file."""
-    return {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
+def source_fingerprint(source: str, layout: Layout = _DEFAULT) -> dict[str, Any]:
+    """Return the identity of a labeled set: its name, size and time of change where it is a file, and its layout."""
+    identity = {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
+    return {**identity, **changed_flags(layout, Layout)}
 
 
-def _read_dataset(source: str) -> list[LabeledSentence]:
-    dataset = hub_datasets.load(source)
-    name, split = hub_datasets.name_and_split(source)
-    id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
-    if "tokens" not in dataset.column_names and "text" in dataset.column_names:
-        records = ((f"{source} row {row}", f"{id_}:{row}", record) for row, record in enumerate(dataset))
-        return read_spans(source, records)
-    column = next((c for c in _TAG_COLUMNS if c in dataset.column_names), None)
-    if column is None or "tokens" not in dataset.column_names:
-        raise InputError(
-            f"{source}: has the columns {', '.join(dataset.column_names)}; expected tokens and one of "
-            f"{', '.join(_TAG_COLUMNS)}, or text and one of {', '.join(SPAN_KEYS)}. Rename its columns."
-        )
-    names = getattr(getattr(dataset.features[column], "feature", None), "names", None)
-    sentences = []
-    for row, record in enumerate(dataset):
-        where = f"{source} row {row}"
-        words, tags = record["tokens"] or [], record[column] or []
-        if len(words) != len(tags) or not all(isinstance(word, str) for word in words):
-            raise InputError(
-                f"{where}: {len(words)} tokens and {len(tags)} {column}; expected tokens that are text, with "
-                "one tag each. Correct or remove the row."
-            )
-        tags = [_tag_name(tag, names, f"{where}, column {column}") for tag in tags]
-        if words:
-            sentences.append(LabeledSentence.of_gold_words(f"{id_}:{row}", row, words, tags))
+def _read_records(
+    source: str,
+    records: Iterable[Record],
+    layout: Layout,
+    types: TypeNames,
+    remarks: Remarks,
+    names: Mapping[str, Sequence[str]] | None = None,
+) -> list[LabeledSentence]:
+    """Read records, each a sentence of words with tags or a document with spans.
+
+    `names` are those of tags that are numbers, by their key.
+    """
+    sentences: list[LabeledSentence] = []
+    spans = SpanReader(source, layout.offsets, types, remarks)
+    for document, (where, id_, record) in enumerate(records):
+        if not is_accepted(record, where, "documents", remarks):
+            continue
+        if is_token_record(record):
+            sentence = read_tokens(record, where, id_, document, types, remarks, names or {})
+            sentences += [sentence] if sentence else []
+        else:
+            sentences += spans.sentences(record, where, id_, document)
+    spans.judge()
     return sentences
 
 
-def _tag_name(tag: object, names: list[str] | None, where: str) -> str:
-    if isinstance(tag, int):
-        if names is None or not 0 <= tag < len(names):
-            raise InputError(
-                f"{where}: the tag {tag} has no name. Give tags as text, or as a ClassLabel feature that "
-                "names every number."
-            )
-        tag = names[tag]
-    check_tag(str(tag), where)
-    return str(tag)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a file. For a dataset saved in a folder give hf:{path}.")
-    try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Give the path of a labeled set, or hf:NAME for a dataset.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Check the file and its permissions.") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}:{line}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Convert the file to UTF-8."
-        ) from None
-    return enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
+def _read_dataset(source: str, layout: Layout, types: TypeNames, remarks: Remarks) -> list[LabeledSentence]:
+    dataset = hub_datasets.load(source)
+    name, split = hub_datasets.name_and_split(source)
+    id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
+    records = ((f"{source} row {row}", f"{id_}:{row}", record) for row, record in enumerate(dataset))
+    features = dataset.features.items()
+    lists = {column: feature.feature for column, feature in features if hasattr(feature, "feature")}
+    names = {column: item.names for column, item in lists.items() if hasattr(item, "names")}
+    return _read_records(source, records, layout, types, remarks, names)

@@ -10,6 +10,7 @@ from kdner.data.corpus import CorpusPlan, corpus_plan
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_drawn, read_labeled
 from kdner.data.quickstart import write_quickstart
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
 from kdner.teacher.by_name import encoder_of
@@ -35,6 +36,8 @@ class Inputs:
     """The corpus; without files, the transfer corpus takes its place."""
     plan: CorpusPlan | None
     """Its shards; None without files."""
+    remarks: Remarks
+    """What was odd about the labeled sets."""
 
     @property
     def paths(self) -> list[str]:
@@ -52,7 +55,8 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
     """Read and check the main job's input.
 
     Args:
-        labeled: the labeled set; `QUICKSTART` names the embedded example, with its own test set and corpus.
+        labeled: the labeled set, and how it and the test set are written; `QUICKSTART` names the embedded example,
+            with its own test set and corpus.
         corpus: the corpus, and how it is cut.
         test: the labeled test set.
         teachers: names of the teachers to train.
@@ -73,9 +77,10 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
         raise InputError("--test: a labeled set for the final quality is needed")
     for name in teachers:
         check_encoder(encoder_of(name))
-    _, rest, labels = read_drawn(labeled)
-    check_labels(read_labeled(test), labels, test)
+    remarks = Remarks()
+    _, rest, labels = read_drawn(labeled, remarks)
+    check_labels(read_labeled(test, labeled, remarks), labels, test)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = corpus_plan(corpus, out) if corpus.corpus else None
-    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan)
+    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan, remarks=remarks)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from kdner.data.corpus import CorpusPlan, draw_documents
+from kdner.data.corpus import CorpusPlan
+from kdner.data.corpus_draws import draw_documents
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.runs.schema import CORPUS
 

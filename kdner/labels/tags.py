@@ -7,9 +7,9 @@ the tags of every known scheme, so no scheme has to be told and none can be gues
 - ``E-``, ``L-``, ``S-`` and ``U-`` close it after their word; ``O`` and another type close it before theirs.
 
 It reads IOB1 (``B-`` only between touching entities of one type), IOB2, I- only (touching words of one type
-are one entity), BIOES (IOBES) and BILOU each as it is meant, and mends what a model may predict: an ``I-``
-that continues nothing opens an entity. A set that mixes IOB1 and IOB2 loses nothing: ``B-`` opens an entity,
-``I-`` continues one where it can.
+are one entity), BIOES (IOBES), BMES (BMEOS) and BILOU each as it is meant, and mends what a model may predict:
+an ``I-`` or ``M-`` that continues nothing opens an entity. A set that mixes IOB1 and IOB2 loses nothing: ``B-``
+opens an entity, ``I-`` continues one where it can.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kdner.errors import InputError
 
 _OPENING = frozenset("BSU")
 _CLOSING = frozenset("ESLU")
-_PREFIXES = frozenset("BIESLU")
+PREFIXES = frozenset("BIMESLU")
 
 
 def label_list(tags: Iterable[str]) -> list[str]:
@@ -118,12 +118,17 @@ def repair(tags: Sequence[str]) -> list[str]:
     return repaired
 
 
+def is_tag(text: str) -> bool:
+    """Tell whether a text is a tag of a known scheme."""
+    return text == "O" or (text[:1] in PREFIXES and text[1:2] == "-" and len(text) > 2)
+
+
 def check_tag(tag: str, where: str = "") -> None:
     """Raise InputError unless `tag` belongs to a known scheme; `where`, file and line, opens its message."""
-    if tag == "O" or (tag[:1] in _PREFIXES and tag[1:2] == "-" and len(tag) > 2):
+    if is_tag(tag):
         return
     raise InputError(
         f"{where + ': ' if where else ''}tag {tag!r} belongs to no known scheme. Known are IOB1, IOB2, "
-        "I- only, BIOES (IOBES) and BILOU: 'O', or one of B- I- E- S- L- U- before the type, as in 'B-PER'. "
-        "Rewrite the tags in one of these; in a file of columns the tag must be the last column."
+        "I- only, BIOES (IOBES), BMES and BILOU: 'O', or one of B- I- M- E- S- L- U- before the type, as in 'B-PER'. "
+        "Rewrite the tags in one of these; in a file of columns --tag-column names the column that holds them."
     )

@@ -18,6 +18,7 @@ import tyro
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.on_ray.cluster import at_once, resources
 from kdner.on_ray.console import say, set_up_logging
@@ -58,6 +59,7 @@ def once(
     *,
     stage: str | None = None,
     configuration: object = None,
+    remarks: Remarks | None = None,
     **describe: object,
 ) -> dict[str, Any]:
     """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
@@ -71,6 +73,7 @@ def once(
         work: does what is still to be done there, and returns the summary.
         stage: what the log calls the job; by default `stage_name` of its directory.
         configuration: of the job, for the summary.
+        remarks: of the labeled sets that it reads: listed in the directory, and counted in the summary.
         describe: what else the manifest should say, such as `files` and `labels`.
 
     Raises:
@@ -82,6 +85,9 @@ def once(
                 started = time.monotonic()
                 summary = work(directory)
                 seconds = round(time.monotonic() - started, 4)
+                if remarks is not None and remarks.found:
+                    remarks.write(directory)
+                    summary = {**summary, "remarks": remarks.counts}
                 directory.finish(with_provenance({**summary, "stage_seconds": seconds}, configuration))
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)

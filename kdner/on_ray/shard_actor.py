@@ -24,6 +24,8 @@ from kdner.runs.run_directory import RunDirectory
 
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
+REPLACED = "kdner.replaced_characters"
+"""The key under which the numbers of characters lie, by input file, that became U+FFFD when the shard was read."""
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
 MAX_ATTEMPTS = 5
@@ -139,7 +141,8 @@ class ShardActor:
             return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
         attempt = 1 if self.record is None else ray.get(self.record.begin.remote(index))
         with self.turns.take(alone=attempt > 1):
-            documents = read_shard(self.plan, shard, self.reader)
+            replaced = Counter[str]()
+            documents = read_shard(self.plan, shard, self.reader, replaced)
             if attempt > MAX_ATTEMPTS:
                 raise InputError(_died_of(shard, documents))
             mapped = self.map_documents(documents)
@@ -147,7 +150,8 @@ class ShardActor:
                 raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
             errors = mapped.num_rows - mapped["error"].null_count
             counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
-            self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata={COUNTS: json.dumps(counts)})
+            metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
+            self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata=metadata)
         return counts
 
 

@@ -26,6 +26,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.data.corpus import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
+from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
 from kdner.flags import Corpus, Estimation
@@ -35,7 +36,7 @@ from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.job import once
 from kdner.on_ray.pool import estimate_corpus, shards_at_once, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
-from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
+from kdner.on_ray.shard_actor import COUNTS, REPLACED, ShardActor, ShardWork
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.text.words import SPLITTER_VERSION
@@ -252,9 +253,10 @@ def _dataset(
     return mapped
 
 
-def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
+def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, Any]:
     """Add up the counts of all files; documents in must equal documents out, file by file."""
     total: Counter[str] = Counter()
+    replaced: Counter[str] = Counter()
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
         footers = pool.map(run.table_metadata, [shard.name for shard in plan.shards])
         for shard, (rows, metadata) in zip(plan.shards, footers, strict=True):
@@ -264,7 +266,10 @@ def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, int]:
                     "delete it and run again"
                 )
             total.update(json.loads(metadata[COUNTS]))
-    return dict(total)
+            replaced.update(json.loads(metadata.get(REPLACED, "{}")))
+    warn_of_replaced(replaced)
+    passed_over = {"files_passed_over": dict(plan.passed_over)} if plan.passed_over else {}
+    return {**total, "replaced_characters": replaced.total(), **passed_over}
 
 
 def check_errors(counts: Mapping[str, Any], max_error_rate: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
+from kdner.data.remarks import Remarks
 from kdner.distillation.checkpoint import State
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.main_inputs import Inputs
@@ -74,6 +75,8 @@ class LearningSets:
     """Sentences with gold labels to choose the best epoch by; without any the last epoch is kept."""
     transfer: TransferSet | None
     """The transfer set, or None to train on the labeled set only."""
+    remarks: Remarks
+    """What was odd about the labeled sets."""
 
     @property
     def logits_fingerprint(self) -> dict[str, Any] | None:
@@ -94,7 +97,7 @@ def read_sets(
     """Read and draw what a student learns from.
 
     Args:
-        flags: which labeled set, and which part of it; none where its name is empty.
+        flags: which labeled set (none, where its name is empty), which part of it, and how labeled sets are written.
         logits: run directories of precompute_logits over one corpus; none for no transfer set.
         logits_weights: weight of each teacher in the mean of their logits; none for equal ones.
         development: labeled set to choose the best epoch by, if there is one.
@@ -105,17 +108,18 @@ def read_sets(
     """
     if not flags.labeled and not logits:
         raise InputError("nothing to learn from: give --labeled, or --logits, or both")
-    labeled, _, labels = read_drawn(flags) if flags.labeled else ([], [], [])
+    remarks = Remarks()
+    labeled, _, labels = read_drawn(flags, remarks) if flags.labeled else ([], [], [])
     transfer = TransferSet(logits, logits_weights) if logits else None
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, flags.labeled)
     if development:
-        chosen_by = read_labeled(development)
+        chosen_by = read_labeled(development, flags, remarks)
         check_labels(chosen_by, labels, development)
     else:
         chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
-    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer)
+    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, remarks=remarks)
 
 
 def make_student(

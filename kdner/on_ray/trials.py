@@ -90,8 +90,8 @@ def study_fingerprint(study: Study, teachers: Mapping[str, Any]) -> dict[str, An
     """Return all that changes the trials of a study; `teachers` are their identities by name."""
     return {
         "job": "low_resource",
-        "labeled": source_fingerprint(study.labeled),
-        "test": source_fingerprint(study.test),
+        "labeled": source_fingerprint(study.labeled, study.layout),
+        "test": source_fingerprint(study.test, study.layout),
         "corpus": study.corpus.fingerprint() if study.corpus else None,
         "transfer_words": study.transfer_words,
         "teachers": teachers,

@@ -15,13 +15,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from kdner.data.corpus import CorpusPlan
 from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
+from kdner.data.remarks import Remarks
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.flags import Layout
 from kdner.runs.storage import without_secrets
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint
@@ -57,6 +59,8 @@ class Study:
     """Labeled set that the sentences are drawn from."""
     test: str
     """Labeled set that F1 is measured on."""
+    layout: Layout = field(default_factory=Layout)
+    """How both are written."""
     corpus: CorpusPlan | None
     """Documents for the transfer set, beside the sentences that were not drawn."""
     transfer_words: int
@@ -144,7 +148,7 @@ class StudentSpec:
             key, _, text = change.partition("=")
             key = key.strip().replace("-", "_")
             for owner, values in ((StudentConfig, shape), (Distillation, recipe), (cls, spec)):
-                if key in {field.name for field in fields(owner)} - {"setting", "shape", "recipe"}:
+                if key in {known.name for known in fields(owner)} - {"setting", "shape", "recipe"}:
                     values[key] = _value(owner, key, text, name)
                     break
             else:
@@ -179,14 +183,16 @@ def _value(owner: type, key: str, text: str, name: str) -> Any:
     raise InputError(f"--students {name}: {key} is a number, not {text!r}")
 
 
-def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
+def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) -> dict[str, Any]:
     """Check labeled sets, sizes and names before any work; returns the identity of each teacher by its shown name.
+
+    What is odd about the labeled sets goes to `remarks`, where they are given.
 
     Raises:
         InputError: something is wrong with them.
     """
-    sentences = read_labeled(study.labeled)
-    check_labels(read_labeled(study.test), labels_in(sentences), study.test)
+    sentences = read_labeled(study.labeled, study.layout, remarks)
+    check_labels(read_labeled(study.test, study.layout, remarks), labels_in(sentences), study.test)
     for size in sizes:
         if not 1 <= size <= len(sentences):
             raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")
@@ -204,7 +210,7 @@ def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
             continue
         encoder = encoder_of(spec.source)
         check_encoder(encoder)
-        labeled = source_fingerprint(spec.labeled) if spec.labeled else None
+        labeled = source_fingerprint(spec.labeled, study.layout) if spec.labeled else None
         identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
     for name in study.students:
         StudentSpec.read(name, study)

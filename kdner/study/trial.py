@@ -71,8 +71,9 @@ class Trial:
         self.study, self.size, self.seed, self.folder, self.progress = study, size, seed, folder, progress
         self.vector_folder = vector_folder or folder / "vectors"
         folder.mkdir(parents=True, exist_ok=True)
-        self.drawn, self.rest, self.labels = read_drawn(LabeledSet(labeled=study.labeled, labeled_size=size, seed=seed))
-        self.test = read_labeled(study.test)
+        flags = LabeledSet(**vars(study.layout), labeled=study.labeled, labeled_size=size, seed=seed)
+        self.drawn, self.rest, self.labels = read_drawn(flags)
+        self.test = read_labeled(study.test, study.layout)
         check_labels(self.test, self.labels, study.test)
         self.teachers = [TeacherSpec.read(name) for name in study.teachers]
         self.steps = teacher_names(len(self.teachers))
@@ -162,7 +163,7 @@ class Trial:
         return model
 
     def _labeled(self, source: str) -> list[LabeledSentence]:
-        sentences = read_labeled(source)
+        sentences = read_labeled(source, self.study.layout)
         check_labels(sentences, self.labels, source)
         return sentences
 

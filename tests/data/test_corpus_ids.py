@@ -41,7 +41,7 @@ def test_duplicate_ids_are_found_over_files(tmp_path):
     put_json(tmp_path / "b.jsonl", [{"id": "new", "text": "x"}, {"id": "19999", "text": "x"}])
     put_lines(tmp_path / "c.txt", ["x"])
     with pytest.raises(InputError) as refusal:
-        plan_corpus([str(tmp_path)], shard_documents=7)
+        plan_corpus([f"{tmp_path}/*"], shard_documents=7)
     assert f"'19999': {tmp_path}/a.parquet row 19999, {tmp_path}/b.jsonl line 2" in str(refusal.value)
     assert "new" not in str(refusal.value)
 
@@ -50,4 +50,4 @@ def test_a_made_id_that_meets_a_given_one_is_a_duplicate(tmp_path):
     put_lines(tmp_path / "c.txt", ["x"])
     put_json(tmp_path / "d.jsonl", [{"id": "c.txt:0", "text": "x"}])
     with pytest.raises(InputError, match=r"share an id"):
-        plan_corpus([str(tmp_path)], shard_documents=7)
+        plan_corpus([f"{tmp_path}/*"], shard_documents=7)

@@ -8,7 +8,9 @@ import pytest
 from files import document, entity_texts, jsonl
 
 from kdner.data.labeled_sets import read_labeled
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
+from kdner.flags import Layout
 
 
 def test_spans_become_sentences_of_the_splitters_words(write):
@@ -35,6 +37,91 @@ def test_spans_as_lists_under_the_keys_of_other_tools(write, key, name):
     content = json.dumps({"text": "Anna left.", key: [[0, 4, "PER"]]}).encode()
     sentences = read_labeled(write(name, gzip.compress(content) if name.endswith("gz") else content))
     assert entity_texts(sentences) == [("Anna", "PER")]
+
+
+TEXT = "🚀💩 Mira moved to Oslo on Friday."
+UTF_16 = [(5, 9, "PER", "Mira"), (19, 23, "LOC", "Oslo")]
+BYTES = [(9, 13, "PER", "Mira"), (23, 27, "LOC", "Oslo")]
+
+
+def with_texts(text, spans):
+    return {"text": text, "spans": [{"start": s, "end": e, "label": name, "text": own} for s, e, name, own in spans]}
+
+
+@pytest.mark.parametrize("unit, spans", [("utf-16", UTF_16), ("bytes", BYTES)])
+def test_offsets_of_other_tools_are_refused_by_the_texts_of_their_spans_and_read_by_their_unit(write, unit, spans):
+    source = write("set.jsonl", jsonl(with_texts(TEXT, spans)))
+    with pytest.raises(InputError, match=rf"set\.jsonl:1: span .* carries the text 'Mira'.*give --offsets {unit}\."):
+        read_labeled(source)
+    (sentence,) = read_labeled(source, Layout(offsets=unit))
+    assert entity_texts([sentence]) == [("Mira", "PER"), ("Oslo", "LOC")] and sentence.text == TEXT
+
+
+def test_both_texts_are_shown_where_they_differ(write):
+    source = write("set.jsonl", jsonl(with_texts("Mira moved.", [(0, 3, "PER", "Mira")])))
+    with pytest.raises(InputError, match=r"\[0, 3\] PER covers 'Mir', but carries the text 'Mira'. Inclusive ends fit"):
+        read_labeled(source)
+    source = write("set.jsonl", jsonl(with_texts("Mira moved.", [(0, 4, "PER", "Tuva")])))
+    with pytest.raises(InputError, match=r"covers 'Mira', but carries the text 'Tuva'. Correct the offsets, or"):
+        read_labeled(source)
+    broken = jsonl(with_texts("New\nYork is wet.", [(0, 8, "LOC", "New York")]))
+    assert entity_texts(read_labeled(write("set.jsonl", broken))) == [("New\nYork", "LOC")]
+
+
+def test_an_exact_repetition_is_one_span(write):
+    remarks = Remarks()
+    content = jsonl({"text": "Mira moved.", "label": [[0, 4, "PER"], [0, 4, " PER"]]})
+    assert entity_texts(read_labeled(write("set.jsonl", content), remarks=remarks)) == [("Mira", "PER")]
+    assert remarks.counts == {"spans that repeat another exactly, passed over": 1}
+
+
+def test_what_is_no_text_is_replaced_one_for_one_and_counted(write, caplog):
+    line = '{"text": "Mira \\ud83d left \\u0000 Oslo.", "spans": [[0, 4, "PER"], [14, 18, "LOC"]]}\n'
+    remarks = Remarks()
+    (sentence,) = read_labeled(write("set.jsonl", line + line.replace("Mira ", "Mira.")), remarks=remarks)[:1]
+    assert sentence.text == "Mira \ufffd left \ufffd Oslo."
+    assert entity_texts([sentence]) == [("Mira", "PER"), ("Oslo", "LOC")]
+    assert remarks.counts == {"characters that are no text, replaced by U+FFFD": 4}
+    assert "4 characters that are no text" in caplog.text and "set.jsonl:1" in caplog.text
+
+
+def test_inclusive_ends_of_a_small_set_are_snapped_counted_and_all_listed(write, caplog):
+    remarks = Remarks()
+    content = jsonl(document("Mira moved to Oslo.", (0, 3, "PER"), (14, 17, "LOC")))
+    sentences = read_labeled(write("set.jsonl", content), remarks=remarks)
+    assert entity_texts(sentences) == [("Mira", "PER"), ("Oslo", "LOC")]
+    assert [remark.detail for remark in remarks.found] == ["'Mir' to 'Mira'", "'Osl' to 'Oslo'"]
+    assert "2 spans cut a word. Inclusive ends fit, so add 1 to each: 2 of these spans would cut no word" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text, spans, reason",
+    [
+        ("Mira moved to Oslo.", [(0, 3, "PER"), (14, 17, "LOC")], r"Inclusive ends fit, so add 1 to each: 12 of these"),
+        (
+            TEXT,
+            [(5, 9, "PER"), (19, 23, "LOC")],
+            r"Offsets in units of UTF-16 fit, so give --offsets utf-16: 12 of these",
+        ),
+        ("Miras Oslos", [(0, 4, "PER"), (6, 10, "LOC")], r"Inclusive ends fit"),
+        ("Miraculously", [(0, 4, "PER")], "Move the spans to the edges of words"),
+    ],
+)
+def test_a_set_in_which_many_spans_cut_words_is_refused_with_the_reason(write, text, spans, reason):
+    source = write("set.jsonl", jsonl(*[document(text, *spans)] * 6))
+    with pytest.raises(
+        InputError, match=rf"of {6 * len(spans)} spans cut a word, the first in .*set\.jsonl:1: .*{reason}"
+    ):
+        read_labeled(source)
+
+
+def test_few_spans_of_many_may_cut_words(write):
+    records = [document("Anna's Londoners left.", (0, 4, "PER"), (7, 13, "LOC"))] * 6
+    remarks = Remarks()
+    read_labeled(write("set.jsonl", jsonl(*records, *[document("Bo left.", (0, 2, "PER"))] * 108)), remarks=remarks)
+    assert len(remarks.found) == 6
+    with pytest.raises(InputError, match="6 of 119 spans cut a word"):
+        read_labeled(write("set.jsonl", jsonl(*records, *[document("Bo left.", (0, 2, "PER"))] * 107)))
 
 
 def test_a_span_over_a_sentence_end_joins_its_sentences(write):
@@ -75,8 +162,9 @@ def test_only_what_was_accepted_becomes_gold(write, caplog):
     assert [s.text for s in sentences] == ["Anna left.", "Rain is expected.", "It is dry.", "Bo left."]
     assert entity_texts(sentences) == [("Anna", "PER"), ("Bo", "PER")]
     assert [s.id for s in sentences] == [f"set.jsonl:{line}:0" for line in (1, 4, 5, 7)]
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert "set.jsonl" in line and "1 documents with the answer ignore, 2 documents with the answer reject" in line
+    rejected, ignored = sorted((record.getMessage() for record in caplog.records), reverse=True)
+    assert "set.jsonl" in rejected and "2 documents with the answer reject, left out" in rejected
+    assert "1 documents with the answer ignore, left out" in ignored and "set.jsonl:3" in ignored
 
 
 def test_spans_have_answers_of_their_own(write, caplog):
@@ -88,7 +176,8 @@ def test_spans_have_answers_of_their_own(write, caplog):
     with caplog.at_level(logging.INFO, "kdner"):
         sentences = read_labeled(write("set.jsonl", content))
     assert entity_texts(sentences) == [("Anna", "PER"), ("Bo", "PER")]
-    assert "1 spans with the answer ignore, 1 spans with the answer reject" in caplog.text
+    assert "1 spans with the answer ignore, left out" in caplog.text
+    assert "1 spans with the answer reject, left out" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -107,6 +196,12 @@ def test_spans_have_answers_of_their_own(write, caplog):
         ('{"text": "Anna", "spans": [[-1, 4, "PER"]]}', "does not lie in the text"),
         ('{"text": "Anna", "spans": [[2, 2, "PER"]]}', "does not lie in the text"),
         ('{"text": "Anna Bo", "spans": [[0, 7, "PER"], [5, 7, "PER"]]}', "overlap"),
+        ('{"text": "Anna Bo", "spans": [[0, 4, "PER"], [0, 4, "LOC"]]}', r"span \[0, 4\] is PER and LOC. Keep one"),
+        ('{"text": "Anna", "spans": [[0, 4, "B-PER"]]}', r"span \[0, 4\]: the label 'B-PER' is a tag"),
+        ('{"text": "Anna", "spans": [[0, 4, "P\\u200bER"]]}', r"span \[0, 4\]: the label .*ZERO WIDTH SPACE"),
+        ('{"text": "Anna", "spans": [[0, 4, "Per"]]}', r"span \[0, 4\]: the label 'Per' differs from 'PER' .*:1: span"),
+        ('{"text": "Anna", "spans": [[0, 4, 7]]}', r"\[0, 4, 7\] is not a span"),
+        ('{"text": "😀 Bo", "spans": [[3, 5, "PER"]]}', "not lie in the text of 4 .*fit, so give --offsets utf-16"),
         ('{"text": "Anna", "spans": [[1, 3, "PER"]]}', "'nn' holds the first character of no word"),
         ('{"text": "Anna Bo", "spans": [[4, 5, "PER"]]}', "holds the first character of no word"),
         ('{"text": "Anna", "spans": [], "answer": "maybe"}', "'maybe', expected one of accept, reject, ignore"),

@@ -78,6 +78,23 @@ def test_a_row_with_too_few_columns_is_named(refused, tmp_path, write):
     assert f"{source}:2" in message
 
 
+def test_every_job_reads_its_labeled_sets_by_the_same_flags(refused, tmp_path, write):
+    source = write("set.tsv", "1\tMira\tB-PER\tO\n2\tleft\tO\tO\n\n1\tOslo\tB-LOC\tB-PER\n")
+    out = ("--out", tmp_path / "out")
+    for config, job, flags in [
+        (FinetuneTeacher, finetune_teacher, ("--labeled", source)),
+        (DistillStudent, distill_student, ("--labeled", source, "--vectors", "random")),
+        (Evaluate, evaluate, ("--test", source, "--models", tmp_path)),
+        (LowResource, low_resource, ("--labeled", source, "--test", source)),
+        (Pipeline, pipeline, ("--labeled", source, "--test", source)),
+    ]:
+        message = refused(config, job, *flags, *out)
+        assert f"{source}:1: the first column counts the words" in message and "--token-column 2" in message
+        assert "--tag-column 3 or 4" in refused(config, job, *flags, *out, "--token-column", "2")
+        named = ("--token-column", "2", "--tag-column", "9")
+        assert "--tag-column 9: " in refused(config, job, *flags, *out, *named)
+
+
 def test_more_sentences_than_there_are(refused, tmp_path, train_file, toy):
     message = refused(
         FinetuneTeacher, finetune_teacher, "--labeled", train_file, "--labeled-size", 1000, "--out", tmp_path / "t"

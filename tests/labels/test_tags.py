@@ -17,6 +17,7 @@ TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]))
         ("IOB1", "I-PER I-PER B-PER O I-LOC I-ORG O"),
         ("IOB2", "B-PER I-PER B-PER O B-LOC B-ORG O"),
         ("BIOES", "B-PER E-PER S-PER O S-LOC S-ORG O"),
+        ("BMES", "B-PER E-PER S-PER O S-LOC S-ORG O"),
         ("BILOU", "B-PER L-PER U-PER O U-LOC U-ORG O"),
     ],
 )
@@ -29,8 +30,9 @@ def test_i_only_joins_touching_words_of_one_type():
     assert repair(["I-PER", "I-PER", "I-ORG", "O", "I-ORG"]) == ["B-PER", "I-PER", "B-ORG", "O", "B-ORG"]
 
 
-def test_three_word_entities_of_bioes_and_bilou():
+def test_three_word_entities_of_bioes_bmes_and_bilou():
     assert repair(["B-ORG", "I-ORG", "E-ORG", "S-ORG"]) == ["B-ORG", "I-ORG", "I-ORG", "B-ORG"]
+    assert repair(["B-ORG", "M-ORG", "E-ORG", "M-ORG"]) == ["B-ORG", "I-ORG", "I-ORG", "B-ORG"]
     assert repair(["B-ORG", "I-ORG", "L-ORG", "U-ORG"]) == ["B-ORG", "I-ORG", "I-ORG", "B-ORG"]
 
 
@@ -62,7 +64,7 @@ def test_a_type_may_hold_hyphens_and_one_letter():
 def test_an_unknown_tag_is_named_with_the_known_schemes(tag):
     with pytest.raises(InputError) as caught:
         entities_of(["O", tag])
-    for part in (repr(tag), "IOB1", "IOB2", "I- only", "BIOES", "BILOU"):
+    for part in (repr(tag), "IOB1", "IOB2", "I- only", "BIOES", "BMES", "BILOU"):
         assert part in str(caught.value)
     with pytest.raises(InputError, match=r"^train.txt:7: tag"):
         check_tag(tag, "train.txt:7")
@@ -73,7 +75,7 @@ def test_label_list_is_sorted_and_closed_under_iob2():
     assert label_list([]) == ["O"]
 
 
-SCHEMES = ["O", *(f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC"))]
+SCHEMES = ["O", *(f"{prefix}-{name}" for prefix in "BIMESLU" for name in ("PER", "LOC"))]
 
 
 @given(st.lists(st.lists(st.sampled_from(SCHEMES), min_size=1, max_size=8), max_size=6))

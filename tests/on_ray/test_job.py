@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.on_ray.job import Stages, input_error, once
 from kdner.runs.lock import hold
@@ -31,6 +32,17 @@ def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
     assert caplog.messages == [f"run: everything is there already, in {out}"]
     with pytest.raises(InputError, match="a"):
         once(out, {"a": 2}, work)
+
+
+def test_what_was_odd_about_labeled_sets_is_listed_in_the_directory_and_counted_in_the_summary(tmp_path):
+    remarks = Remarks()
+    remarks.add("empty tokens, passed over", "train.conll:7")
+    summary = once(str(tmp_path / "run"), {}, lambda _: {"answer": 42}, remarks=remarks)
+    assert summary["remarks"] == {"empty tokens, passed over": 1}
+    listed = (tmp_path / "run" / "_remarks.jsonl").read_text("utf-8")
+    assert '"where": "train.conll:7"' in listed and listed.count("\n") == 1
+    assert "remarks" not in once(str(tmp_path / "other"), {}, lambda _: {"answer": 42}, remarks=Remarks())
+    assert not (tmp_path / "other" / "_remarks.jsonl").exists()
 
 
 def test_a_finished_job_is_called_as_its_stage_in_the_log(tmp_path, caplog, monkeypatch):
