@@ -23,6 +23,7 @@ import numpy as np
 
 from kdner.errors import InputError
 from kdner.labels.decoding import best_legal_ids
+from kdner.labels.names import TypeNames
 from kdner.labels.tags import EntityWords, entities_of_words, label_list
 
 OTHER_MEANING = 0.01
@@ -179,35 +180,32 @@ def check_label_map(label_map: Mapping[str, str], types: Sequence[str]) -> None:
 
 def _read(labels: Sequence[str], owner: str) -> list[str | None]:
     """Read a label list as tags of `kdner.labels.tags`, bare types as `I-`; `None` stands for labels of no word."""
-    tags: list[str | None] = []
     names = [label.strip() for label in labels]
     words = [name for name in names if not _OF_NO_WORD.fullmatch(name)]
-    prefixed = [bool(_PREFIXED.fullmatch(name)) for name in words if name != "O"]
     if any(map(_NAMELESS.fullmatch, names)):
         raise InputError(
             f"{owner}: its labels have no names: {', '.join(names[:4])}. Write their names into id2label of its "
             "config.json, with 'O' for words outside entities."
         )
-    if "O" not in words or not prefixed:
+    matches = {name: _PREFIXED.fullmatch(name) for name in words if name != "O"}
+    if "O" not in words or not matches:
         raise InputError(
-            f"{owner}: not a tagger of entities. Its labels: {', '.join(names[:12]) or 'none'}. Expected 'O' "
-            "and labels such as B-PER or PER."
+            f"{owner}: not a tagger of entities. Its labels: {', '.join(names[:12]) or 'none'}. Expected 'O' and "
+            "labels such as B-PER or PER."
         )
-    if any(prefixed) and not all(prefixed):
-        bare = next(name for name in words if name != "O" and not _PREFIXED.fullmatch(name))
+    bare = [name for name, match in matches.items() if not match]
+    if 0 < len(bare) < len(matches):
         raise InputError(
-            f"{owner}: its label {bare!r} has no prefix, while others have: {', '.join(words[:9])}. Expected labels of "
-            "one scheme: IOB1, IOB2, I- only, BIOES, BILOU, BMES, or types alone."
+            f"{owner}: its label {bare[0]!r} has no prefix, while others have: {', '.join(words[:9])}. Expected labels "
+            "of one scheme: IOB1, IOB2, I- only, BIOES, BILOU, BMES, or types alone."
         )
-    for name in names:
-        match = _PREFIXED.fullmatch(name)
-        if name not in words:
-            tags.append(None)
-        elif name == "O":
-            tags.append(name)
-        else:
-            tags.append(f"{match[1]}-{match[2].strip()}" if match else f"I-{name}")
-    return tags
+    types = TypeNames()
+    tags = {"O": "O"} | {
+        name: types.add_tag(f"{match[1]}-{match[2]}" if match else f"I-{name}", owner)
+        for name, match in matches.items()
+    }
+    types.check()
+    return [tags.get(name) for name in names]
 
 
 def _renamed(name: str, label_map: Mapping[str, str]) -> str:

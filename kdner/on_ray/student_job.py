@@ -101,7 +101,7 @@ def read_sets(
     """Read and draw what a student learns from.
 
     Args:
-        flags: which labeled set, which part of it, and how labeled sets are written; none where its name is empty.
+        flags: which labeled set (none, where its name is empty), which part of it, and how labeled sets are written.
         logits: run directories of precompute_logits over one corpus; none for no transfer set.
         logits_weights: weight of each teacher in the mean of their logits; none for equal ones.
         development: labeled set to choose the best epoch by, if there is one.

@@ -100,6 +100,8 @@ def test_what_a_tagger_does_tells_iob1_from_iob2():
         (["O", "[CLS]"], "not a tagger of entities"),
         ([], "Its labels: none"),
         (["O", "B-PER", "LOC"], "its label 'LOC' has no prefix, while others have"),
+        (["O", "PER", "Per"], "the label 'Per' differs from 'PER' .* only by case"),
+        (["O", "B-PER\u200b", "I-PER"], "holds U\\+200B"),
     ],
 )
 def test_labels_that_are_no_taggers(labels, message):
