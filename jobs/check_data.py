@@ -14,9 +14,9 @@ import json
 import sys
 from dataclasses import dataclass
 
-from kdner.data.data_check import Checked, check_data
 from kdner.errors import InputError
 from kdner.flags import Corpus, Layout, part_of
+from kdner.measuring.data_check import Checked, check_data
 from kdner.on_ray.job import run_job
 
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kdner.data.labeled_sets import drawn_fingerprint, source_fingerprint
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
+from kdner.labeled.sets import drawn_fingerprint, source_fingerprint
 from kdner.on_ray.job import once, run_job
 from kdner.on_ray.student_job import make_student, read_sets
 from kdner.on_ray.train import Workers

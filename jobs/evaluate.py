@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
-from kdner.data.remarks import Remarks
 from kdner.errors import InputError
 from kdner.flags import LabelMap, Layout
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels, read_labeled, source_fingerprint
 from kdner.labels.folding import read_label_map
 from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table

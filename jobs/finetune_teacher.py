@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import drawn_fingerprint, read_drawn
-from kdner.data.remarks import Remarks
 from kdner.distillation.teachers import train_teacher
 from kdner.flags import LabeledSet
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import drawn_fingerprint, read_drawn
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job

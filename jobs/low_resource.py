@@ -24,11 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdner.data.corpus import CorpusPlan, plan_corpus
-from kdner.data.remarks import Remarks
+from kdner.corpora.plan import CorpusPlan, plan_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import Layout, part_of
+from kdner.labeled.remarks import Remarks
 from kdner.on_ray.job import run_job, with_provenance, work_in
 from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from kdner.data.corpus_draws import sample_corpus
+from kdner.corpora.draws import sample_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.reports import speed_report

@@ -21,10 +21,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from kdner.data.corpus_draws import sample_corpus
-from kdner.data.labeled_sets import read_labeled
+from kdner.corpora.draws import sample_corpus
 from kdner.device import dtype_name
 from kdner.flags import Actors, Layout
+from kdner.labeled.sets import read_labeled
 from kdner.measuring.evaluation import evaluate
 from kdner.measuring.figures import check_figures, throughput_figure
 from kdner.measuring.peers import check_peers

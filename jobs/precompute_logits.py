@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kdner.data.corpus import corpus_plan
+from kdner.corpora.plan import corpus_plan
 from kdner.device import dtype_name
 from kdner.flags import Corpus, Estimation, LabelMap, Language
 from kdner.labels.folding import read_label_map

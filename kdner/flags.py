@@ -1,6 +1,6 @@
 """The flags that several jobs share, so that the same words mean the same things everywhere.
 
-They hold values only: `kdner.data` reads what they name.
+They hold values only: `kdner.labeled` and `kdner.corpora` read what they name.
 """
 
 from __future__ import annotations

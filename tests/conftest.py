@@ -27,7 +27,7 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import label_list
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kdner.data.corpus import read_shard
+from kdner.corpora.plan import read_shard
 from kdner.labels.tags import entities_of
 from kdner.runs.schema import CORPUS
 

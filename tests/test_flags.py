@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import tyro
 
-from kdner.data.corpus import corpus_plan
-from kdner.data.labeled_sets import drawn_fingerprint, read_drawn, source_fingerprint
+from kdner.corpora.plan import corpus_plan
 from kdner.errors import InputError
 from kdner.flags import Corpus, Estimation, LabeledSet, Layout
+from kdner.labeled.sets import drawn_fingerprint, read_drawn, source_fingerprint
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What users bring: labeled sets, read into `labeled_sentence.LabeledSentence`, and corpora, planned as shards.
+"""What is read alike whatever it is: files of text, their encodings, datasets by name; and the embedded example.
 
-`quickstart` writes the default of both. May import the rooms before it: `kdner.text`, `kdner.labels` and `kdner.runs`.
+May import the rooms before it: `kdner.text`, `kdner.labels` and `kdner.runs`.
 """

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import check_same_labels
 from kdner.runs.fingerprint import differences

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdner.data.corpus import CorpusPlan, corpus_plan
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import check_labels, read_drawn, read_labeled
+from kdner.corpora.plan import CorpusPlan, corpus_plan
 from kdner.data.quickstart import write_quickstart
-from kdner.data.remarks import Remarks
 from kdner.distillation.untrained_student import check_untrained_student
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels, read_drawn, read_labeled
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.tokenizers import check_encoder

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.device import one_thread
 from kdner.distillation.examples import labeled_examples
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.trainer import Trainer
+from kdner.labeled.sentence import LabeledSentence
 from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.network import StudentConfig

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.distillation.checkpoint import State, read_checkpoint, write_checkpoint
 from kdner.distillation.examples import Batch, Examples, TransferSet, labeled_examples
 from kdner.distillation.gradients import average_gradients, clip_gradients
 from kdner.distillation.losses import distillation_loss, task_loss
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.student.model import Student

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from kdner.data.corpus import CorpusPlan
-from kdner.data.corpus_draws import draw_documents
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.corpora.draws import draw_documents
+from kdner.corpora.plan import CorpusPlan
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.schema import CORPUS
 
 SENTENCE = "labeled:"

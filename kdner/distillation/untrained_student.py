@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.word_vectors import random_vectors, vectors_from_file, vectors_from_teacher
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.storage import commit_folder
 from kdner.student.model import Student
 from kdner.student.network import StudentConfig, vocabulary_budget

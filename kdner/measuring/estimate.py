@@ -19,8 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from kdner.data.corpus import CorpusPlan, read_shard
-from kdner.data.corpus_draws import draw_documents
+from kdner.corpora.draws import draw_documents
+from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.errors import InputError
 from kdner.runs.parquet import write_parquet
 from kdner.text.words import count_words

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import check_labels
 from kdner.device import peak_memory_mb
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels
 from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
 from kdner.teacher.by_name import largest_vocabulary, load_model

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import entities_of
 from kdner.text.words import split_words
 
@@ -38,7 +38,7 @@ def measure_f1(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Qual
     """Tag a labeled set and compare with its gold tags.
 
     The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of
-    `kdner.data.labeled_sentence`.
+    `kdner.labeled.sentence`.
 
     Returns:
         the quality over all entities under `micro`, and that of each type of entity under its name, such as `PER`.

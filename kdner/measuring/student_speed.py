@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.data.corpus import CorpusPlan, read_shard
-from kdner.data.corpus_slices import SliceReader
+from kdner.corpora.plan import CorpusPlan, read_shard
+from kdner.corpora.slices import SliceReader
 from kdner.device import peak_memory_mb
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from unicodedata import category
 
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import entities_of
 from kdner.text.words import split_words
 

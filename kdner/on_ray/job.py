@@ -18,8 +18,8 @@ import tyro
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
-from kdner.data.remarks import Remarks
 from kdner.errors import InputError
+from kdner.labeled.remarks import Remarks
 from kdner.on_ray.cluster import at_once, resources
 from kdner.on_ray.console import say, set_up_logging
 from kdner.runs.lock import hold

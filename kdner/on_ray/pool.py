@@ -9,7 +9,7 @@ from typing import Any
 import ray
 import torch
 
-from kdner.data.corpus import CorpusPlan
+from kdner.corpora.plan import CorpusPlan
 from kdner.device import GPU_SHARDS_AT_ONCE, best_dtype, dtype_of
 from kdner.errors import InputError
 from kdner.flags import Actors

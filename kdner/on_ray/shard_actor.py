@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 import ray
 
-from kdner.data.corpus import CorpusPlan, Shard, read_shard
-from kdner.data.corpus_slices import SliceReader
+from kdner.corpora.plan import CorpusPlan, Shard, read_shard
+from kdner.corpora.slices import SliceReader
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
 from kdner.flags import Actors

@@ -25,7 +25,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from kdner.data.corpus import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
+from kdner.corpora.plan import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
 from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError

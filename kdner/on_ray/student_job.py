@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
-from kdner.data.remarks import Remarks
 from kdner.distillation.checkpoint import State
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.main_inputs import Inputs
@@ -18,6 +15,9 @@ from kdner.distillation.transfer_corpus import transfer_corpus
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels, draw, drawn_fingerprint, read_drawn, read_labeled
 from kdner.measuring.reports import EXAMPLE
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from kdner.data.corpus import CorpusPlan, read_shard
+from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.device import dtype_name
 from kdner.flags import Actors
 from kdner.measuring.peers import SpacyPeer, TransformersPeer

@@ -14,12 +14,12 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.distillation.checkpoint import State, best_student
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.trainer import Trainer
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
 from kdner.on_ray.console import console, set_up_logging, stage_progress
 from kdner.student.model import Student

@@ -12,8 +12,8 @@ from typing import Any
 import ray
 import torch
 
-from kdner.data.labeled_sets import source_fingerprint
 from kdner.errors import InputError
+from kdner.labeled.sets import source_fingerprint
 from kdner.measuring.figures import has_figures
 from kdner.on_ray.cluster import connect, in_cluster
 from kdner.on_ray.console import console, set_up_logging, stage_progress

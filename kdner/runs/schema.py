@@ -23,7 +23,7 @@ CORPUS = pa.schema(
         _column("text", pa.string(), "text of the document; null where the source has none that is a string"),
     ]
 )
-"""One row per document, as `kdner.data.corpus` reads it."""
+"""One row per document, as `kdner.corpora.plan` reads it."""
 
 LOGITS = pa.schema(
     [

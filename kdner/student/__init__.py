@@ -3,7 +3,8 @@
     from kdner.student import Student
 
 Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `inference` and `tagger`. May
-import the rooms before it: `kdner.text`, `kdner.labels`, `kdner.runs` and `kdner.data`.
+import the rooms before it: all from `kdner.text` to
+`kdner.corpora`.
 """
 
 from kdner.student.model import Student

@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from kdner.data.corpus import CorpusPlan
-from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
-from kdner.data.remarks import Remarks
+from kdner.corpora.plan import CorpusPlan
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.untrained_student import check_untrained_student
 from kdner.errors import InputError
 from kdner.flags import Layout
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sets import check_labels, labels_in, read_labeled, source_fingerprint
 from kdner.labels.tags import check_same_labels
 from kdner.runs.storage import without_secrets
 from kdner.student.network import StudentConfig

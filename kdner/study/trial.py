@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from kdner.data.labeled_sentence import LabeledSentence
-from kdner.data.labeled_sets import check_labels, draw, read_drawn, read_labeled
 from kdner.device import best_device
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.teachers import train_teacher
@@ -26,6 +24,8 @@ from kdner.distillation.trainer import Trainer
 from kdner.distillation.transfer_corpus import transfer_documents
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.flags import LabeledSet
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels, draw, read_drawn, read_labeled
 from kdner.labels.decoding import best_legal_tags
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.f1 import Tag, entities_found, measure_f1, recall_by_words

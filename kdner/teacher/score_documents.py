@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.data.corpus import CorpusPlan
-from kdner.data.corpus_draws import draw_documents
+from kdner.corpora.draws import draw_documents
+from kdner.corpora.plan import CorpusPlan
 from kdner.device import best_device
 from kdner.labels.logits import fit_float16, fits_float16
 from kdner.runs.schema import LOGITS

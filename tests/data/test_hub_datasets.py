@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from files import put, put_json, put_parquet, rows
 
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.data.hub_datasets import _candidates, is_dataset, load
 from kdner.errors import InputError
 
@@ -114,7 +114,7 @@ def test_parquet_behind_a_dataset_is_copied_not_loaded(tmp_path, monkeypatch):
     put_parquet(tmp_path / "set/data/train-2.parquet", {"id": pa.nulls(0), "text": pa.nulls(0)})
     put_parquet(tmp_path / "set/data/validation-0.parquet", {"id": [9], "text": ["d"]})
     monkeypatch.setattr("datasets.load_dataset", None)
-    monkeypatch.setattr("kdner.data.corpus_parquet.BYTES_GATHERED", 1)
+    monkeypatch.setattr("kdner.corpora.parquet.BYTES_GATHERED", 1)
     corpus = plan_corpus([f"hf:{tmp_path}/set"], staging=str(tmp_path / "staging"), shard_documents=2)
     assert rows(corpus) == [("1", "a"), ("2", "b"), ("3", "c")]
     (file,) = corpus.files

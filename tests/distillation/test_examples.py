@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.distillation.examples import Examples, TransferSet, labeled_examples
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
 from kdner.student.vocabulary import Vocabulary

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from files import put_lines, put_parquet
 
-from kdner.data.corpus import plan_corpus
-from kdner.data.labeled_sets import read_labeled
+from kdner.corpora.plan import plan_corpus
 from kdner.distillation.transfer_corpus import transfer_corpus, transfer_documents
 from kdner.errors import InputError
+from kdner.labeled.sets import read_labeled
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from files import put_json, put_lines, put_parquet
 
-from kdner.data.corpus import plan_corpus, read_shard
+from kdner.corpora.plan import plan_corpus, read_shard
 from kdner.errors import InputError
 from kdner.measuring.estimate import COUNTED_SHARDS, Sample, Sampler, estimate_report, estimate_words, extrapolate
 from kdner.runs.run_directory import RunDirectory

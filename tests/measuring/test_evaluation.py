@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from kdner.data.labeled_sentence import LabeledSentence
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.evaluation import evaluate, evaluate_models
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress

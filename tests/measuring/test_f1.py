@@ -4,7 +4,7 @@ import pytest
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.f1 import Quality, entities_found, measure_f1, recall_by_words
 
 

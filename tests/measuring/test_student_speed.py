@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.measuring.student_speed import STEPS, StudentTimer, TeacherTimer, time_growth, time_steps
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS

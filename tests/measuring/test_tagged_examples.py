@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from kdner.data.labeled_sentence import LabeledSentence
+from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.tagged_examples import EXAMPLES, examples_report, tagged_examples
 
 

@@ -15,7 +15,7 @@ from kdner.on_ray.console import console, stage_progress, without_line
 
 
 def work_in_steps(name, steps):
-    logging.getLogger("kdner.data.json_spans").warning("%s: 3 spans cut a word", name)
+    logging.getLogger("kdner.labeled.json_spans").warning("%s: 3 spans cut a word", name)
     logging.getLogger("ray.data").info("not for people")
     sys.stdout.write("printed by a worker\n")
     progress = stage_progress(name, "step")

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from kdner.data.remarks import Remarks
 from kdner.errors import InputError
+from kdner.labeled.remarks import Remarks
 from kdner.on_ray.job import Stages, input_error, once
 from kdner.runs.lock import hold
 from kdner.runs.run_directory import RunDirectory

@@ -13,7 +13,7 @@ import pytest
 from files import put
 from ray.exceptions import RayTaskError
 
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.driver_actors import PoolRecord

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import kdner.runs.lock
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once

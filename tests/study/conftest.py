@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.student.network import StudentConfig
 from kdner.study.specs import Study

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from kdner.data.corpus import plan_corpus
+from kdner.corpora.plan import plan_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.progress import Progress
 from kdner.student.network import StudentConfig

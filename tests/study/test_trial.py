@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdner.data.labeled_sets import read_labeled
 from kdner.distillation.teachers import FEATURE_RECIPE
 from kdner.errors import InputError
+from kdner.labeled.sets import read_labeled
 from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory

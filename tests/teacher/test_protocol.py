@@ -118,7 +118,7 @@ def test_a_classifier_of_iob2_is_scored_as_one_that_says_so(teacher_folder, tmp_
 
 
 def test_a_sample_of_a_corpus_is_sentences_of_words(corpus_file):
-    from kdner.data.corpus import plan_corpus
+    from kdner.corpora.plan import plan_corpus
 
     sample = list(sample_sentences(plan_corpus([corpus_file])))
     assert ["Rain", "is", "expected", "."] in sample and all(sample)

@@ -1,0 +1,158 @@
+"""Rows of Parquet: counting and measuring them, and reading their ids and texts; a document is a row.
+
+No row is ever lost: what no text holds becomes U+FFFD, and a row without text becomes a document without text.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kdner.corpora.columns import as_ids, as_texts, check_types, choose_columns, column_of
+from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.marks import Marks
+from kdner.data.encodings import Evidence
+from kdner.errors import InputError
+from kdner.runs.schema import CORPUS
+
+ROWS_DECODED_AT_ONCE = 16
+"""Rows of a row group that are decoded at once at most, since nothing tells how long the next ones are: bytes in a
+footer count a text once that stands in many rows."""
+BYTES_DECODED_AT_ONCE = 16 << 20
+"""Bytes of text that are decoded at once, where the footer tells that rows are long."""
+ROWS_GATHERED = 8192
+BYTES_GATHERED = 1 << 20
+"""So many decoded rows, or bytes, are worked on together."""
+_BUFFER_BYTES = 1 << 20
+
+
+def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, Marks]:
+    """Count a file's rows, choose its id column, and mark the bytes of text before each row group, from its footer.
+
+    A file without rows needs no columns.
+
+    Raises:
+        InputError: if the file cannot be read, a column is missing or has another type, or bytes are not UTF-8.
+    """
+    with opened_parquet(file.path) as stream:
+        parquet = _parquet(stream)
+        schema, metadata = parquet.schema_arrow, parquet.metadata
+        if not metadata.num_rows:
+            return file, Marks((0,), (0,))
+        ids = choose_columns(file.path, schema.names, text_column, id_column)
+        check_types(file.path, schema, text_column, ids)
+        first = column_of(next(read_batches(stream, [text_column])), text_column)
+    if pa.types.is_binary(first.type) or pa.types.is_large_binary(first.type):
+        evidence = Evidence(file.path)
+        evidence.add(b"\n".join(first.drop_null().to_pylist()))
+        if not evidence.is_utf_8:
+            raise InputError(
+                f"{file.path}: column {text_column!r} is {first.type}, and holds no UTF-8, as in {evidence.example!r}; "
+                "decode it to string where the file is made, or name another column with --text-column"
+            )
+    columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    text = next(i for i, path in enumerate(columns) if f"{path}.".startswith(f"{text_column}."))
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    sizes = [(group.num_rows, group.column(text).total_uncompressed_size) for group in groups if group.num_rows]
+    rows = list(itertools.accumulate((rows for rows, _ in sizes), initial=0))
+    amounts = list(itertools.accumulate((size for _, size in sizes), initial=0))
+    return replace(file, rows=rows[-1], text_bytes=amounts[-1], id_column=ids), Marks(rows, amounts)
+
+
+def measure_texts(file: SourceFile, text_column: str) -> tuple[SourceFile, Marks]:
+    """Read the text column of a file, and mark the bytes of text before each row, with one for its end.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    if not file.rows:
+        return file, Marks((0,), (0,))
+    amounts = array("q", [0])
+    with opened_parquet(file.path) as stream:
+        for batch in read_batches(stream, [text_column]):
+            texts, _ = as_texts(column_of(batch, text_column))
+            lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy()
+            amounts.frombytes((amounts[-1] + np.cumsum(lengths + 1, dtype=np.int64)).tobytes())
+    return replace(file, text_bytes=amounts[-1]), Marks(range(file.rows + 1), amounts)
+
+
+def parquet_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[str | None]]]:
+    """Give place (``row 3``) and id of each document, some thousands at once; None is no id.
+
+    Raises:
+        InputError: if the file cannot be read, or a value is no id.
+    """
+    row = 0
+    with opened_parquet(file.path) as stream:
+        for batch in read_batches(stream, [column]):
+            places = [f"row {row + i}" for i in range(len(batch))]
+            yield places, as_ids(column_of(batch, column), f"{file.path}: column {column!r}").to_pylist()
+            row += len(batch)
+
+
+def batch_documents(
+    file: SourceFile, first: int, batch: pa.RecordBatch, text_column: str
+) -> tuple[pa.RecordBatch, int]:
+    """Return documents, as `kdner.runs.schema.CORPUS`, of rows from `first` on, and how much of them was replaced."""
+    if file.id_column is None:
+        ids = pa.array([file.made_id(row) for row in range(first, first + len(batch))], pa.string())
+    else:
+        ids = as_ids(column_of(batch, file.id_column), f"{file.path}: column {file.id_column!r}")
+    texts, replaced = as_texts(column_of(batch, text_column))
+    return pa.record_batch([ids, texts], schema=CORPUS), replaced
+
+
+def read_batches(
+    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of Parquet, of these row groups or of all, in batches of about 1 MB, or of a few long rows."""
+    parquet = _parquet(stream)
+    for group in range(parquet.num_row_groups) if groups is None else groups:  # one by one: none is decoded ahead
+        footer = parquet.metadata.row_group(group)
+        in_row = max(1, footer.total_byte_size // max(1, footer.num_rows))
+        rows = max(1, min(ROWS_DECODED_AT_ONCE, BYTES_DECODED_AT_ONCE // in_row))
+        decoded = parquet.iter_batches(
+            rows, row_groups=[group], columns=list(dict.fromkeys(columns)), use_threads=False
+        )
+        yield from gathered(decoded)
+
+
+def groups_of_rows(path: str) -> list[int]:
+    """Give the first row of each row group, and the number of rows."""
+    with opened_parquet(path) as stream:
+        metadata = _parquet(stream).metadata
+    sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    return list(itertools.accumulate(sizes, initial=0))
+
+
+def _parquet(stream: IO[bytes]) -> pq.ParquetFile:
+    stream.seek(0)
+    return pq.ParquetFile(
+        stream,
+        buffer_size=_BUFFER_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        arrow_extensions_enabled=True,
+    )
+
+
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches into some of `ROWS_GATHERED` or `BYTES_GATHERED`."""
+    parts: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        parts.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
+        if rows >= ROWS_GATHERED or size >= BYTES_GATHERED:
+            yield parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+            parts, rows, size = [], 0, 0
+    if parts:
+        yield pa.concat_batches(parts)

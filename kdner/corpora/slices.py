@@ -1,0 +1,139 @@
+"""Slices of corpus files: documents that follow one another, read in order without decoding anything twice."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import pyarrow as pa
+
+from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.lines import line_document, read_lines
+from kdner.corpora.parquet import batch_documents, groups_of_rows, read_batches
+from kdner.runs.schema import CORPUS
+
+_BYTES_IN_A_BATCH = 1 << 20
+"""Bytes of lines whose texts are Python strings at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Documents of one file that follow one another."""
+
+    file: SourceFile
+    first: int
+    """Row of the first document."""
+    rows: int
+    offset: int | None
+    """Byte at which the first row begins; None where only reading from the start finds it."""
+    text_bytes: int
+    """Bytes of their text, as far as they are known when the plan is made."""
+
+
+class SliceReader:
+    """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
+
+    A row group of Parquet, and a file that is packed or not UTF-8, can only be read from the beginning: a reader
+    decodes each just once.
+    Threads that share a reader wait for one another.
+    """
+
+    def __init__(self, text_column: str) -> None:
+        self.text_column = text_column
+        self._reading = Lock()
+        self._stream: _ParquetStream | _LineStream | None = None
+
+    def read(self, piece: Slice, replaced: Counter[str] | None = None) -> pa.Table:
+        """Read documents, in order, as a table of schema `kdner.runs.schema.CORPUS`; fewer where the file has no more.
+
+        To `replaced` the number of characters that became U+FFFD is added, by the file's name. Of Parquet only the row
+        groups and the two columns that are needed are read.
+
+        Raises:
+            InputError: if the file cannot be read.
+        """
+        with self._reading:
+            stream, self._stream = self._stream, None
+            if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
+                make = _ParquetStream if piece.file.format == "parquet" else _LineStream
+                stream = make(piece, self.text_column)
+            documents, characters = stream.take(piece)
+            self._stream = stream
+        if replaced is not None and characters:
+            replaced[piece.file.name] += characters
+        return documents
+
+
+class _ParquetStream:
+    """A file from the row group of a slice on."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        self.begins = groups_of_rows(self.file.path)
+        group = self._group_of(piece.first)
+        self.row = self.begins[group]
+        self.rest: pa.RecordBatch | None = None
+        self.batches = self._batches(range(group, len(self.begins) - 1))
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.begins[self._group_of(piece.first)] <= self.row <= piece.first
+
+    def take(self, piece: Slice) -> tuple[pa.Table, int]:
+        for _ in self._parts(piece.first):
+            pass
+        parts = self._parts(piece.first + piece.rows)
+        documents = [batch_documents(self.file, first, part, self.text_column) for first, part in parts]
+        return pa.Table.from_batches([batch for batch, _ in documents], CORPUS), sum(count for _, count in documents)
+
+    def _parts(self, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Go on to a row, and yield what lies before it, each part with its first row."""
+        while self.row < last:
+            batch = self.rest or next(self.batches, None)
+            if batch is None:
+                return
+            part, self.rest = batch.slice(0, last - self.row), batch.slice(last - self.row) or None
+            first, self.row = self.row, self.row + len(part)
+            yield first, part
+
+    def _batches(self, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        with opened_parquet(self.file.path) as stream:
+            yield from read_batches(stream, [self.text_column, self.file.id_column or self.text_column], groups)
+
+    def _group_of(self, row: int) -> int:
+        return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1
+
+
+class _LineStream:
+    """A file from a slice's first line on, or, where it is not known where that begins, from the beginning."""
+
+    def __init__(self, piece: Slice, text_column: str) -> None:
+        self.file, self.text_column = piece.file, text_column
+        self.row = 0 if piece.offset is None else piece.first
+        self.lines = read_lines(self.file, piece.offset or 0)
+
+    def on_the_way_to(self, piece: Slice) -> bool:
+        return self.row <= piece.first if piece.offset is None else self.row == piece.first
+
+    def take(self, piece: Slice) -> tuple[pa.Table, int]:
+        parts: list[pa.RecordBatch] = []
+        ids: list[str | None] = []
+        texts: list[str | None] = []
+        replaced = size = 0
+        lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
+        self.row = piece.first
+        for _, _, line in lines:
+            id_, text, characters = line_document(self.file, self.row, line, self.text_column)
+            ids.append(id_)
+            texts.append(text)
+            replaced += characters
+            size += len(line)
+            self.row += 1
+            if size >= _BYTES_IN_A_BATCH:
+                parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+                ids, texts, size = [], [], 0
+        parts.append(pa.record_batch([ids, texts], schema=CORPUS))
+        return pa.Table.from_batches(parts, CORPUS), replaced

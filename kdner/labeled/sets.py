@@ -1,0 +1,170 @@
+"""Labeled sets: reading them from any source, listing and checking their labels, and drawing sentences from them.
+
+Files become lines (`kdner.labeled.lines`), and these sentences (`kdner.labeled.sentence`) by the reader of
+their format: `kdner.labeled.conll`, or `kdner.labeled.json_records` with `json_spans` and `token_records`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kdner.data import hub_datasets
+from kdner.errors import InputError
+from kdner.flags import LabeledSet, Layout, changed_flags
+from kdner.labeled.annotations import is_accepted
+from kdner.labeled.conll import read_columns
+from kdner.labeled.json_records import Record, is_json, read_json
+from kdner.labeled.json_spans import SpanReader
+from kdner.labeled.lines import read_labeled_lines
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.spacy_docs import read_spacy
+from kdner.labeled.token_records import is_token_record, read_tokens
+from kdner.labels.names import TypeNames
+from kdner.labels.tags import label_list
+from kdner.runs.fingerprint import fingerprint_of_files
+
+_DEFAULT = Layout()
+
+
+def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None = None) -> list[LabeledSentence]:
+    """Read a labeled set, in the order of the source.
+
+    - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local folder;
+    - ``*.jsonl``, ``*.ndjson``, ``*.json``, and any file that looks like JSON: an object a line, or one array;
+    - ``*.spacy``: spaCy's binary form, which needs the extra ``spacy``;
+    - any other file: CoNLL columns, as `kdner.labeled.conll` reads them.
+
+    Records of datasets and JSON have ``tokens`` and ``ner_tags`` (or ``tags``, ``labels``), or a text and spans in the
+    form of any tool that `kdner.labeled.annotations` knows. Files may be packed with gzip, bzip2 or zstd. Tags may be
+    of any scheme that `kdner.labels.tags` knows.
+
+    Args:
+        source: what to read.
+        layout: how it is written, where it does not tell itself.
+        remarks: takes what was odd and did not keep the set from being read; it is logged in any case.
+
+    Raises:
+        InputError: with file and line, for what cannot be read, and for a set without sentences or entities.
+    """
+    own, types = Remarks(), TypeNames()
+    if source.startswith("hf:"):
+        sentences = _read_dataset(source, layout, types, own)
+    elif source.endswith(".spacy"):
+        sentences = _read_records(source, read_spacy(Path(source), own), layout, types, own)
+    else:
+        path = Path(source)
+        lines = read_labeled_lines(path, layout.encoding, own)
+        if is_json(path, lines):
+            sentences = _read_records(source, read_json(path, lines, own), layout, types, own)
+        else:
+            sentences = read_columns(path, lines, layout, types, own)
+    types.check()
+    own.log(source)
+    if remarks is not None:
+        remarks.include(own)
+    if not sentences:
+        raise InputError(f"{source}: no sentences. Give a labeled set with at least one.")
+    if all(tag == "O" for sentence in sentences for tag in sentence.tags):
+        raise InputError(
+            f"{source}: none of its {len(sentences):,} sentences holds an entity. Give a set with gold "
+            "labels; in a file of columns --tag-column names the column that holds them."
+        )
+    return sentences
+
+
+def labels_in(sentences: Iterable[LabeledSentence]) -> list[str]:
+    """List the labels of a labeled set, as `kdner.labels.tags.label_list` orders them."""
+    return label_list(tag for sentence in sentences for tag in sentence.tags)
+
+
+def check_labels(sentences: Sequence[LabeledSentence], labels: Sequence[str], source: str) -> None:
+    """Raise InputError if a sentence of `source` has a label that is not in the label list `labels`."""
+    known = set(labels)
+    for sentence in sentences:
+        unknown = next((tag for tag in sentence.tags if tag not in known), None)
+        if unknown is not None:
+            raise InputError(
+                f"{source}: sentence {sentence.id} has the label {unknown!r}, which training never saw. "
+                f"Labels of training: {', '.join(labels)}. "
+                f"Labels of {source}: {', '.join(labels_in(sentences))}. "
+                "Train on a labeled set that has this label, or rename or remove it here."
+            )
+
+
+def draw(
+    sentences: Sequence[LabeledSentence], size: int, seed: int
+) -> tuple[list[LabeledSentence], list[LabeledSentence]]:
+    """Draw `size` sentences at random without replacement; return (drawn, rest), both in the set's order."""
+    if not 0 <= size <= len(sentences):
+        raise InputError(
+            f"cannot draw {size:,} sentences from a labeled set of {len(sentences):,}. "
+            f"Ask for 0 to {len(sentences):,}, or give a larger set."
+        )
+    chosen = set(random.Random(seed).sample(range(len(sentences)), size))
+    drawn = [sentence for i, sentence in enumerate(sentences) if i in chosen]
+    return drawn, [sentence for i, sentence in enumerate(sentences) if i not in chosen]
+
+
+def read_drawn(
+    flags: LabeledSet, remarks: Remarks | None = None
+) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
+    """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set."""
+    sentences = read_labeled(flags.labeled, flags, remarks)
+    size = len(sentences) if flags.labeled_size is None else flags.labeled_size
+    if size < 1:
+        raise InputError(f"--labeled-size {size}: at least one sentence is needed")
+    drawn, rest = draw(sentences, size, flags.seed)
+    return drawn, rest, labels_in(sentences)
+
+
+def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
+    """Return what decides which sentences `read_drawn` draws."""
+    source = source_fingerprint(flags.labeled, flags)
+    return {**source, "labeled_size": flags.labeled_size, "seed": flags.seed}
+
+
+def source_fingerprint(source: str, layout: Layout = _DEFAULT) -> dict[str, Any]:
+    """Return the identity of a labeled set: its name, size and time of change where it is a file, and its layout."""
+    identity = {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
+    return {**identity, **changed_flags(layout, Layout)}
+
+
+def _read_records(
+    source: str,
+    records: Iterable[Record],
+    layout: Layout,
+    types: TypeNames,
+    remarks: Remarks,
+    names: Mapping[str, Sequence[str]] | None = None,
+) -> list[LabeledSentence]:
+    """Read records, each a sentence of words with tags or a document with spans.
+
+    `names` are those of tags that are numbers, by their key.
+    """
+    sentences: list[LabeledSentence] = []
+    spans = SpanReader(source, layout, types, remarks)
+    for document, (where, id_, record) in enumerate(records):
+        if not is_accepted(record, where, "documents", remarks):
+            continue
+        if is_token_record(record):
+            sentence = read_tokens(record, where, id_, document, types, remarks, names or {})
+            sentences += [sentence] if sentence else []
+        else:
+            sentences += spans.sentences(record, where, id_, document)
+    spans.judge()
+    return sentences
+
+
+def _read_dataset(source: str, layout: Layout, types: TypeNames, remarks: Remarks) -> list[LabeledSentence]:
+    dataset = hub_datasets.load(source)
+    name, split = hub_datasets.name_and_split(source)
+    id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
+    records = ((f"{source} row {row}", f"{id_}:{row}", record) for row, record in enumerate(dataset))
+    features = dataset.features.items()
+    lists = {column: feature.feature for column, feature in features if hasattr(feature, "feature")}
+    names = {column: item.names for column, item in lists.items() if hasattr(item, "names")}
+    return _read_records(source, records, layout, types, remarks, names)

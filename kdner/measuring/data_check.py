@@ -1,0 +1,133 @@
+"""All that is wrong or odd about a labeled set, a test set and a corpus, before any job reads them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from kdner.corpora.draws import draw_documents
+from kdner.corpora.plan import CorpusPlan, corpus_plan
+from kdner.errors import InputError
+from kdner.flags import Corpus, Layout
+from kdner.labeled.annotation_review import LabelCounts, count_labels, review, review_for_training, review_test
+from kdner.labeled.remarks import Remarks
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labeled.sets import check_labels, labels_in, read_labeled
+
+SAMPLE_WORDS = 1_000_000
+"""White-space separated words of a corpus that are read to look at its documents."""
+LONG_DOCUMENT_CHARACTERS = 10_000_000
+_PLACES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found about one source."""
+
+    role: str
+    """``labeled set``, ``test set`` or ``corpus``."""
+    source: str
+    holds: dict[str, int]
+    """How much it holds, by name; empty where it is refused."""
+    refusal: str | None = None
+    """The message with which a job would refuse it; None where it would not."""
+    labels: LabelCounts | None = None
+    remarks: Remarks = field(default_factory=Remarks)
+
+    def report(self) -> str:
+        """Lay it out for a console."""
+        lines = [f"{self.role} {self.source}"]
+        if self.holds:
+            lines.append("  " + ", ".join(f"{count:,} {name}" for name, count in self.holds.items()))
+        if self.labels:
+            lines.append("  " + ", ".join(f"{name} {count:,}" for name, count in self.labels.entities.items()))
+        for what, count in self.remarks.counts.items():
+            places = [f"{o.where} {o.detail}".strip() for o in self.remarks.found if o.what == what]
+            lines.append(f"  odd: {count:,} {what}")
+            lines += [f"       {place[:200]}" for place in places[:_PLACES_SHOWN]]
+            lines += [f"       and {len(places) - _PLACES_SHOWN:,} more"] if len(places) > _PLACES_SHOWN else []
+        lines += [f"  REFUSED: {line}" for line in (self.refusal or "").splitlines()[:1]]
+        lines += [f"           {line}" for line in (self.refusal or "").splitlines()[1:]]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values, every remark with its place."""
+        return {
+            "role": self.role,
+            "source": self.source,
+            "holds": self.holds,
+            "entities": self.labels.entities if self.labels else None,
+            "refusal": self.refusal,
+            "remarks": [asdict(remark) for remark in self.remarks.found],
+        }
+
+
+def check_data(layout: Layout, corpus: Corpus, *, labeled: str = "", test: str = "") -> list[Checked]:
+    """Read what is named, as jobs would, and gather what is wrong or odd about each source.
+
+    Args:
+        layout: how the labeled set and the test set are written.
+        corpus: the corpus; without files there is none. Of a large one only a sample of the documents is looked at.
+        labeled: the labeled set.
+        test: the test set.
+    """
+    checked = []
+    sentences: Sequence[LabeledSentence] = ()
+    if labeled:
+        sentences, learned = _check_labeled("labeled set", labeled, layout)
+        review_for_training(sentences, learned.remarks)
+        checked.append(learned)
+    if test:
+        test_sentences, tested = _check_labeled("test set", test, layout)
+        if sentences and test_sentences:
+            review_test(sentences, test_sentences, tested.remarks)
+            try:
+                check_labels(test_sentences, labels_in(sentences), test)
+            except InputError as error:
+                tested = replace(tested, refusal=str(error))
+        checked.append(tested)
+    if corpus.corpus:
+        checked.append(_check_corpus(corpus))
+    return checked
+
+
+def _check_labeled(role: str, source: str, layout: Layout) -> tuple[list[LabeledSentence], Checked]:
+    remarks = Remarks()
+    try:
+        sentences = read_labeled(source, layout, remarks)
+    except InputError as error:
+        return [], Checked(role=role, source=source, holds={}, refusal=str(error), remarks=remarks)
+    review(sentences, remarks)
+    labels = count_labels(sentences)
+    holds = {"sentences": labels.sentences, "words": labels.words, "entities": sum(labels.entities.values())}
+    return sentences, Checked(role=role, source=source, holds=holds, labels=labels, remarks=remarks)
+
+
+def _check_corpus(flags: Corpus) -> Checked:
+    source, remarks = " ".join(flags.corpus), Remarks()
+    try:
+        with tempfile.TemporaryDirectory() as staging:
+            plan = corpus_plan(flags, staging)
+            _look_at_documents(plan, remarks)
+    except InputError as error:
+        return Checked(role="corpus", source=source, holds={}, refusal=str(error), remarks=remarks)
+    for name, count in plan.passed_over:
+        remarks.add("files passed over", name, times=count, usual=True)
+    holds = {"files": len(plan.files), "documents": plan.documents, "bytes of text": plan.text_bytes}
+    return Checked(role="corpus", source=source, holds=holds, remarks=remarks)
+
+
+def _look_at_documents(plan: CorpusPlan, remarks: Remarks) -> None:
+    replaced: Counter[str] = Counter()
+    words = 0 if plan.text_bytes < SAMPLE_WORDS else SAMPLE_WORDS
+    for table in draw_documents(plan, words, 1, replaced):
+        for id_, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True):
+            if not text or text.isspace():
+                remarks.add("documents without text" + (" (of a sample)" if words else ""), id_)
+            elif len(text) > LONG_DOCUMENT_CHARACTERS:
+                remarks.add(f"documents of more than {LONG_DOCUMENT_CHARACTERS:,} characters", id_, f"{len(text):,}")
+    for name, count in replaced.items():
+        remarks.add("characters that are no text, replaced by U+FFFD", name, times=count)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+
+import pyarrow as pa
+import pytest
+from files import put, put_json, put_lines, put_parquet, rows
+
+from kdner.corpora.plan import plan_corpus
+from kdner.errors import InputError
+
+
+def test_folders_take_known_suffixes_and_no_hidden_files(tmp_path):
+    for name in (
+        "x.txt",
+        "README.md",
+        "_SUCCESS",
+        "_temporary/a.txt",
+        ".hidden.txt",
+        "deep/er/y.txt",
+        "z.csv",
+        "d/_w.txt",
+    ):
+        put_lines(tmp_path / name, ["a"])
+    assert [file.name for file in plan_corpus([str(tmp_path)], shard_documents=9).files] == [
+        "deep/er/y.txt",
+        "x.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.txt", ["a.txt", "b1.txt"]),
+        ("b?.txt", ["b1.txt"]),
+        ("[ab]*.txt", ["a.txt", "b1.txt"]),
+        ("*/c.txt", ["s/c.txt"]),
+        ("s*", ["s/c.txt", "s/t/d.jsonl"]),
+        ("s*/", ["s/c.txt", "s/t/d.jsonl"]),
+        ("**/*.txt", ["a.txt", "b1.txt", "s/c.txt"]),
+        ("**/d.*", ["s/t/d.jsonl"]),
+        ("**", ["a.txt", "b1.txt", "s/c.txt", "s/t/d.jsonl"]),
+    ],
+)
+@pytest.mark.parametrize("style", ["absolute", "relative", "uri"])
+def test_globs(tmp_path, monkeypatch, pattern, expected, style):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b1.txt", "s/c.txt", "s/t/d.jsonl", "_no/e.txt", "s/.f.txt"):
+        put_json(tmp_path / name, [{"text": "x"}])
+    if style == "uri":
+        pattern = pattern.replace("?", "[0-9]")  # there, a question mark begins the query
+    source = {
+        "absolute": f"{tmp_path}/{pattern}",
+        "relative": pattern,
+        "uri": f"file://{tmp_path}/{pattern}",
+    }[style]
+    found = [file.path for file in plan_corpus([source], shard_documents=9).files]
+    assert found == [str(tmp_path / name) for name in expected]
+
+
+def test_a_file_whose_name_looks_like_a_glob(tmp_path):
+    source = put_lines(tmp_path / "a[1] ü%20.txt", ["x"])
+    assert rows(plan_corpus([source], shard_documents=1)) == [("a[1] ü%20.txt:0", "x")]
+
+
+@pytest.mark.parametrize("missing", ["nowhere.txt", "nowhere/", "*.txt", "empty"])
+def test_nothing_found(tmp_path, missing):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no such file or folder|no corpus file here; give files"):
+        plan_corpus([f"{tmp_path}/{missing}"], shard_documents=1)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.txt.gz", "a.jsonl.gz"])
+def test_files_that_are_cut_off_are_named(tmp_path, name):
+    make = put_parquet if "parquet" in name else lambda path, _: put_json(path, [{"text": str(i)} for i in range(999)])
+    source = make(tmp_path / name, {"text": [str(i) for i in range(999)]})
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-60])
+    with pytest.raises(InputError, match=rf"{name}: cannot be read"):
+        plan_corpus([source], shard_documents=10)
+
+
+def found_in(*inputs):
+    corpus = plan_corpus([str(source) for source in inputs], shard_documents=9)
+    return [file.name for file in corpus.files], dict(corpus.passed_over)
+
+
+def test_what_a_folder_holds_beside_the_corpus_is_counted_by_suffix_and_told(tmp_path, caplog):
+    put_parquet(tmp_path / "part-0.parquet", {"text": ["Ada left."]})
+    beside = ["LICENSE.txt", "README", "readme.md", "Notice.txt", "dataset_infos.json", "state.json"]
+    for name in (*beside, "b.csv", "c.csv", "d", "e.xz", "_SUCCESS", ".part-0.parquet.crc", "sub/f.CSV"):
+        put_lines(tmp_path / name, ["no document"])
+    told = {**dict.fromkeys(beside, 1), ".csv": 3, "without suffix": 1, ".xz": 1}
+    assert found_in(tmp_path) == found_in(tmp_path, tmp_path) == (["part-0.parquet"], told)
+    assert "passed over 3 .csv, 1 .xz, 1 LICENSE.txt, 1 Notice.txt, 1 README, " in caplog.text
+
+
+def test_a_glob_that_matches_what_cannot_be_read_is_refused(tmp_path):
+    for name in ("a.jsonl.gz", "c.jsonl", "d.csv", "e.md", "f.docx", "g.odt", "README.md", "state.json"):
+        put_json(tmp_path / name, [{"text": "x"}])
+    with pytest.raises(InputError, match=r"also matches files of unknown format: d.csv, e.md, f.docx and 1 more; give"):
+        found_in(tmp_path / "*")
+    assert found_in(tmp_path / "*.jsonl*") == (["a.jsonl.gz", "c.jsonl"], {})
+    for name in ("d.csv", "e.md", "f.docx", "g.odt"):
+        (tmp_path / name).unlink()
+    assert found_in(tmp_path / "*") == (["a.jsonl.gz", "c.jsonl"], {"README.md": 1, "state.json": 1})
+
+
+def test_every_packer_is_read_beside_the_others(tmp_path):
+    line = b'{"text": "x"}\n'
+    packed = {"gz": gzip.compress(line), "bz2": bz2.compress(line), "zst": pa.compress(line, "zstd", asbytes=True)}
+    for suffix, data in packed.items():
+        (tmp_path / f"a.jsonl.{suffix}").write_bytes(data)
+    put_lines(tmp_path / "d.csv", ["x"])
+    names = ["a.jsonl.bz2", "a.jsonl.gz", "a.jsonl.zst"]
+    assert found_in(tmp_path) == (names, {".csv": 1}) and found_in(tmp_path / "*.jsonl.*") == (names, {})
+
+
+def test_a_folder_of_several_formats_is_refused_with_the_glob_that_reads_it(tmp_path):
+    put_lines(tmp_path / "a.txt", ["x"])
+    put_json(tmp_path / "s/b.jsonl", [{"text": "x"}])
+    with pytest.raises(InputError, match=r"several formats, such as a\.txt and s/b\.jsonl; name .* FOLDER/\*\*"):
+        found_in(tmp_path)
+    assert found_in(tmp_path / "**") == (["a.txt", "s/b.jsonl"], {})
+    assert found_in(tmp_path / "*.txt", tmp_path / "s") == (["a.txt", "s/b.jsonl"], {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Delta", "_delta_log/00000000000000000000.json"),
+        ("Iceberg", "metadata/00000-5f.metadata.json"),
+        ("Iceberg", "news/metadata/v2.gz.metadata.json"),
+        ("Hudi", ".hoodie/hoodie.properties"),
+    ],
+)
+def test_tables_with_deleted_rows_are_refused_by_name(tmp_path, kind, name):
+    put_parquet(tmp_path / "data/part-0.parquet", {"text": ["Ada left."]})
+    put_lines(tmp_path / name, ["{}"])
+    with pytest.raises(
+        InputError, match=rf"holds a {kind} table .*rows that were changed or deleted; write its present"
+    ):
+        found_in(tmp_path)
+    assert found_in(tmp_path / "data/*.parquet") == (["part-0.parquet"], {})
+
+
+def test_files_named_by_themselves_are_told_by_their_content(tmp_path):
+    put_parquet(tmp_path / "rows.data", {"text": ["Ada left."]})
+    put_json(tmp_path / "lines", [{"text": "Ada left."}])
+    (tmp_path / "packed").write_bytes(gzip.compress((tmp_path / "lines").read_bytes()))
+    put_lines(tmp_path / "README.txt", ["Ada left."])
+    for name in ("rows.data", "lines", "packed", "README.txt"):
+        assert [text for _, text in rows(plan_corpus([f"{tmp_path}/{name}"]))] == ["Ada left."]
+    for name, content in (
+        ("text", "Ada left.\n"),
+        ("a.csv", "text\nx\n"),
+        ("b.zip", b"PK\3\4\0\0"),
+        ("c", b"\xff\0" * 99),
+    ):
+        with pytest.raises(InputError, match=rf"{name}: unknown format; give a file that ends in one of \.parquet"):
+            found_in(put(tmp_path / name, content))
+
+
+def test_a_folder_without_corpus_files_tells_what_it_holds(tmp_path):
+    for name in ("a.csv", "data-0.arrow", "state.json"):
+        put_lines(tmp_path / name, ["x"])
+    with pytest.raises(InputError, match=r"no corpus file here but 1 \.arrow, 1 \.csv, 1 state\.json; .*hf:FOLDER"):
+        found_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"PAR1\0\0\1\0", "not text, but seems to be Parquet; give it its own suffix"),
+        ("a.jsonl", b"PK\3\4\0\0\0", "not text, but seems to be a zip archive"),
+        ("a.txt", "Ada left.\n".encode("utf-16-le"), "seems to be utf-16-le without a byte order mark; .*--encoding"),
+        ("a.jsonl", b"Ada left.\n", "no JSON object in the first lines"),
+        ("a.parquet", b"Ada left.\n", "cannot be read"),
+        ("a.parquet", b"", "cannot be read"),
+    ],
+)
+def test_content_that_the_suffix_does_not_tell_is_refused(tmp_path, name, content, message):
+    with pytest.raises(InputError, match=rf"{name}: .*{message}"):
+        found_in(put(tmp_path / name, content))

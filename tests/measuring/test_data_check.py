@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+
+from kdner.flags import Corpus, Layout
+from kdner.measuring.data_check import check_data
+
+TRAIN = "Ada B-PER\nleft O\nParis B-LOC\n\nBob B-PER\n\n"
+NOTHING = Corpus(corpus=())
+
+
+def checked(tmp_path, *, train="", test="", corpus=None):
+    files = {"train.conll": train, "test.conll": test}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    for name, content in (corpus or {}).items():
+        (tmp_path / "news").mkdir(exist_ok=True)
+        (tmp_path / "news" / name).write_bytes(content)
+    return check_data(
+        Layout(),
+        Corpus(corpus=(str(tmp_path / "news"),)) if corpus else NOTHING,
+        labeled=str(tmp_path / "train.conll") if train else "",
+        test=str(tmp_path / "test.conll") if test else "",
+    )
+
+
+def test_a_set_that_can_be_read_is_counted(tmp_path):
+    (labeled,) = checked(tmp_path, train=TRAIN)
+    assert labeled.holds == {"sentences": 2, "words": 4, "entities": 3} and labeled.refusal is None
+    assert labeled.labels.entities == {"PER": 2, "LOC": 1}
+    report = labeled.report()
+    assert "2 sentences, 4 words, 3 entities" in report and "PER 2, LOC 1" in report and "REFUSED" not in report
+    assert "odd: 2 types with fewer than 10 entities" in report
+
+
+def test_every_source_is_refused_for_its_own_reason(tmp_path):
+    labeled, test, corpus = checked(
+        tmp_path, train="Ada B-PER\nleft\n", test="Ada PERSON\n", corpus={"a.txt": b"\0\1\2" * 99}
+    )
+    assert "train.conll:2" in labeled.refusal and not labeled.holds
+    assert "test.conll:1" in test.refusal and "PERSON" in test.refusal
+    assert "a.txt" in corpus.refusal
+    assert all("REFUSED" in each.report() for each in (labeled, test, corpus))
+
+
+def test_a_label_that_training_never_saw(tmp_path):
+    _, test = checked(tmp_path, train=TRAIN, test="Rome B-GPE\n")
+    assert "has the label 'B-GPE', which training never saw" in test.refusal and test.holds["sentences"] == 1
+
+
+def test_what_test_and_training_share(tmp_path):
+    _, test = checked(tmp_path, train=TRAIN, test=TRAIN)
+    (remark,) = [r for r in test.remarks.found if r.what.startswith("sentences that are learned from")]
+    assert (remark.where, remark.detail) == ("test.conll:1", "as train.conll:1")
+
+
+def test_documents_are_looked_at(tmp_path):
+    lines = [{"text": "Ada left."}, {"text": ""}, {"text": "half \ud83d of it"}]
+    content = "\n".join(json.dumps(line) for line in lines).encode()
+    (corpus,) = checked(tmp_path, corpus={"a.jsonl": content, "LICENSE": b"free", "b.xyz": b""})
+    assert corpus.holds["documents"] == 3 and corpus.refusal is None
+    counts = corpus.remarks.counts
+    assert counts["documents without text"] == 1
+    assert counts["characters that are no text, replaced by U+FFFD"] == 1
+    assert counts["files passed over"] == 2
+
+
+def test_json_holds_every_place(tmp_path):
+    train = "".join(f"Ada B-PER\nleft O\nParis B-{'LOC' if k % 2 else 'ORG'}\n\n" for k in range(40))
+    (labeled,) = checked(tmp_path, train=train)
+    remarks = json.loads(json.dumps(labeled.as_json()))["remarks"]
+    assert [remark["where"] for remark in remarks] == ["train.conll:5"]
+    assert remarks[0]["what"] == "sentences of the same words as another, with other tags"
