@@ -22,7 +22,7 @@ from ray._private.runtime_env.packaging import create_package
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 
-from jobs.pipeline import Pipeline
+from kdner.jobs.pipeline import Pipeline
 from kdner.teacher.by_name import encoder_of
 
 ROOT = Path(__file__).parents[2]

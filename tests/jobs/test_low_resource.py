@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.low_resource import LowResource, low_resource, main
+from kdner.jobs.low_resource import LowResource, low_resource, main
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.runs.json_lines import read_lines

@@ -11,8 +11,8 @@ import pytest
 from files import unusual_permissions
 from huggingface_hub import ModelCard
 
-from jobs.pipeline import Pipeline, main, pipeline
-from jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.jobs.pipeline import Pipeline, main, pipeline
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.data.labeled_sets import read_labeled
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError

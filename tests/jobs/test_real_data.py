@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.pipeline import Pipeline, pipeline
+from kdner.jobs.pipeline import Pipeline, pipeline
 from kdner.distillation.recipe import Distillation
 from kdner.runs.run_directory import RunDirectory
 
