@@ -13,8 +13,8 @@ import pytest
 import ray
 from event_files import scalars
 
-from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.distillation.recipe import Distillation
+from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student

@@ -11,12 +11,12 @@ import pytest
 from files import unusual_permissions
 from huggingface_hub import ModelCard
 
-from kdner.jobs.pipeline import Pipeline, main, pipeline
-from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.data.labeled_sets import read_labeled
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import Actors
+from kdner.jobs.pipeline import Pipeline, main, pipeline
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
 from kdner.student.model import Student
