@@ -19,14 +19,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from jobs.distill_student import DistillStudent, distill_student
-from jobs.evaluate import Evaluate, evaluate
-from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
-from jobs.precompute_logits import PrecomputeLogits, precompute_logits
-from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.distillation.main_inputs import QUICKSTART, QUICKSTART_STEPS, Inputs, read_inputs
 from kdner.distillation.recipe import Distillation
 from kdner.flags import Corpus, LabeledSet, Layout, changed_flags, part_of
+from kdner.jobs.distill_student import DistillStudent, distill_student
+from kdner.jobs.evaluate import Evaluate, evaluate
+from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality

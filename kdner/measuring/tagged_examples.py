@@ -8,6 +8,7 @@ from unicodedata import category
 
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import entities_of
+from kdner.text.marked import marked
 from kdner.text.words import split_words
 
 EXAMPLES = 10
@@ -61,7 +62,7 @@ def examples_report(examples: Sequence[Mapping[str, Any]]) -> str:
         if len(rows) > 1 and len(set(map(tuple, rows.values()))) == 1:
             rows = {"both": next(iter(rows.values()))}
         for name, own in rows.items():
-            lines.append(f"{name + (AS_LABELED if own == gold else ''):<10} {_marked(text, own)}")
+            lines.append(f"{name + (AS_LABELED if own == gold else ''):<10} {marked(text, own)}")
         if len(rows) > 1:
             lines.append("")
     return "\n".join(lines).replace("\n\n\n", "\n\n")
@@ -70,11 +71,3 @@ def examples_report(examples: Sequence[Mapping[str, Any]]) -> str:
 def _spread(items: Sequence[Any], count: int) -> list[Any]:
     count = min(count, len(items))
     return [items[number * len(items) // count] for number in range(count)]
-
-
-def _marked(text: str, entities: Sequence[tuple[int, int, str]]) -> str:
-    parts, position = [], 0
-    for start, end, label in entities:
-        parts += [text[position:start], f"[{text[start:end]} {label}]"]
-        position = end
-    return "".join([*parts, text[position:]])

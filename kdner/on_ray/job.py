@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
+from kdner.config_file import parse
 from kdner.errors import InputError
 from kdner.labeled.remarks import Remarks
 from kdner.on_ray.cluster import at_once, resources
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 def run_job(config: type[C], job: Callable[[C], object]) -> None:
-    """Parse the flags of a script into its config, do the job, and exit.
+    """Parse the flags of a script into its config (see `kdner.config_file`), do the job, and exit.
 
     The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback), 130
     after Ctrl-C, else 1.
     """
     set_up_logging()
     try:
-        job(tyro.cli(config))
+        job(parse(config, sys.argv[1:]))
     except (InputError, RayTaskError, TrainingFailedError) as error:
         cause = input_error(error)
         if cause is None:

@@ -22,7 +22,7 @@ from ray._private.runtime_env.packaging import create_package
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 
-from jobs.pipeline import Pipeline
+from kdner.jobs.pipeline import Pipeline
 from kdner.teacher.by_name import encoder_of
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +104,11 @@ def unknown_fields(value, kind, path=""):
 
 
 def requirements():
-    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text("utf-8"), re.M | re.S)[1]
-    return [Requirement(line) for line in re.findall(r'"(.+)"', listed)]
+    """What the image needs: the package with its extra `ray`, which brings `train`."""
+    written = (ROOT / "pyproject.toml").read_text("utf-8")
+    lists = (re.search(rf"^{name} = \[(.*?)\]$", written, re.M | re.S)[1] for name in ("dependencies", "train", "ray"))
+    listed = [Requirement(line) for part in lists for line in re.findall(r'"(.+?)"', part)]
+    return [need for need in listed if need.name != "kdner"]
 
 
 def locked():
@@ -300,7 +303,7 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
 
     checkout = tmp_path / "checkout"
     for name in ("jobs", "kdner"):
-        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, checkout / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     planted = {
         ".git/HEAD": "ref: refs/heads/main\n",
         ".git/refs/heads/main": "0123abcd\n",
@@ -324,9 +327,14 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
     with zipfile.ZipFile(package) as file:
         packed = {name for name in file.namelist() if not name.endswith("/")}
         file.extractall(tmp_path / "unpacked")
-    code = {str(path.relative_to(ROOT)) for name in ("jobs", "kdner") for path in (ROOT / name).rglob("*.py")}
-    pages = {"README.md", "jobs/README.md", "kdner/README.md"}
-    assert packed == code | pages | {".git/HEAD", ".git/refs/heads/main", ".git/packed-refs"}
+    places = {name: ROOT / name for name in ("jobs", "kdner", "kdner/jobs")}  # the last is a link to the first
+    code = {
+        f"{name}/{path.relative_to(at)}"
+        for name, at in places.items()
+        for path in at.rglob("*")
+        if path.is_file() and not {"__pycache__", "results"} & set(path.parts)
+    }
+    assert packed == code | {"README.md", ".git/HEAD", ".git/refs/heads/main", ".git/packed-refs"}
 
     image = {**os.environ, "KDNER_COMMIT": "of-the-image", "PYTHONPATH": str(tmp_path / "unpacked")}
     command = [sys.executable, "-c", "from kdner.runs.provenance import git_commit; print(git_commit())"]

@@ -9,8 +9,8 @@ from event_files import events
 from files import contents, put_parquet
 from two_nodes import TwoNodes, wait_until
 
-from jobs.distill_student import DistillStudent, distill_student
 from kdner.distillation.recipe import Distillation
+from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.network import StudentConfig

@@ -13,8 +13,8 @@ import pytest
 import ray
 from event_files import scalars
 
-from jobs.distill_student import DistillStudent, distill_student
 from kdner.distillation.recipe import Distillation
+from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student
@@ -67,7 +67,7 @@ def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
 
 def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_file, tmp_path, caplog):
     script = (
-        "import sys; from jobs.distill_student import distill_student; "
+        "import sys; from kdner.jobs.distill_student import distill_student; "
         "from tests.jobs.test_distill_student import small; distill_student(small(*sys.argv[1:]))"
     )
     out = tmp_path / "killed"

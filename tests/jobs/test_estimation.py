@@ -4,11 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import precompute_logits, tag_corpus
-from jobs.precompute_logits import PrecomputeLogits
-from jobs.tag_corpus import TagCorpus
 from kdner.errors import InputError
 from kdner.flags import Actors
+from kdner.jobs import precompute_logits, tag_corpus
+from kdner.jobs.precompute_logits import PrecomputeLogits
+from kdner.jobs.tag_corpus import TagCorpus
 from kdner.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.ray

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.distill_student import DistillStudent, distill_student
-from jobs.evaluate import Evaluate, evaluate
-from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
-from jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.distillation.recipe import Distillation
+from kdner.jobs.distill_student import DistillStudent, distill_student
+from kdner.jobs.evaluate import Evaluate, evaluate
+from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student
 from kdner.student.network import StudentConfig

@@ -4,15 +4,15 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
-from jobs.distill_student import DistillStudent, distill_student
-from jobs.evaluate import Evaluate, evaluate
-from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
-from jobs.low_resource import LowResource, low_resource
-from jobs.measure_teacher import MeasureTeacher, measure_teacher
-from jobs.measure_throughput import MeasureThroughput, measure_throughput
-from jobs.pipeline import Pipeline, pipeline
-from jobs.precompute_logits import PrecomputeLogits, precompute_logits
-from jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.jobs.distill_student import DistillStudent, distill_student
+from kdner.jobs.evaluate import Evaluate, evaluate
+from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from kdner.jobs.low_resource import LowResource, low_resource
+from kdner.jobs.measure_teacher import MeasureTeacher, measure_teacher
+from kdner.jobs.measure_throughput import MeasureThroughput, measure_throughput
+from kdner.jobs.pipeline import Pipeline, pipeline
+from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 
 JOBS = [
     (FinetuneTeacher, finetune_teacher),

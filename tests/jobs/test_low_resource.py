@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.low_resource import LowResource, low_resource, main
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.jobs.low_resource import LowResource, low_resource, main
 from kdner.runs.json_lines import read_lines
 from kdner.student.network import StudentConfig
 from kdner.teacher.fine_tuning import FineTuning

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.measure_teacher import MeasureTeacher, main
+from kdner.jobs.measure_teacher import MeasureTeacher, main
 
 pytestmark = pytest.mark.ray
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.measure_throughput import MeasureThroughput, main
+from kdner.jobs.measure_throughput import MeasureThroughput, main
 
 pytestmark = pytest.mark.ray
 

@@ -11,11 +11,11 @@ import pytest
 from files import unusual_permissions
 from huggingface_hub import ModelCard
 
-from jobs.pipeline import Pipeline, main, pipeline
-from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import Actors
+from kdner.jobs.pipeline import Pipeline, main, pipeline
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.labeled.sets import read_labeled
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS

@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.pipeline import Pipeline, pipeline
 from kdner.distillation.recipe import Distillation
+from kdner.jobs.pipeline import Pipeline, pipeline
 from kdner.runs.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.ray, pytest.mark.data, pytest.mark.cluster]

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.distill_student import DistillStudent, distill_student
-from jobs.precompute_logits import PrecomputeLogits, precompute_logits
-from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
+from kdner.jobs.distill_student import DistillStudent, distill_student
+from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.runs.run_directory import RunDirectory
 from kdner.text.words import SPLITTER_VERSION
 

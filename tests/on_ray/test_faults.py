@@ -18,9 +18,9 @@ from files import contents, put_parquet
 from transformers import AutoTokenizer
 from two_nodes import TwoNodes, wait_until
 
-from jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.corpora.plan import plan_corpus
 from kdner.flags import Actors
+from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.on_ray.shard_actor import ShardActor, ShardWork
 from kdner.runs.run_directory import RunDirectory
 from kdner.teacher.score_documents import ScoreDocuments

@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
+from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.progress import Progress
 from kdner.teacher.fine_tuning import FineTuning

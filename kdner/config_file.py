@@ -1,0 +1,119 @@
+"""A job's config from a file: YAML or JSON by the flags' names, or the summary of a finished run.
+
+Values of a file take the place of the defaults, and flags of the command line that of both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tyro
+import yaml
+
+from kdner.errors import InputError
+
+C = TypeVar("C")
+
+FLAG = "--config"
+HELP = (
+    f"{FLAG} FILE reads flags from a YAML or JSON file by their names (labeled-size: 750, and fine-tuning: with what "
+    "lies below it), or from the _summary.json of a finished run; flags beside it go before it."
+)
+
+
+def parse(config: type[C], arguments: Sequence[str]) -> C:
+    """Parse the arguments of a job into its config, a file of `FLAG` first.
+
+    Raises:
+        InputError: the file cannot be read, or says something that is no flag of the job.
+    """
+    path, rest = _file_flag(arguments)
+    description = f"{(config.__doc__ or '').strip()}\n\n{HELP}"
+    if path is None:
+        return tyro.cli(config, args=rest, description=description)
+    return tyro.cli(config, args=rest, description=description, default=_filled(config, _read(path), path, ""))
+
+
+def _file_flag(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Take `FLAG` and its value out of the arguments."""
+    path, rest, waiting = None, [], list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == FLAG:
+            if not waiting:
+                raise InputError(f"{FLAG}: names no file; give a YAML or JSON file, or the _summary.json of a run")
+            path = waiting.pop(0)
+        elif argument.startswith(f"{FLAG}="):
+            path = argument.removeprefix(f"{FLAG}=")
+        else:
+            rest.append(argument)
+    return path, rest
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        text = Path(path).read_text("utf-8")
+        values = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{FLAG} {path}: cannot be read ({error}); expected a file of YAML or JSON") from None
+    if isinstance(values, dict) and isinstance(run := values.get("provenance"), dict):
+        values = run.get("configuration")
+    if not isinstance(values, dict):
+        raise InputError(f"{FLAG} {path}: expected flags by their names, such as labeled: train.conll")
+    return values
+
+
+def _filled(config: type[C], values: Mapping[str, Any], path: str, prefix: str) -> C:
+    """Make a config of a file's values; fields that it does not name keep their default, or wait for a flag."""
+    names = {field.name: field for field in fields(config)}  # type: ignore[arg-type]
+    given = {str(key).replace("-", "_"): value for key, value in values.items()}
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; perhaps you meant {_flag(prefix, near[0])}" if near else ""
+            raise InputError(f"{FLAG} {path}: {_flag(prefix, name)} is no flag of this job{hint}")
+    hints = get_type_hints(config)
+    filled = {name: _converted(hints[name], value, path, _flag(prefix, name)) for name, value in given.items()}
+    missing = {
+        name: tyro.MISSING
+        for name, field in names.items()
+        if name not in filled and field.default is MISSING and field.default_factory is MISSING
+    }
+    return config(**filled, **missing)
+
+
+def _converted(hint: Any, value: Any, path: str, flag: str) -> Any:
+    """Return a value of a file as the type of its flag."""
+    if value is None and type(None) in get_args(hint):
+        return None
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
+    if is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, Mapping):
+            return _filled(hint, value, path, flag.removeprefix("--") + ".")
+    elif get_origin(hint) is tuple:
+        inner, *more = get_args(hint)
+        listed = value if isinstance(value, list | tuple) else [value]
+        if Ellipsis in more or len(listed) == 1 + len(more):
+            return tuple(_converted(inner, each, path, flag) for each in listed)
+    elif get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+    elif hint is float and not isinstance(value, bool):
+        with suppress(TypeError, ValueError):
+            return float(value)  # YAML takes 1e-4 for a text
+    elif type(value) is hint:
+        return value
+    expected = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+    raise InputError(f"{FLAG} {path}: {flag} is {value!r}; expected {expected}")
+
+
+def _flag(prefix: str, name: str) -> str:
+    return f"--{prefix}{name}".replace("_", "-")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kdner.command import main
+from kdner.text.words import split_words
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["kdner", *arguments])
+    main()
+
+
+@pytest.fixture
+def student(make_student, tmp_path):
+    make_student().save(tmp_path)
+    return str(tmp_path)
+
+
+def test_it_lists_what_it_does(monkeypatch, capsys):
+    run(monkeypatch)
+    shown = capsys.readouterr().out
+    assert "tag-corpus  " in shown and "Tag a corpus with a student." in shown and "  tag  " in shown
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["pipline"], "kdner has no 'pipline'; perhaps you meant pipeline;"),
+        (["tag", "--student", "nowhere", "Ada left."], "nowhere: not a student: it has no config.json"),
+    ],
+)
+def test_slips_end_with_a_line_and_exit_code_2(monkeypatch, capsys, arguments, message):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *arguments)
+    assert end.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_missing_package_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for module in [name for name in sys.modules if name.startswith(("kdner.on_ray", "kdner.jobs"))]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "tag-corpus", "--help")
+    assert "ray is not installed. Run: pip install 'kdner[ray]'" in capsys.readouterr().err
+
+
+def test_tagging_prints_each_text_with_its_entities(monkeypatch, capsys, student):
+    run(monkeypatch, "tag", "--student", student, "--json", "Ada left Paris.", "")
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["text"] == "Ada left Paris." and second == {"text": "", "entities": []}
+    assert all(first["text"][e["start"] : e["end"]] == e["text"] and 0 < e["score"] <= 1 for e in first["entities"])
+    run(monkeypatch, "tag", "--student", student, "Ada left Paris.")
+    shown = capsys.readouterr().out
+    labels = {e["label"] for e in first["entities"]}
+    assert [w for w in split_words(shown).words if w not in {"[", "]", *labels}] == ["Ada", "left", "Paris", "."]
+    assert shown.count("[") == len(first["entities"]) and "\x1b" not in shown
+
+
+def test_lines_of_standard_input_and_a_reader_that_stops_early(student):
+    command = f"yes 'Ada left Paris.' | head -5000 | {sys.executable} -m kdner tag --student {student} --json | head -2"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert [json.loads(line)["text"] for line in ran.stdout.splitlines()] == ["Ada left Paris."] * 2
+    assert not ran.stderr
+
+
+def test_tagging_at_once_loads_neither_ray_nor_transformers(student):
+    script = (
+        "import sys; from kdner import Student; "
+        f"Student.from_pretrained({student!r}).tag('Ada left Paris.'); print(*sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"ray", "transformers", "tyro", "pandas", "datasets", "scipy"} & set(ran.stdout.split())
