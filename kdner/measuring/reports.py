@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from kdner.errors import InputError
 from kdner.measuring.tagged_examples import AS_LABELED, examples_report
+from kdner.runs.storage import without_secrets
 from kdner.student.network import BERT_BASE_PARAMETERS
 
 EXAMPLE = "The embedded example is synthetic, and its students take half of the usual steps: for looking, not for use."
 COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")
+IN_FULL_ONLY = ("confusion", "score")
+"""Measures that stand in evaluation.json, and not in summaries."""
 RECALL_COLUMNS = ("known words", "unknown")
 """Recall of entities of words that the student knows, and of those with an unknown word; where there is a student."""
 
@@ -32,6 +38,63 @@ def model_table(evaluations: dict[str, dict[str, Any]]) -> str:
     if split:
         lines.append("known words, unknown: recall of entities of words that the student knows, and of all others")
     return "\n".join(lines)
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """Return what models are called in tables and pages: the last part of a path, and more of it until all differ.
+
+    Raises:
+        InputError: one of them is named twice.
+    """
+    parts = [without_secrets(model).rstrip("/").split("/") for model in models]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-count:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    twice = next(name for name in names if names.count(name) > 1)
+    raise InputError(f"--models: {twice} is named twice; name each model once")
+
+
+def label_table(models: dict[str, dict[str, Any]]) -> str:
+    """Lay out F1 and its 95 % interval of each label, one label a row, and how far the models are apart.
+
+    Args:
+        models: by name, what `kdner.measuring.evaluation.add_analysis` made of their measures.
+    """
+    labels = list(dict.fromkeys(label for own in models.values() for label in own["per_label"]))
+    rows = {
+        "all": models,
+        **{label: {name: own["per_label"].get(label) for name, own in models.items()} for label in labels},
+    }
+    width = max(map(len, rows))
+    wide = [max(26, len(name) + 2) for name in models]
+    lines = [f"{'F1':<{width}}{'entities':>10}" + "".join(f"{name:>{w}}" for name, w in zip(models, wide, strict=True))]
+    for label, row in rows.items():
+        support = max(own["support"] for own in row.values() if own)
+        cells = "".join(f"{_sure(own):>{w}}" for own, w in zip(row.values(), wide, strict=True))
+        lines.append(f"{label:<{width}}{support:>10,}{cells}")
+    what = next(iter(models.values()))["bootstrap"]
+    lines.append(f"in brackets: 95 % of {what['samples']:,} bootstrap samples of the {what['units']:,} {what['unit']}")
+    for name, other in better_first(models):
+        above = models[name]["against"][other]
+        low, high = above["interval"]
+        lines.append(
+            f"{name} over {other}: {above['f1']:+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"better in {above['positive_share']:.1%} of the samples"
+        )
+    return "\n".join(lines)
+
+
+def better_first(models: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the names of all pairs of models, of each pair the one with the higher F1 first."""
+    return [pair if models[pair[0]]["f1"] >= models[pair[1]]["f1"] else pair[::-1] for pair in combinations(models, 2)]
+
+
+def _sure(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    low, high = row["f1_interval"] or (float("nan"), float("nan"))
+    return f"{row['f1']:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def pipeline_summary(quality: dict[str, Any], tagged: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
@@ -83,6 +146,7 @@ def pipeline_report(summary: dict[str, Any], out: str, *, quickstart: bool) -> s
             "",
             *example,
             "Next",
+            f"  look at it     {out}/page.html (in a browser)",
             f"  the student    {out}/student (what it is: {out}/student/README.md)",
             f"  what it found  {out}/entities (Parquet); all numbers: {out}/_summary.json",
             '  tag a text     python -c "from kdner.student import Student; '

@@ -19,6 +19,7 @@ from kdner.runs.storage import local_folder
 from kdner.runs.training_state import save_weights
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
+from kdner.student.thresholds import Score
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
 
 MODEL_TYPE = "kdner-student"
@@ -33,23 +34,26 @@ class Student(Network):
     """The tagger of the last call of `tag`, and the weights that it has."""
 
     @overload
-    def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    def tag(self, texts: str, *, score: Score = None) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Iterable[str]) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Iterable[str]) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, score: Score = None) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Iterable[str], *, score: Score = None) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start, as `kdner.student.tagger.Tagger` does.
+
+        With `score`, one threshold or a mapping of labels to theirs, entities with a lower score are left out.
 
         Any number of threads may call this at once. Weights count as they are at the call. Only a change that PyTorch
         does not count, one through `parameter.data`, goes unnoticed; a new `Tagger` has it.
 
         Raises:
             InputError: it is neither a string nor an iterable of strings; the message names the place of what is none.
+                Or a threshold is not from 0 to 1, or of a label that the student does not have.
         """
         kept = self._kept  # other threads may change it meanwhile
         if kept is None or not kept[1].are_those_of(self):
             weights = _Weights(self)
             kept = self._kept = Tagger(self), weights
-        return kept[0].tag(texts)
+        return kept[0].tag(texts, score=score)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}
