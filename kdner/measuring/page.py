@@ -77,7 +77,10 @@ def table(
         cells = [element("td", cell, class_=kind) for cell, kind in zip(others, kinds[1:], strict=True)]
         lines.append(element("tr", element("th", name, scope="row"), *cells))
     whole = element(
-        "table", element("caption", caption), element("thead", element("tr", joined(heads))), element("tbody", *lines)
+        "table",
+        element("caption", element("span", caption, class_="caption")),
+        element("thead", element("tr", joined(heads))),
+        element("tbody", *lines),
     )
     region = element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=_plain(caption))
     return joined([region, element("p", note, class_="note") if note else ""])

@@ -33,7 +33,7 @@ def quality_page(test_set: str, measures: Measures, predictions: Sequence[Predic
         predictions: of all models, by the same names.
         compared: names of the one or two models whose sentences are shown side by side.
     """
-    lead = f"{len(measures)} models on the {len(predictions):,} sentences of {test_set}, strict IOB2."
+    lead = f"{', '.join(measures)}: measured on the labeled set {test_set}, sentences: {len(predictions):,}."
     return page(f"Evaluation on {test_set}", lead, quality_sections(measures, predictions, compared))
 
 
@@ -46,7 +46,7 @@ def quality_sections(measures: Measures, predictions: Sequence[Prediction], comp
         ("quality", "Quality", _quality(measures)),
         ("labels", "Labels", _labels(measures, labels)),
         ("kinds", "Kinds of errors", _kinds(measures, predictions, compared, labels)),
-        ("confusion", "Confusion", _confusion(measures, labels)),
+        ("confusion", "Confusion", _confusion(measures, compared, labels)),
     ]
     if scored:
         sections.append(("scores", "Scores", _scores(scored, labels)))
@@ -88,7 +88,7 @@ def _labels(measures: Measures, labels: Sequence[str]) -> Html:
     rows = []
     for label in labels:
         of_models = [own["per_label"].get(label) for own in measures.values()]
-        support = max(row["support"] for row in of_models if row)
+        support = max((row["support"] for row in of_models if row), default=0)
         rows.append([label_tag(label, labels), f"{support:,}", *(_sure(row, span) for row in of_models)])
     parts = [table("F1 of each label, with its 95 % interval", ["label", "entities", *measures], rows)]
     head = ["label", "F1", "95 % interval", "precision", "recall", *KINDS]
@@ -150,7 +150,7 @@ def _frequent(predictions: Sequence[Prediction], model: str, labels: Sequence[st
     return table(f"The same error more than once: {model}", ["kind", "labeled", "found", "times"], rows, names=3)
 
 
-def _confusion(measures: Measures, labels: Sequence[str]) -> Html:
+def _confusion(measures: Measures, compared: Sequence[str], labels: Sequence[str]) -> Html:
     names = [*labels, OUTSIDE]
     tables: list[Html] = []
     for model, own in measures.items():
@@ -161,7 +161,7 @@ def _confusion(measures: Measures, labels: Sequence[str]) -> Html:
             cells = [_cell(counts[found], total, gold, found) for found in names]
             rows.append([gold if gold == OUTSIDE else label_tag(gold, labels), *cells])
         shown = table(f"Confusion: {model}", ["labeled", *(f"as {name}" for name in names)], rows)
-        tables.append(details(model, shown, open_=not tables or len(measures) <= 2))
+        tables.append(details(model, shown, open_=model in compared[-1:]))
     note = (
         "A row has the entities that are labeled so, by the label of what the model found there, also where boundaries "
         f"differ. {OUTSIDE}: nothing. Deeper shades hold a larger share of the row."

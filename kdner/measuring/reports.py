@@ -46,6 +46,8 @@ def short_names(models: Sequence[str]) -> list[str]:
     Raises:
         InputError: one of them is named twice.
     """
+    if not models:
+        raise InputError("--models: name at least one")
     parts = [without_secrets(model).rstrip("/").split("/") for model in models]
     for count in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-count:]) for own in parts]
@@ -62,17 +64,16 @@ def label_table(models: dict[str, dict[str, Any]]) -> str:
         models: by name, what `kdner.measuring.evaluation.add_analysis` made of their measures.
     """
     labels = list(dict.fromkeys(label for own in models.values() for label in own["per_label"]))
-    rows = {
-        "all": models,
-        **{label: {name: own["per_label"].get(label) for name, own in models.items()} for label in labels},
-    }
-    width = max(map(len, rows))
+    rows = [("all", list(models.values()))]
+    rows += [(label, [own["per_label"].get(label) for own in models.values()]) for label in labels]
+    width = max(len(name) for name, _ in rows)
     wide = [max(26, len(name) + 2) for name in models]
-    lines = [f"{'F1':<{width}}{'entities':>10}" + "".join(f"{name:>{w}}" for name, w in zip(models, wide, strict=True))]
-    for label, row in rows.items():
-        support = max(own["support"] for own in row.values() if own)
-        cells = "".join(f"{_sure(own):>{w}}" for own, w in zip(row.values(), wide, strict=True))
-        lines.append(f"{label:<{width}}{support:>10,}{cells}")
+    heads = "".join(f"{name:>{w}}" for name, w in zip(models, wide, strict=True))
+    lines = [f"{'F1':<{width}}{'entities':>10}{heads}"]
+    for name, row in rows:
+        support = max(own["support"] for own in row if own)
+        cells = "".join(f"{_sure(own):>{w}}" for own, w in zip(row, wide, strict=True))
+        lines.append(f"{name:<{width}}{support:>10,}{cells}")
     what = next(iter(models.values()))["bootstrap"]
     lines.append(f"in brackets: 95 % of {what['samples']:,} bootstrap samples of the {what['units']:,} {what['unit']}")
     for name, other in better_first(models):

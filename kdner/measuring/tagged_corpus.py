@@ -87,8 +87,8 @@ def read_tagged(run: RunDirectory) -> TaggedCorpus:
         if name in sampled:
             found = np.flatnonzero(pc.fill_null(pc.list_value_length(table["entities"]), 0).to_numpy())
             places = [int(found[number]) for number in _evenly(len(found), each)]
-            rows[name] = list(zip(places, table.take(places).to_pylist(), strict=True))
-    sample, no_sample = _sample(manifest["fingerprint"].get("corpus", {}), rows)
+            rows[name] = list(zip(places, table.take(pa.array(places, pa.int64())).to_pylist(), strict=True))
+    sample, no_sample = _sample(manifest["fingerprint"]["corpus"], rows)
     names = sorted({label[2:] for label in manifest.get("labels", []) if label != "O"})
     return TaggedCorpus(
         parts=len(files),
@@ -142,7 +142,7 @@ def _sample(
                 sample += [TaggedDocument(row["id"], texts[place], row["entities"]) for place, row in rows[shard.name]]
     except (InputError, OSError) as error:
         return [], f"The corpus cannot be read any more, so that no texts can be shown: {error}"
-    return sample[:DOCUMENTS], ""
+    return [sample[number] for number in _evenly(len(sample), DOCUMENTS)], ""
 
 
 def _evenly(count: int, wanted: int) -> list[int]:

@@ -324,7 +324,8 @@ def test_a_submitted_job_brings_the_code_and_its_commit_and_nothing_heavy(tmp_pa
     with zipfile.ZipFile(package) as file:
         packed = {name for name in file.namelist() if not name.endswith("/")}
         file.extractall(tmp_path / "unpacked")
-    code = {str(path.relative_to(ROOT)) for name in ("jobs", "kdner") for path in (ROOT / name).rglob("*.py")}
+    files = [path for name in ("jobs", "kdner") for path in (ROOT / name).rglob("*")]
+    code = {str(path.relative_to(ROOT)) for path in files if path.suffix in (".py", ".css", ".js")}
     pages = {"README.md", "jobs/README.md", "kdner/README.md"}
     assert packed == code | pages | {".git/HEAD", ".git/refs/heads/main", ".git/packed-refs"}
 
