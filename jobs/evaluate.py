@@ -23,9 +23,10 @@ from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerpri
 from kdner.errors import InputError
 from kdner.measuring.errors import error_lines
 from kdner.measuring.evaluation import Evaluation, add_analysis, evaluate_models
+from kdner.measuring.label_table import label_table
 from kdner.measuring.predictions import predictions
 from kdner.measuring.quality_page import quality_page
-from kdner.measuring.reports import IN_FULL_ONLY, label_table, model_table, short_names
+from kdner.measuring.reports import IN_FULL_ONLY, model_table, short_names
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.console import console, stage_progress

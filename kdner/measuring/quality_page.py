@@ -9,10 +9,10 @@ from typing import Any
 from kdner.measuring.charts import bar, interval, lines
 from kdner.measuring.error_examples import error_examples
 from kdner.measuring.errors import KINDS, OUTSIDE, compare
+from kdner.measuring.label_table import better_first
 from kdner.measuring.marked_text import label_tag
 from kdner.measuring.page import Html, details, element, facts, joined, page, section, table
 from kdner.measuring.predictions import Prediction
-from kdner.measuring.reports import better_first
 
 Measures = Mapping[str, dict[str, Any]]
 """Of each model, by its name, what `kdner.measuring.evaluation.add_analysis` made of its measures."""
