@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from kdner.measuring.page import Html, element
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 96, 14, 46
+LEFT, RIGHT, TOP, BOTTOM = 56, 96, 26, 46
 """Room around a chart: for the numbers at its left, the names at its right, the numbers and the title below."""
 CELL = 120
 """Width of a drawing inside a cell of a table."""
@@ -93,13 +93,13 @@ def lines(
         drawn.append(element("polyline", points=path, class_=f"line l{number % 4}"))
         drawn.append(element("text", name, x=at(own[-1])[0] + 8, y=ends[name] + 4, class_=f"name t{number % 4}"))
     drawn.append(element("text", x, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle", class_="title"))
-    drawn.append(element("text", y, x=LEFT, y=TOP - 3, class_="title"))
+    drawn.append(element("text", y, x=LEFT, y=TOP - 10, class_="title"))
     return element("figure", _svg(WIDTH, HEIGHT, *drawn, label=label, class_="chart"))
 
 
 def histogram(counts: Sequence[int], *, label: str, x: str) -> Html:
     """Draw how many values lie in each of the equal parts of 0 to 1."""
-    height, most, wide = 150, max(max(counts), 1), WIDTH - LEFT - 20
+    height, most, wide = 162, max(max(counts), 1), WIDTH - LEFT - 20
     drawn = []
     for number, count in enumerate(counts):
         tall = round((height - BOTTOM - TOP) * count / most, 1)
