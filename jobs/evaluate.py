@@ -1,9 +1,11 @@
 """Compare teachers and students on a labeled set.
 
 Reads   a labeled set, and teacher or student directories
-Writes  evaluation.json: for each model F1, precision, recall (strict IOB2, micro, per label, and by the words that the
-        student knows), parameters, seconds per document and peak memory; examples.json: sentences as two models tag
-        them; prints both
+Writes  evaluation.json: for each model F1 with its 95 % interval, precision, recall (strict IOB2, micro, per label, and
+        by the words that the student knows), differences from the others, kinds of errors, confusion, what a student's
+        scores are worth, parameters, seconds per document and peak memory; page.html, to look at all that;
+        errors.jsonl: each error in its sentence; predictions.jsonl: all entities; examples.json: sentences as two
+        models tag them. Prints tables and examples
 Needs   the cores, and a GPU if there is one, of one node; models are measured one after the other, each in a fresh
         process
 
@@ -22,8 +24,12 @@ from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels, read_labeled, source_fingerprint
 from kdner.labels.folding import read_label_map
-from kdner.measuring.evaluation import Evaluation, evaluate_models
-from kdner.measuring.reports import model_table
+from kdner.measuring.errors import error_lines
+from kdner.measuring.evaluation import Evaluation, add_analysis, evaluate_models
+from kdner.measuring.label_table import label_table
+from kdner.measuring.predictions import predictions
+from kdner.measuring.quality_page import quality_page
+from kdner.measuring.reports import IN_FULL_ONLY, model_table, short_names
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.console import console, stage_progress
@@ -47,7 +53,7 @@ class Evaluate(LabelMap, Layout):
     compare: tuple[str, str] | None = None
     """Two of the models, to show side by side on a few sentences; by default the first and the last."""
     out: str
-    """Run directory for evaluation.json and examples.json."""
+    """Run directory for page.html, evaluation.json, errors.jsonl, predictions.jsonl and examples.json."""
 
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
@@ -59,6 +65,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     label_map = read_label_map(config.label_map)
     for labels in joined_labels(config.models, label_map).values():
         check_labels(sentences, labels, config.test)
+    names = short_names(config.models)
     compare = config.compare or (config.models[0], config.models[-1])
     if not set(compare) <= set(config.models):
         raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
@@ -74,13 +81,21 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     def work(directory: RunDirectory) -> dict[str, Any]:
         with console.awaiting("evaluate"):
             measured = on_one_node(_evaluate, config, sentences)
-        evaluations = dict(zip(config.models, measured, strict=True))
-        models = {without_secrets(folder): evaluation.measures for folder, evaluation in evaluations.items()}
-        examples = tagged_examples(sentences, {Path(folder).name: evaluations[folder].tags for folder in compare})
+        evaluations = dict(zip(names, measured, strict=True))
+        compared = [names[config.models.index(model)] for model in compare]
+        predicted = predictions(sentences, {name: evaluation.tagged for name, evaluation in evaluations.items()})
+        measures = {name: evaluation.measures for name, evaluation in evaluations.items()}
+        add_analysis(measures, predicted)
+        examples = tagged_examples(sentences, {name: evaluations[name].tagged.tags for name in compared})
+        models = dict(zip(map(without_secrets, config.models), measures.values(), strict=True))
         directory.write_json("evaluation.json", models)
         directory.write_json("examples.json", {"examples": examples})
+        directory.write_json_lines("predictions.jsonl", (prediction.json() for prediction in predicted))
+        directory.write_json_lines("errors.jsonl", (line for name in names for line in error_lines(predicted, name)))
         test_set = Path(config.test.removeprefix("hf:")).name
-        return {"test_set": test_set, "sentences": len(sentences), "models": models, "examples": examples}
+        directory.write_bytes("page.html", quality_page(test_set, measures, predicted, compared).encode())
+        short = {name: {key: own[key] for key in own if key not in IN_FULL_ONLY} for name, own in models.items()}
+        return {"test_set": test_set, "sentences": len(sentences), "models": short, "examples": examples}
 
     return once(config.out, fingerprint, work, stage="evaluate", configuration=config, remarks=remarks)
 
@@ -94,7 +109,8 @@ def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evalua
 def main(config: Evaluate) -> None:
     """Do the job and print the table."""
     summary = evaluate(config)
-    print(model_table({Path(folder).name: row for folder, row in summary["models"].items()}))
+    models = dict(zip(short_names(list(summary["models"])), summary["models"].values(), strict=True))
+    print(f"{model_table(models)}\n\n{label_table(models)}")
     print(f"\n{examples_report(summary['examples'])}")
 
 

@@ -3,7 +3,7 @@
 Reads   a labeled set, a labeled test set, a corpus, and an encoder; by default a small embedded example
         (`kdner.data.quickstart`)
 Writes  OUT/transfer, OUT/teacher, OUT/teacher-2 and so on, OUT/logits, OUT/student, OUT/baseline, OUT/evaluation,
-        OUT/entities, and OUT/_summary.json
+        OUT/entities, OUT/page.html to look at, and OUT/_summary.json
 Needs   what its stages need; each is a job of its own here. Started again it goes on where it stopped
 
     python jobs/pipeline.py
@@ -27,6 +27,7 @@ from kdner.jobs.evaluate import Evaluate, evaluate
 from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.measuring.pipeline_page import pipeline_page
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
@@ -120,7 +121,10 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     corpus = inputs.corpus_to_tag(drawn)
     tagging = TagCorpus(**vars(corpus), student=student, out=entities)
     (tagged,) = stages.run("Tag the corpus", {"tag_corpus": (tag_corpus, tagging)}, [*corpus.corpus, student])
-    return pipeline_summary(quality, tagged, stages.seconds)
+    summary = pipeline_summary(quality, tagged, stages.seconds)
+    page = pipeline_page(directory, summary, quickstart=config.labeled == QUICKSTART)
+    directory.write_bytes("page.html", page.encode())
+    return summary
 
 
 def main(config: Pipeline) -> None:

@@ -7,6 +7,7 @@ Needs   CPU cores; started again it does only what is missing; with --estimate i
         take
 
     python jobs/tag_corpus.py --corpus news/*.parquet --student runs/student --out runs/entities
+    python jobs/tag_corpus.py --corpus news/ --student runs/student --score 0.5 PER=0.7 --out runs/sure
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.fingerprint import hash_of_files
 from kdner.student.model import MODEL_FILES, Student
-from kdner.student.tag_documents import TagDocuments
-
-MIN_SHARDS = 16
-"""A student is done with 1 MB of text in a second: more shards of a small corpus would only cost time."""
+from kdner.student.tag_documents import MIN_SHARDS, TagDocuments
+from kdner.student.thresholds import parse_thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,9 @@ class TagCorpus(Estimation, Corpus):
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the student; by default what the run began with, else bfloat16 where the CPU multiplies it, else
     float32."""
+    score: tuple[str, ...] = ()
+    """Leave out entities with a lower score: a threshold from 0 to 1 for all labels, LABEL=THRESHOLD for one of them,
+    or both, as in 0.5 PER=0.7. evaluate measures which are best, in evaluation.json."""
     out: str
     """Run directory for the entities: a folder which every node sees, or a URI such as s3://bucket/run."""
 
@@ -45,19 +47,21 @@ class TagCorpus(Estimation, Corpus):
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
     student = Student.from_pretrained(config.student)
+    score = parse_thresholds(config.score, student.labels) if config.score else None
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
     work = ShardWork(
         job="tag_corpus",
         actor=TagDocuments,
-        arguments={"student": config.student, "dtype": dtype, "hard_wrapped": config.hard_wrapped},
+        arguments={"student": config.student, "dtype": dtype, "hard_wrapped": config.hard_wrapped, "score": score},
         actors=config.actors,
         use_gpu=False,
     )
+    model = {"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)}
     return map_corpus(
         config,
         config.out,
         work,
-        fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)},
+        fingerprint={**model, "score": score} if score else model,
         describe={"labels": student.labels},
         language=student.language,
         estimation=config,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -86,6 +87,10 @@ class EntityWords:
     firsts: np.ndarray  # int64 [E]
     lasts: np.ndarray  # int64 [E], one past the last word
     names: list[str]  # [E], the type of each
+
+    def those(self, kept: np.ndarray) -> EntityWords:
+        """Return some of them; `kept` is bool [E]."""
+        return EntityWords(self.firsts[kept], self.lasts[kept], list(compress(self.names, kept.tolist())))
 
 
 def entities_of_words(label_ids: np.ndarray, lengths: np.ndarray, labels: Sequence[str]) -> EntityWords:

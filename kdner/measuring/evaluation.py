@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import torch
@@ -12,8 +13,13 @@ import torch
 from kdner.device import peak_memory_mb
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels
+from kdner.measuring.errors import compare, confusion, count_kinds
 from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
+from kdner.measuring.intervals import SAMPLES, bootstrap
+from kdner.measuring.predictions import Prediction, Tagged
+from kdner.measuring.scores import score_quality
 from kdner.progress import Progress
+from kdner.student.tagger import Tagger
 from kdner.teacher.by_name import largest_vocabulary, load_model
 
 WARM_UP_SENTENCES = 32
@@ -25,8 +31,8 @@ class Evaluation(NamedTuple):
     measures: dict[str, Any]
     """f1, precision, recall, support, parameters, seconds_per_document, peak_memory_mb, and per_label; for some also
     known_words and unknown_words."""
-    tags: list[list[str]]
-    """IOB2 tags of the splitter's words of each sentence."""
+    tagged: Tagged
+    """IOB2 tags of the splitter's words of each sentence; of a student also their probabilities."""
 
 
 def evaluate(
@@ -59,7 +65,9 @@ def evaluate(
         "peak_memory_mb": round(peak_memory_mb()),
         "per_label": {label: row.rounded() for label, row in quality.items()},
     }
-    return Evaluation(measures, tags)
+    if not isinstance(model, Tagger):
+        return Evaluation(measures, Tagged(tags))
+    return Evaluation(measures, Tagged(tags, [probabilities.tolist() for _, probabilities in model.decode(words)]))
 
 
 def evaluate_models(
@@ -92,6 +100,36 @@ def evaluate_models(
             evaluations.append(pool.apply(evaluate, (name, sentences, source, label_map)))
             progress.advance(1, words)
     if vocabulary := largest_vocabulary(names):
-        for measures, tags in evaluations:
-            measures |= recall_by_words(entities_found(tags, sentences), sentences, vocabulary.knows)
+        for measures, tagged in evaluations:
+            measures |= recall_by_words(entities_found(tagged.tags, sentences), sentences, vocabulary.knows)
     return evaluations
+
+
+def add_analysis(measures: Mapping[str, dict[str, Any]], predictions: Sequence[Prediction]) -> None:
+    """Add to the measures of each model how sure they are and what its errors are.
+
+    `f1_interval` beside each F1; `bootstrap`, of what it is; `against` each other model, how much higher this one's F1
+    is; `kinds` of pairs (`kdner.measuring.errors`), also of each label; `confusion`; and `score` of students.
+
+    Args:
+        measures: of each model by its name, as `evaluate` returned them; they are changed.
+        predictions: of all models, by the same names.
+    """
+    spans = (span for p in predictions for own in (p.gold, *p.models.values()) for span in own)
+    labels = sorted({span.label for span in spans})
+    samples = bootstrap(predictions, labels)
+    for name, own in measures.items():
+        compared = [pair for p in predictions for pair in compare(p.gold, p.models[name])]
+        own["f1_interval"] = samples.interval(name)
+        own["bootstrap"] = {"samples": SAMPLES, "unit": samples.unit, "units": samples.units}
+        own["against"] = {}
+        own["kinds"] = count_kinds(compared)
+        own["confusion"] = confusion(compared, labels)
+        for label, row in own["per_label"].items():
+            row["f1_interval"] = samples.interval(name, label)
+            row["kinds"] = count_kinds(pair for pair in compared if (pair.gold or pair.predicted).label == label)  # type: ignore[union-attr]
+        if any(span.score is not None for p in predictions for span in p.models[name]):
+            own["score"] = score_quality(predictions, name)
+    for name, other in permutations(measures, 2):
+        difference = {"f1": round(measures[name]["f1"] - measures[other]["f1"], 4), **samples.difference(name, other)}
+        measures[name]["against"][other] = difference

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kdner.errors import InputError
 from kdner.measuring.tagged_examples import AS_LABELED, examples_report
+from kdner.runs.storage import without_secrets
 from kdner.student.network import BERT_BASE_PARAMETERS
 
 EXAMPLE = "The embedded example is synthetic, and its students take half of the usual steps: for looking, not for use."
 COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")
+IN_FULL_ONLY = ("confusion", "score")
+"""Measures that stand in evaluation.json, and not in summaries."""
 RECALL_COLUMNS = ("known words", "unknown")
 """Recall of entities of words that the student knows, and of those with an unknown word; where there is a student."""
 
@@ -44,6 +49,23 @@ _TAGGED = (
     "words_per_second",
 )
 """What the pipeline's summary says of the tagged corpus."""
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """Return what models are called in tables and pages: the last part of a path, and more of it until all differ.
+
+    Raises:
+        InputError: one of them is named twice.
+    """
+    if not models:
+        raise InputError("--models: name at least one")
+    parts = [without_secrets(model).rstrip("/").split("/") for model in models]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-count:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    twice = next(name for name in names if names.count(name) > 1)
+    raise InputError(f"--models: {twice} is named twice; name each model once")
 
 
 def pipeline_summary(quality: dict[str, Any], tagged: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any]:
@@ -95,6 +117,7 @@ def pipeline_report(summary: dict[str, Any], out: str, *, quickstart: bool) -> s
             "",
             *example,
             "Next",
+            f"  look at it     {out}/page.html (in a browser)",
             f"  the student    {out}/student (what it is: {out}/student/README.md)",
             f"  what it found  {out}/entities (Parquet); all numbers: {out}/_summary.json",
             '  tag a text     python -c "from kdner.student import Student; '

@@ -10,8 +10,9 @@ Polars does if it is told to. For `datasets` there is `DATA_FILES`.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,11 +126,11 @@ class RunDirectory:
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest: ``kdner``, ``schema_version``, ``fingerprint`` and what the job described."""
-        return self._read_json(self._own_name(MANIFEST))
+        return self.read_json(self._own_name(MANIFEST))
 
     def summary(self) -> dict[str, Any]:
         """Read the summary."""
-        return self._read_json(self._own_name(SUMMARY))
+        return self.read_json(self._own_name(SUMMARY))
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write the summary, atomically."""
@@ -166,9 +167,46 @@ class RunDirectory:
         with filesystem.open_input_file(f"{inner}/{name}") as file:
             return read_footer(file)
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON object.
+
+        Raises:
+            InputError: if the file is missing, or holds something else.
+        """
+        filesystem, inner = locate(self.path)
+        try:
+            with filesystem.open_input_file(f"{inner}/{name}") as file:
+                value = json.loads(file.read())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{join(self.path, name)}: cannot be read ({error}); give a kdner run directory"
+            ) from error
+        if not isinstance(value, dict):
+            raise InputError(f"{join(self.path, name)}: expected a JSON object; give a kdner run directory")
+        return value
+
+    def read_json_lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """Read a file of JSON lines, one at a time.
+
+        Raises:
+            InputError: if the file is missing or cut off.
+        """
+        filesystem, inner = locate(self.path)
+        try:
+            with filesystem.open_input_stream(f"{inner}/{name}") as stream:
+                yield from map(json.loads, io.TextIOWrapper(stream, "utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{join(self.path, name)}: cannot be read ({error}); run the job again") from error
+
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, indented, atomically."""
-        self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        self.write_bytes(name, _json(value, indent=2))
+
+    def write_json_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write a file of JSON lines, atomically."""
+        with commit(join(self.path, name)) as file:
+            for record in records:
+                file.write(_json(record))
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file, atomically."""
@@ -238,19 +276,6 @@ class RunDirectory:
         filesystem, inner = locate(self.path)
         return list(filesystem.get_file_info(pafs.FileSelector(inner)))
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        filesystem, inner = locate(self.path)
-        try:
-            with filesystem.open_input_file(f"{inner}/{name}") as file:
-                value = json.loads(file.read())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{join(self.path, name)}: cannot be read ({error}); give a kdner run directory"
-            ) from error
-        if not isinstance(value, dict):
-            raise InputError(f"{join(self.path, name)}: expected a JSON object; give a kdner run directory")
-        return value
-
     def _refuse_other(self, wanted: dict[str, Any]) -> None:
         manifest = self.manifest()
         lines = differences({key: manifest.get(key) for key in wanted}, wanted)
@@ -262,3 +287,8 @@ class RunDirectory:
                 f"{self.path}: holds a run that differs from this one in\n{''.join(shown)}"
                 "give another --out, or delete this one"
             )
+
+
+def _json(value: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """Return JSON in UTF-8, with a line's end; what cannot be encoded, half of a surrogate pair, as its escape."""
+    return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

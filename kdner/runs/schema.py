@@ -42,7 +42,7 @@ _ENTITY = pa.struct(
         _column("end", pa.int32(), "one past the last character, in Unicode code points"),
         _column("label", pa.string(), "type of the entity, such as PER"),
         _column("text", pa.string(), "the document's text from start to end"),
-        _column("score", pa.float32(), "probability that the student gives the entity, 0 to 1"),
+        _column("score", pa.float32(), "mean probability of the tags of its words, 0 to 1"),
     ]
 )
 ENTITIES = pa.schema(

@@ -20,6 +20,7 @@ from kdner.runs.storage import local_folder
 from kdner.runs.training_state import save_weights
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
+from kdner.student.thresholds import Score
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
 from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
@@ -40,23 +41,28 @@ class Student(Network):
     """The tagger of the last call of `tag`, and the weights that it has."""
 
     @overload
-    def tag(self, texts: str, *, hard_wrapped: bool = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    def tag(self, texts: str, *, hard_wrapped: bool = ..., score: Score = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ...) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Iterable[str], *, hard_wrapped: bool = False) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ..., score: Score = ...) -> list[list[Entity]]: ...
+    def tag(
+        self, texts: str | Iterable[str], *, hard_wrapped: bool = False, score: Score = None
+    ) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start, as `kdner.student.tagger.Tagger` does.
+
+        With `score`, one threshold or a mapping of labels to theirs, entities with a lower score are left out.
 
         Any number of threads may call this at once. Weights count as they are at the call. Only a change that PyTorch
         does not count, one through `parameter.data`, goes unnoticed; a new `Tagger` has it.
 
         Raises:
             InputError: it is neither a string nor an iterable of strings; the message names the place of what is none.
+                Or a threshold is not from 0 to 1, or of a label that the student does not have.
         """
         kept = self._kept  # other threads may change it meanwhile
         if kept is None or not kept[1].are_those_of(self):
             weights = _Weights(self)
             kept = self._kept = Tagger(self), weights
-        return kept[0].tag(texts, hard_wrapped=hard_wrapped)
+        return kept[0].tag(texts, hard_wrapped=hard_wrapped, score=score)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,9 @@ from kdner.student.tagger import EntityTable, Tagger
 from kdner.text.documents import in_order, in_parts
 from kdner.text.words import count_words
 
+MIN_SHARDS = 16
+"""A student is done with 1 MB of text in a second: more shards of a small corpus would only cost time."""
+
 
 class TagDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`.
@@ -25,22 +29,32 @@ class TagDocuments:
 
     schema = ENTITIES
 
-    def __init__(self, student: str, dtype: torch.dtype | None = None, *, hard_wrapped: bool = False) -> None:
+    def __init__(
+        self,
+        student: str,
+        dtype: torch.dtype | None = None,
+        *,
+        hard_wrapped: bool = False,
+        score: Mapping[str, float] | None = None,
+    ) -> None:
         """Load a student.
 
         Args:
             student: its directory.
             dtype: what it computes in; by default what the CPU is fastest at.
             hard_wrapped: whether lines of documents end in the middle of sentences.
+            score: entities with a lower score than that of their label are left out.
         """
         torch.set_num_threads(1)
+        self.score = score
         self.tagger = Tagger(Student.from_pretrained(student), dtype=dtype)
         self.hard_wrapped = hard_wrapped
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Find the entities of each document."""
         texts = documents["text"].to_pylist()
-        parts, errors = in_parts(texts, partial(self.tagger.entity_table, hard_wrapped=self.hard_wrapped))
+        tagged = partial(self.tagger.entity_table, hard_wrapped=self.hard_wrapped, score=self.score)
+        parts, errors = in_parts(texts, tagged)
         words = np.zeros(len(texts), np.int32)
         for rows, table in parts:
             words[rows] = table.words

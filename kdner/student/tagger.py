@@ -6,7 +6,7 @@ Shapes: D documents, S sentences, N words, E entities.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -21,6 +21,7 @@ from kdner.labels.tags import entities_of_words
 from kdner.step_times import StepTimes
 from kdner.student.inference import Inference
 from kdner.student.network import Network
+from kdner.student.thresholds import Score, thresholds_by_label
 from kdner.text.given import listed_sentences, listed_texts
 from kdner.text.splitter import Splitter, Words
 
@@ -52,7 +53,8 @@ class Entity:
     label: str
     text: str
     score: float
-    """Mean, over the words of the entity, of the probability of the tag that each was given, 0 to 1."""
+    """Mean, over the words of the entity, of the probability of the tag that each was given, 0 to 1. It says nothing of
+    the entities that a text has and that were not found; how often such a score is right, `evaluate` measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +102,27 @@ class Tagger:
         return self.network.parameters_count
 
     @overload
-    def tag(self, texts: str, *, hard_wrapped: bool = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    def tag(self, texts: str, *, hard_wrapped: bool = ..., score: Score = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ...) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Iterable[str], *, hard_wrapped: bool = False) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ..., score: Score = ...) -> list[list[Entity]]: ...
+    def tag(
+        self, texts: str | Iterable[str], *, hard_wrapped: bool = False, score: Score = None
+    ) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start.
 
         Args:
             texts: a string, or any iterable of strings, as `kdner.text.given.listed_texts` says.
             hard_wrapped: whether lines end in the middle of sentences, so that only a blank line ends one.
+            score: leave out entities with a lower score: one threshold, or a mapping of labels to theirs; labels that
+                it does not name have none. By default none is left out.
 
         Raises:
-            InputError: it is neither; the message names the place of what is no string.
+            InputError: it is neither; the message names the place of what is no string. Or a threshold is not from 0
+                to 1, or of a label that the student does not have.
         """
         if isinstance(texts, str):
-            return self.tag([texts], hard_wrapped=hard_wrapped)[0]
-        table = self.entity_table(texts, hard_wrapped=hard_wrapped)
+            return self.tag([texts], hard_wrapped=hard_wrapped, score=score)[0]
+        table = self.entity_table(texts, hard_wrapped=hard_wrapped, score=score)
         columns = (table.starts.tolist(), table.ends.tolist(), table.labels, table.texts, table.scores.tolist())
         entities = [Entity(*row) for row in zip(*columns, strict=True)]
         ends = np.cumsum(table.documents).tolist()
@@ -143,9 +150,11 @@ class Tagger:
         _, logits = self._of_sentences(sentences, Inference.score)
         return logits
 
-    def entity_table(self, texts: Iterable[str], *, hard_wrapped: bool = False) -> EntityTable:
+    def entity_table(self, texts: Iterable[str], *, hard_wrapped: bool = False, score: Score = None) -> EntityTable:
         """Return the entities of many texts as columns; see `tag`."""
-        tables = [self._entity_table(portion, hard_wrapped) for portion in _in_portions(listed_texts(texts))]
+        thresholds = None if score is None else thresholds_by_label(score, self.labels)
+        portions = _in_portions(listed_texts(texts))
+        tables = [self._entity_table(portion, hard_wrapped, thresholds) for portion in portions]
         return EntityTable(
             documents=np.concatenate([table.documents for table in tables]),
             words=np.concatenate([table.words for table in tables]),
@@ -156,17 +165,23 @@ class Tagger:
             texts=[text for table in tables for text in table.texts],
         )
 
-    def _entity_table(self, texts: Sequence[str], hard_wrapped: bool) -> EntityTable:
+    def _entity_table(
+        self, texts: Sequence[str], hard_wrapped: bool, thresholds: Mapping[str, float] | None
+    ) -> EntityTable:
         words, (labels, probabilities) = self._computed(
             lambda splitter: splitter.split(texts, hard_wrapped=hard_wrapped), Inference.label, "split"
         )
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
+        total = np.concatenate([[0.0], np.cumsum(probabilities, dtype=np.float64)])
+        scores = (total[entities.lasts] - total[entities.firsts]) / (entities.lasts - entities.firsts)
+        scores = scores.astype(np.float32)
+        if thresholds is not None:
+            kept = scores >= np.array([thresholds[name] for name in entities.names], np.float32)
+            entities, scores = entities.those(kept), scores[kept]
         document_ends = np.concatenate([[0], np.cumsum(words.lengths)])[np.cumsum(words.documents)]
         documents = np.searchsorted(document_ends, entities.firsts, side="right")
         starts, ends = words.starts[entities.firsts], words.ends[entities.lasts - 1]
-        total = np.concatenate([[0.0], np.cumsum(probabilities, dtype=np.float64)])
-        scores = (total[entities.lasts] - total[entities.firsts]) / (entities.lasts - entities.firsts)
         places = zip(documents.tolist(), starts.tolist(), ends.tolist(), strict=True)
         return EntityTable(
             documents=np.bincount(documents, minlength=len(texts)),
@@ -174,7 +189,7 @@ class Tagger:
             starts=starts,
             ends=ends,
             labels=entities.names,
-            scores=scores.astype(np.float32),
+            scores=scores,
             texts=[texts[d][start:end] for d, start, end in places],
         )
 

@@ -13,6 +13,9 @@ from kdner.jobs.measure_throughput import MeasureThroughput, measure_throughput
 from kdner.jobs.pipeline import Pipeline, pipeline
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.jobs.view import View
+from kdner.jobs.view import main as view
+from kdner.runs.run_directory import RunDirectory
 
 JOBS = [
     (FinetuneTeacher, finetune_teacher),
@@ -161,3 +164,30 @@ def test_ctrl_c_ends_a_job_without_a_traceback(run_job, capsys):
         run_job(Evaluate, job, "--test", "test.conll", "--models", "runs/student", "--out", "runs/evaluation")
     assert ended.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("stopped: what is finished stays")
+
+
+@pytest.mark.parametrize(("score", "named"), [("high", "--score high"), ("PERS=0.5", "'PERS'"), ("2", "2.0")])
+def test_a_threshold_that_is_none(refused, tmp_path, make_student, corpus_file, score, named):
+    (tmp_path / "student").mkdir()
+    make_student().save(tmp_path / "student")
+    flags = ("--corpus", corpus_file, "--student", tmp_path / "student", "--out", tmp_path / "e", "--score", score)
+    assert named in refused(TagCorpus, tag_corpus, *flags)
+    assert not (tmp_path / "e").exists()
+
+
+def test_a_model_is_evaluated_once(refused, tmp_path, test_file, teacher_folder):
+    flags = ("--test", test_file, "--models", teacher_folder, f"{teacher_folder}/", "--out", tmp_path / "e")
+    assert "is named twice" in refused(Evaluate, evaluate, *flags)
+
+
+def test_view_prints_the_path_of_a_page_and_opens_it(run_job, refused, tmp_path, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    run = RunDirectory.open(str(tmp_path / "news"), {"job": "pipeline"})
+    run.finish({})
+    assert "from before kdner wrote pages" in refused(View, view, run.path)
+    run.write_bytes("page.html", b"<!DOCTYPE html>")
+    run_job(View, view, run.path)
+    assert capsys.readouterr().out == f"{run.path}/page.html\n" and not opened
+    run_job(View, view, run.path, "--open")
+    assert opened == [f"file://{run.path}/page.html"]

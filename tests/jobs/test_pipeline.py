@@ -4,11 +4,14 @@ import json
 import logging
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from files import unusual_permissions
+from html_pages import check_page
 from huggingface_hub import ModelCard
 
 from kdner.distillation.recipe import Distillation
@@ -17,6 +20,7 @@ from kdner.flags import Actors
 from kdner.jobs.pipeline import Pipeline, main, pipeline
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.labeled.sets import read_labeled
+from kdner.measuring.view import view
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
 from kdner.student.model import Student
@@ -170,6 +174,66 @@ def test_the_model_card_has_the_quality_on_the_test_set_and_sentences_of_its_kin
         assert example["text"] in toy_texts and example["entities"]["student"] == found
     assert len(examples) == 5 and any(f".tag({example['text']!r})" in card.text for example in examples)
     assert "synthetic" not in card.text
+
+
+def test_the_page_shows_all_that_was_found(out, summary):
+    page = check_page((out / "page.html").read_text("utf-8"))
+    for part in (
+        f"{summary['student']['f1']:.4f}",
+        "student over baseline",
+        "How the students learned",
+        "training loss",
+        "precompute_logits",
+        "Most frequent entities",
+        "documents with entities, evenly",
+    ):
+        assert part in page.text.replace("baseline over student", "student over baseline")
+    assert check_page((out / "evaluation" / "page.html").read_text("utf-8")).text.startswith(
+        "\nEvaluation on test.conll"
+    )
+    assert view(str(out)) == str(out / "page.html") and view(str(out / "entities")) == str(
+        out / "entities" / "_page.html"
+    )
+    (out / "entities" / "_page.html").unlink()
+
+
+def test_errors_lie_in_a_file_and_add_up(out, summary):
+    run = RunDirectory.finished_at(str(out / "evaluation"))
+    models = {Path(folder).name: own for folder, own in run.read_json("evaluation.json").items()}
+    assert list(models) == list(MODELS)
+    predicted, errors = list(run.read_json_lines("predictions.jsonl")), list(run.read_json_lines("errors.jsonl"))
+    for name, own in models.items():
+        kinds = Counter(line["kind"] for line in errors if line["model"] == name)
+        assert dict(kinds) == {kind: n for kind, n in own["kinds"].items() if n and kind != "correct"}
+        assert own["support"] == sum(len(line["gold"]) for line in predicted)
+        found = sum(len(line["models"][name]) for line in predicted)
+        assert round(2 * own["kinds"]["correct"] / (found + own["support"]), 4) == own["f1"] == summary[name]["f1"]
+        assert ("score" in own) == (name in ("student", "baseline")) and "score" not in summary[name]
+
+
+def test_entities_below_a_score_are_left_out_of_a_run_of_its_own(out, tmp_path, cluster, corpus_file):
+    config = TagCorpus(
+        corpus=(corpus_file,),
+        student=str(out / "student"),
+        score=("0.9", "PER=0.999"),
+        out=str(tmp_path / "sure"),
+        max_error_rate=0.1,
+    )
+    tag_corpus(config)
+    every, sure = (
+        [
+            e
+            for t in RunDirectory.finished_at(p).tables(["entities"])
+            for row in t["entities"].to_pylist()
+            for e in row or []
+        ]
+        for p in (str(out / "entities"), config.out)
+    )
+    assert sure == [e for e in every if e["score"] >= np.float32({"LOC": 0.9, "PER": 0.999}[e["label"]])] != every
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match=r"score\.PER: there 0\.999, now 0\.5"):
+        tag_corpus(replace(config, score=("0.9", "PER=0.5")))
 
 
 def test_a_pipeline_that_was_killed_before_it_wrote_the_cards_writes_the_same(config, summary, out):

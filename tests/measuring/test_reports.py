@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kdner.measuring.reports import model_table, pipeline_report, pipeline_summary
+from kdner.errors import InputError
+from kdner.measuring.reports import model_table, pipeline_report, pipeline_summary, short_names
 
 ROW = {
     "f1": 0.98765,
@@ -27,6 +28,26 @@ def test_where_there_is_a_student_it_tells_recall_by_words():
     head, teacher, _, note = model_table({"teacher": {**ROW, **split}, "student": {**ROW, **split}}).splitlines()
     assert head.split()[-3:] == ["known", "words", "unknown"] and teacher.split()[-1] == "0.7500"
     assert note.startswith("known words, unknown: recall")
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["runs/teacher", "runs/student/"], ["teacher", "student"]),
+        (["a/student", "b/student", "b/teacher"], ["a/student", "b/student", "b/teacher"]),
+        (["s3://bucket/a/student?secret_key=x", "student"], ["a/student", "student"]),
+        (["own:Model=x", "own:Model=y"], ["own:Model=x", "own:Model=y"]),
+    ],
+)
+def test_models_are_called_by_the_last_part_that_tells_them_apart(models, names):
+    assert short_names(models) == names
+
+
+def test_a_model_that_is_named_twice_or_none_at_all():
+    with pytest.raises(InputError, match="student is named twice"):
+        short_names(["runs/student", "runs/student/"])
+    with pytest.raises(InputError, match="at least one"):
+        short_names([])
 
 
 TAGGED = {"documents": 61, "words": 1200, "entities": 77, "errors": 2, "words_per_second": 54_321}
@@ -60,6 +81,7 @@ def test_the_report_says_all_of_the_summary_and_what_to_do_next(quickstart):
         "[Anna PER] left.",
         "runs/news/entities",
         "Student.from_pretrained('runs/news/student')",
+        "runs/news/page.html",
         "jobs/tag_corpus.py",
         "jobs/pipeline.py --labeled",
     ):

@@ -333,3 +333,21 @@ def test_what_is_no_data_has_a_name_that_readers_pass_over(tmp_path):
         run.finish({})
         look()
     assert {name for name in seen if not name.startswith(("_", "."))} == set(FILES) and len(seen) > 8
+
+
+def test_json_lines_come_back_also_with_half_of_a_surrogate_pair(tmp_path):
+    run = RunDirectory.open(str(tmp_path / "run"), {})
+    records = [{"text": "naïve\u2028東京"}, {"text": "half \ud83e", "n": [1, 2]}]
+    run.write_json_lines("lines.jsonl", records)
+    assert list(run.read_json_lines("lines.jsonl")) == records
+    assert len((tmp_path / "run" / "lines.jsonl").read_bytes().splitlines()) == 2
+    run.write_json("one.json", records[1])
+    assert run.read_json("one.json") == records[1]
+
+
+def test_json_lines_that_are_cut_off_or_missing(tmp_path):
+    run = RunDirectory.open(str(tmp_path / "run"), {})
+    run.write_bytes("lines.jsonl", b'{"a": 1}\n{"a"')
+    for name in ("lines.jsonl", "others.jsonl"):
+        with pytest.raises(InputError, match=f"{name}: cannot be read"):
+            list(run.read_json_lines(name))
