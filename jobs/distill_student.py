@@ -25,9 +25,11 @@ from kdner.on_ray.train import Workers
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import MODEL_FILES
+from kdner.student.model_card import Origin
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
 from kdner.teacher.encoder import ENCODER_FILES
+from kdner.teacher.model_card import base_models
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -92,6 +94,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             vectors=config.vectors,
             encoder=encoder,
             seed=config.seed,
+            origin=Origin.of(config.labeled, base_models=base_models(config.teacher) if config.teacher else []),
         )
 
     files = [*MODEL_FILES, "README.md"]

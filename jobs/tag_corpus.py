@@ -22,6 +22,7 @@ from kdner.on_ray.pool import numeric_type
 from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.hub import model_folder, pinned
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tag_documents import TagDocuments
 
@@ -34,7 +35,8 @@ class TagCorpus(Estimation, Corpus):
     """Tag a corpus with a student."""
 
     student: str
-    """Student directory, as distill_student writes it; every node sees it."""
+    """Student directory, as distill_student writes it, which every node sees; or a student of the Hugging Face hub:
+    OWNER/MODEL, or OWNER/MODEL@REVISION."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the student; by default what the run began with, else bfloat16 where the CPU multiplies it, else
     float32."""
@@ -44,12 +46,13 @@ class TagCorpus(Estimation, Corpus):
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
-    labels = Student.from_pretrained(config.student).labels
+    student = pinned(config.student, MODEL_FILES)
+    labels = Student.from_pretrained(student).labels
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
     work = ShardWork(
         job="tag_corpus",
         actor=TagDocuments,
-        arguments={"student": config.student, "dtype": dtype},
+        arguments={"student": student, "dtype": dtype},
         actors=config.actors,
         use_gpu=False,
     )
@@ -57,7 +60,10 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         config,
         config.out,
         work,
-        fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)},
+        fingerprint={
+            "model": hash_of_files(str(model_folder(student, MODEL_FILES)), MODEL_FILES),
+            "dtype": dtype_name(dtype),
+        },
         describe={"labels": labels},
         estimation=config,
         min_shards=MIN_SHARDS,

@@ -69,7 +69,8 @@ def test_the_files_have_the_names_that_readers_expect(make_student, tmp_path):
             ]
         )
     config = json.loads((tmp_path / "config.json").read_text())
-    assert list(config)[:3] == ["model_type", "labels", "head"] and config["model_type"] == "kdner-student"
+    assert list(config)[:5] == ["model_type", "format_version", "kdner", "labels", "head"]
+    assert config["model_type"] == "kdner-student"
 
 
 def loss(student):
