@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ["text", "labels", "runs", "data", "student", "teacher", "measuring", "distillation", "study", "on_ray"]
+ROOMS = [
+    "text",
+    "labels",
+    "runs",
+    "data",
+    "student",
+    "integrations",
+    "teacher",
+    "measuring",
+    "distillation",
+    "study",
+    "on_ray",
+]
 """From left to right; a room imports from those to its left."""
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
