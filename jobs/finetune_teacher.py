@@ -23,6 +23,7 @@ from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job
 from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.trackers import TrackerName, check_tracker
 from kdner.student.model_card import Origin
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.encoder import check_encoder, encoder_fingerprint
@@ -41,11 +42,15 @@ class FinetuneTeacher(LabeledSet):
     vectors take the place of the student's word vectors in an LSTM-CNN."""
     out: str
     """Folder for the teacher, which every node sees."""
+    tracker: TrackerName | None = None
+    """Service that gets the numbers of the training, beside TensorBoard: wandb, mlflow or trackio, set up as its own
+    documentation says (pip install 'kdner[wandb]', and so on)."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
 
 
 def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
+    check_tracker(config.tracker)
     encoder = encoder_of(config.teacher)
     check_encoder(encoder)
     labeled, _, labels = read_drawn(config)
@@ -71,7 +76,7 @@ def _fine_tune(
     labels: list[str],
     folder: Path,
 ) -> dict[str, Any]:
-    progress = stage_progress(folder.name, "step", tensorboard=folder)
+    progress = stage_progress(folder.name, "step", logs=folder, tracker=config.tracker)
     checkpoints = folder / ".checkpoints"
     teacher = train_teacher(
         config.teacher,

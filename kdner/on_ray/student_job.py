@@ -24,6 +24,7 @@ from kdner.on_ray.train import Workers, distill
 from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
+from kdner.runs.trackers import TrackerName
 from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, Origin, model_card
 from kdner.student.network import StudentConfig
@@ -127,6 +128,7 @@ def make_student(
     encoder: str | None,
     seed: int,
     origin: Origin,
+    tracker: TrackerName | None = None,
 ) -> dict[str, Any]:
     """Train a student and write its files, or go on where a killed job stopped; returns the summary.
 
@@ -140,6 +142,7 @@ def make_student(
         encoder: model directory of the teacher's encoder, for `teacher`.
         seed: of first weights, of the order of sentences and of dropout.
         origin: what the card tells of the labeled set and the teacher.
+        tracker: the service that gets the numbers of the training.
     """
     folder = directory.local_path
     initial, checkpoints = folder / ".initial", folder / ".checkpoints"
@@ -165,6 +168,7 @@ def make_student(
         labeled=sets.labeled,
         development=sets.development,
         transfer=sets.transfer,
+        tracker=tracker,
     )
     student.save(folder)
     summary = {**_summary(sets, student, state), "origin": asdict(origin), "examples": _examples(student, sets)}
