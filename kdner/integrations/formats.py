@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from kdner.integrations.annotated import Annotated
@@ -29,3 +30,13 @@ FORMATS: dict[FormatName, Format] = {
     "docbin": Format(".spacy", docbin),
     "hf": Format(".parquet", hf_parquet),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The format of what is written."""
+
+    format: FormatName
+    """prodigy, doccano: JSON lines for these tools. label-studio: its tasks, with predictions, or annotations where
+    people have labeled. conll: columns of word and tag. docbin: spaCy's, as spacy train reads it. hf: Parquet for the
+    datasets package, with tokens and ner_tags."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from spacy.vocab import Vocab
 
+DOCBIN_SUFFIX = ".spacy"
 SCORE = "kdner_score"
 """Extension of spaCy's spans: `entity._.kdner_score`, 0 to 1; None where people labeled."""
 

@@ -51,6 +51,8 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
             columns["ner_tags"].append([places[tag] for tag in sentence.tags])
             columns["scores"].append(sentence.scores)
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        if documents:  # `datasets` does not read a row group without rows
+            writer.write_table(pa.table(columns, schema=schema))
     content: bytes = sink.getvalue().to_pybytes()
     return content
