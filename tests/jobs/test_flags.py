@@ -4,14 +4,17 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
+from jobs.convert import Convert, convert
 from jobs.distill_student import DistillStudent, distill_student
 from jobs.evaluate import Evaluate, evaluate
+from jobs.export import Export, export
 from jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from jobs.low_resource import LowResource, low_resource
 from jobs.measure_teacher import MeasureTeacher, measure_teacher
 from jobs.measure_throughput import MeasureThroughput, measure_throughput
 from jobs.pipeline import Pipeline, pipeline
 from jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from jobs.select_sentences import SelectSentences, select_sentences
 from jobs.tag_corpus import TagCorpus, tag_corpus
 
 JOBS = [
@@ -24,6 +27,9 @@ JOBS = [
     (MeasureTeacher, measure_teacher),
     (MeasureThroughput, measure_throughput),
     (Pipeline, pipeline),
+    (Export, export),
+    (Convert, convert),
+    (SelectSentences, select_sentences),
 ]
 
 
