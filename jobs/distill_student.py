@@ -23,10 +23,13 @@ from kdner.on_ray.job import once, run_job
 from kdner.on_ray.student_job import make_student, read_sets
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.trackers import TrackerName, check_tracker
 from kdner.student.model import MODEL_FILES
+from kdner.student.model_card import Origin
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
 from kdner.teacher.encoder import encoder_fingerprint
+from kdner.teacher.model_card import base_models
 from kdner.text.words import splitter_fingerprint
 
 
@@ -55,6 +58,9 @@ class DistillStudent(LabeledSet):
     given."""
     out: str
     """Folder for the student, which every node sees."""
+    tracker: TrackerName | None = None
+    """Service that gets the numbers of the training, beside TensorBoard: wandb, mlflow or trackio, set up as its own
+    documentation says (pip install 'kdner[wandb]', and so on)."""
     student: StudentConfig = field(default_factory=StudentConfig)
     distillation: Distillation = field(default_factory=Distillation)
     workers: Workers = field(default_factory=Workers)
@@ -62,6 +68,7 @@ class DistillStudent(LabeledSet):
 
 def distill_student(config: DistillStudent) -> dict[str, Any]:
     """Do the job; returns its summary."""
+    check_tracker(config.tracker)
     sets = read_sets(
         config,
         logits=config.logits,
@@ -97,6 +104,8 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
             vectors=config.vectors,
             encoder=encoder,
             seed=config.seed,
+            origin=Origin.of(config.labeled, base_models=base_models(config.teacher) if config.teacher else []),
+            tracker=config.tracker,
         )
 
     files = [*MODEL_FILES, "README.md"]

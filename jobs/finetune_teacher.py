@@ -1,7 +1,7 @@
 """Train a teacher on a labeled set: fine-tune an encoder, or train an LSTM-CNN over the vectors of a frozen one.
 
 Reads   a labeled set, and an encoder: minilm, a model directory, or a name on the Hugging Face hub
-Writes  a Hugging Face model directory, or a feature-based tagger's (safetensors only)
+Writes  a Hugging Face model directory, or a feature-based tagger's (safetensors only), with README.md (model card)
 Needs   one GPU where the cluster has one, else the cores of one node
 
     python jobs/finetune_teacher.py --labeled eng.train --labeled-size 750 --teacher minilm --out runs/teacher
@@ -22,10 +22,14 @@ from kdner.labeled.sets import drawn_fingerprint, read_drawn
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job
+from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.trackers import TrackerName, check_tracker
+from kdner.student.model_card import Origin
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
+from kdner.teacher.model_card import base_models, teacher_card
 from kdner.teacher.tokenizers import check_encoder
 from kdner.text.words import splitter_fingerprint
 
@@ -40,11 +44,15 @@ class FinetuneTeacher(LabeledSet):
     vectors take the place of the student's word vectors in an LSTM-CNN."""
     out: str
     """Folder for the teacher, which every node sees."""
+    tracker: TrackerName | None = None
+    """Service that gets the numbers of the training, beside TensorBoard: wandb, mlflow or trackio, set up as its own
+    documentation says (pip install 'kdner[wandb]', and so on)."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
 
 
 def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
+    check_tracker(config.tracker)
     encoder = encoder_of(config.teacher)
     check_encoder(encoder)
     remarks = Remarks()
@@ -71,7 +79,7 @@ def _fine_tune(
     labels: list[str],
     folder: Path,
 ) -> dict[str, Any]:
-    progress = stage_progress(folder.name, "step", tensorboard=folder)
+    progress = stage_progress(folder.name, "step", logs=folder, tracker=config.tracker)
     checkpoints = folder / ".checkpoints"
     teacher = train_teacher(
         config.teacher,
@@ -83,6 +91,17 @@ def _fine_tune(
         checkpoints=checkpoints,
     )
     teacher.save(folder)
+    feature_based = encoder_of(config.teacher) != config.teacher
+    card = teacher_card(
+        folder.name,
+        Origin.of(config.labeled, base_models=base_models(config.teacher)),
+        labels=labels,
+        sentences=len(labeled),
+        parameters=teacher.parameters,
+        feature_based=feature_based,
+        recipe={} if feature_based else asdict(config.fine_tuning),
+    )
+    (folder / CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 

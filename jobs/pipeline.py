@@ -34,9 +34,15 @@ from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpu
 from kdner.on_ray.train import Workers, trainings_at_once
 from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.trackers import TrackerName, check_tracker
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
+
+NOT_IN_RESULT = ("out", "actors", "workers", "tracker")
+"""Flags that do not change the result."""
+RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
+"""Flags that distill_student has, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,9 @@ class Pipeline(LabeledSet, Corpus):
     pieces), random, or a GloVe or word2vec text file."""
     out: str = "runs/pipeline"
     """Folder for everything, which every node sees."""
+    tracker: TrackerName | None = None
+    """Service that gets the numbers of the trainings, beside TensorBoard: wandb, mlflow or trackio, set up as its own
+    documentation says (pip install 'kdner[wandb]', and so on)."""
     fine_tuning: FineTuning = field(default_factory=FineTuning)
     student: StudentConfig = field(default_factory=StudentConfig)
     distillation: Distillation = field(default_factory=Distillation)
@@ -70,7 +79,8 @@ class Pipeline(LabeledSet, Corpus):
 
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
-    passing = ("out", "actors", "workers", *vars(part_of(config, Layout)))
+    check_tracker(config.tracker)
+    passing = (*NOT_IN_RESULT, *vars(part_of(config, Layout)))
     fixed = {key: value for key, value in settings(config).items() if key not in passing}
     fixed |= changed_flags(config, Layout)
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
@@ -101,13 +111,15 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     stages.run("Draw the transfer corpus", {"draw_transfer_corpus": (draw_transfer_corpus, drawing)}, inputs.paths)
     tuning = {}
     for (folder, name), encoder in zip(teachers.items(), config.teacher, strict=True):
-        job = FinetuneTeacher(**labeled, teacher=encoder, out=folder, fine_tuning=config.fine_tuning)
+        job = FinetuneTeacher(
+            **labeled, teacher=encoder, out=folder, fine_tuning=config.fine_tuning, tracker=config.tracker
+        )
         tuning[f"finetune_{name}"] = (finetune_teacher, job)
     stages.run("Train the teachers", tuning, [inputs.labeled.labeled, *config.teacher], most=len(tuning))
     reading: dict[str, Any] = {name: getattr(config, name) for name in ("language", "hard_wrapped", "max_error_rate")}
     scoring = PrecomputeLogits(corpus=(drawn,), **reading, teacher=tuple(teachers), actors=config.actors, out=logits)
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
-    recipe: dict[str, Any] = {key: getattr(config, key) for key in ("vectors", "student", "distillation", "workers")}
+    recipe: dict[str, Any] = {key: getattr(config, key) for key in RECIPE}
     distilling = DistillStudent(**labeled, **recipe, teacher=first, logits=(logits,), out=student)
     alone = replace(distilling, logits=(), out=baseline)
     learning = {"distill_student": (distill_student, distilling), "distill_baseline": (distill_student, alone)}

@@ -23,6 +23,7 @@ from kdner.on_ray.pool import numeric_type
 from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.hub import model_folder, pinned
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tag_documents import MIN_SHARDS, TagDocuments
 from kdner.student.thresholds import parse_thresholds
@@ -33,7 +34,8 @@ class TagCorpus(Estimation, Corpus):
     """Tag a corpus with a student."""
 
     student: str
-    """Student directory, as distill_student writes it; every node sees it."""
+    """Student directory, as distill_student writes it, which every node sees; or a student of the Hugging Face hub:
+    OWNER/MODEL, or OWNER/MODEL@REVISION."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the student; by default what the run began with, else bfloat16 where the CPU multiplies it, else
     float32."""
@@ -46,17 +48,18 @@ class TagCorpus(Estimation, Corpus):
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
-    student = Student.from_pretrained(config.student)
+    source = pinned(config.student, MODEL_FILES)
+    student = Student.from_pretrained(source)
     score = parse_thresholds(config.score, student.labels) if config.score else None
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
     work = ShardWork(
         job="tag_corpus",
         actor=TagDocuments,
-        arguments={"student": config.student, "dtype": dtype, "hard_wrapped": config.hard_wrapped, "score": score},
+        arguments={"student": source, "dtype": dtype, "hard_wrapped": config.hard_wrapped, "score": score},
         actors=config.actors,
         use_gpu=False,
     )
-    model = {"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)}
+    model = {"model": hash_of_files(str(model_folder(source, MODEL_FILES)), MODEL_FILES), "dtype": dtype_name(dtype)}
     return map_corpus(
         config,
         config.out,

@@ -19,6 +19,7 @@ ROOMS = [
     "labeled",
     "corpora",
     "student",
+    "integrations",
     "teacher",
     "measuring",
     "distillation",

@@ -28,6 +28,7 @@ from kdner.on_ray.driver_actors import Relay
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.progress import Bars, Display, Lines, Progress, Snapshot
 from kdner.runs.tensorboard import TensorBoard
+from kdner.runs.trackers import Tracker, TrackerName
 
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
@@ -155,18 +156,21 @@ def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def stage_progress(what: str, unit: str, *, tensorboard: Path | None = None, show: bool = True) -> Progress:
+def stage_progress(
+    what: str, unit: str, *, logs: Path | None = None, tracker: TrackerName | None = None, show: bool = True
+) -> Progress:
     """Return progress of a step, in the driver or in a process that works for it.
 
     Args:
         what: the step's name, as it is shown and as Prometheus sees it.
         unit: what it counts, in the singular.
-        tensorboard: folder beneath which to write logs for TensorBoard.
-        show: whether a person sees it; otherwise only Prometheus and TensorBoard do.
+        logs: folder of a training, beneath which to write logs for TensorBoard.
+        tracker: the service that also gets its numbers.
+        show: whether a person sees it; otherwise only Prometheus and these do.
     """
     watchers: list[Callable[[Progress], None]] = [PrometheusMetrics(what)]
-    if tensorboard:
-        watchers.append(TensorBoard(tensorboard))
+    if logs:
+        watchers += [TensorBoard(logs), *([Tracker(tracker, logs)] if tracker else [])]
     display = _nothing if not show else console.show if _relay is None else _Sender(_relay).send
     return Progress(what, unit, display=display, watchers=watchers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from kdner.distillation.checkpoint import State
@@ -23,10 +23,12 @@ from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.job import once
 from kdner.on_ray.train import Workers, distill
+from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
+from kdner.runs.trackers import TrackerName
 from kdner.student.model import Student
-from kdner.student.model_card import MeasuredQuality, model_card
+from kdner.student.model_card import MeasuredQuality, Origin, model_card
 from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
 from kdner.text.words import splitter_fingerprint
@@ -148,6 +150,8 @@ def make_student(
     vectors: str,
     encoder: str | None,
     seed: int,
+    origin: Origin,
+    tracker: TrackerName | None = None,
 ) -> dict[str, Any]:
     """Train a student and write its files, or go on where a killed job stopped; returns the summary.
 
@@ -160,6 +164,8 @@ def make_student(
         vectors: its first word vectors: `teacher`, `random`, or the path of a text file of vectors.
         encoder: model directory of the teacher's encoder, for `teacher`.
         seed: of first weights, of the order of sentences and of dropout.
+        origin: what the card tells of the labeled set and the teacher.
+        tracker: the service that gets the numbers of the training.
     """
     folder = directory.local_path
     initial, checkpoints = folder / ".initial", folder / ".checkpoints"
@@ -186,9 +192,10 @@ def make_student(
         labeled=sets.labeled,
         development=sets.development,
         transfer=sets.transfer,
+        tracker=tracker,
     )
     student.save(folder)
-    summary = {**_summary(sets, student, state), "examples": _examples(student, sets)}
+    summary = {**_summary(sets, student, state), "origin": asdict(origin), "examples": _examples(student, sets)}
     _write_card(directory, summary, asdict(shape), asdict(recipe))
     shutil.rmtree(initial)
     shutil.rmtree(checkpoints)
@@ -206,8 +213,12 @@ def write_test_quality(students: Sequence[str], evaluation: dict[str, Any], *, q
     for path in students:
         directory = RunDirectory(path)
         made = directory.manifest()["fingerprint"]
-        measures = {name: evaluation["models"][path][name] for name in ("f1", "precision", "recall")}
-        quality = MeasuredQuality(test_set=evaluation["test_set"], sentences=evaluation["sentences"], **measures)
+        measured = evaluation["models"][path]
+        quality = MeasuredQuality(
+            test_set=evaluation["test_set"],
+            sentences=evaluation["sentences"],
+            **{field.name: measured[field.name] for field in fields(MeasuredQuality) if field.name in measured},
+        )
         _write_card(
             directory,
             directory.summary(),
@@ -233,7 +244,7 @@ def _write_card(
         shown = {"sample": sample["text"], "examples": examples_report(examples)}
     name = directory.local_path.name
     card = model_card(name, summary, shape, recipe, quality=quality, warning=warning, **shown)
-    directory.write_bytes("README.md", card.encode())
+    directory.write_bytes(CARD, card.encode())
 
 
 def _examples(student: Student, sets: LearningSets) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
 from kdner.on_ray.console import console, set_up_logging, stage_progress
+from kdner.runs.trackers import TrackerName
 from kdner.student.model import Student
 
 STAGE = "distill_student"
@@ -60,6 +61,7 @@ def distill(
     labeled: list[LabeledSentence],
     development: list[LabeledSentence],
     transfer: TransferSet | None,
+    tracker: TrackerName | None = None,
 ) -> tuple[Student, State]:
     """Train a student and return the best epoch's, with the state of the last.
 
@@ -75,6 +77,7 @@ def distill(
         labeled: sentences with gold labels to train on.
         development: sentences with gold labels to choose the best epoch by.
         transfer: the transfer set, or None to train on the labeled set only.
+        tracker: the service that gets the numbers of the training, beside TensorBoard.
     """
     connect()
     await_cores()
@@ -91,6 +94,7 @@ def distill(
             "transfer": transfer,
             "relay": console.relay,
             "logs": str(logs),
+            "tracker": tracker,
         },
         scaling_config=ScalingConfig(
             num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": workers.cpus}
@@ -157,5 +161,5 @@ def _work(setting: dict[str, Any]) -> None:
             trainer.save(Path(folder))
             ray.train.report(record, checkpoint=Checkpoint.from_directory(folder))
 
-    first = {"tensorboard": logs, "show": True} if rank == 0 else {"show": False}
+    first = {"logs": logs, "tracker": setting["tracker"], "show": True} if rank == 0 else {"show": False}
     trainer.train(on_epoch, stage_progress(logs.name, "step", **first))

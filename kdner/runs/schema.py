@@ -55,6 +55,16 @@ ENTITIES = pa.schema(
 )
 """One row per document: the entities that the student found."""
 
+DOUBTS = pa.schema(
+    [
+        _column("id", pa.string(), "id of the document, a colon, and the sentence's first character", nullable=False),
+        _column("text", pa.string(), "text of the sentence"),
+        _column("entities", pa.list_(_ENTITY), "entities of the sentence, with offsets into it"),
+        _column("doubt", pa.float32(), "how much its tags are in doubt, 0 to 1"),
+    ]
+)
+"""One row per sentence: what a shard has that is worth labeling."""
+
 
 def check(table: pa.Table, schema: pa.Schema, where: str) -> None:
     """Check that a table has a schema's columns, in order, with their types, and no null where none may be.

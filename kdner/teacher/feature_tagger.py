@@ -18,7 +18,7 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import MODEL_FILES, Student, read_config
+from kdner.student.model import MODEL_FILES, Student, read_config, read_vocabulary
 from kdner.student.vocabulary import Vocabulary, WordFeatures
 from kdner.teacher.encoder import encoder_files
 from kdner.teacher.model import Teacher
@@ -78,8 +78,7 @@ class FeatureTagger:
         folder = local_folder(folder)
         config, labels, language = read_config(folder, MODEL_TYPE)
         encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
-        vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        student = Student(config, vocabulary, labels, language=language, vector_width=encoder.width)
+        student = Student(config, read_vocabulary(folder), labels, language=language, vector_width=encoder.width)
         student.load_weights(folder)
         return cls(encoder, student.eval())
 

@@ -4,14 +4,17 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
+from kdner.jobs.convert import Convert, convert
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.jobs.evaluate import Evaluate, evaluate
+from kdner.jobs.export import Export, export
 from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.jobs.low_resource import LowResource, low_resource
 from kdner.jobs.measure_teacher import MeasureTeacher, measure_teacher
 from kdner.jobs.measure_throughput import MeasureThroughput, measure_throughput
 from kdner.jobs.pipeline import Pipeline, pipeline
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
+from kdner.jobs.select_sentences import SelectSentences, select_sentences
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.jobs.view import View
 from kdner.jobs.view import main as view
@@ -27,6 +30,9 @@ JOBS = [
     (MeasureTeacher, measure_teacher),
     (MeasureThroughput, measure_throughput),
     (Pipeline, pipeline),
+    (Export, export),
+    (Convert, convert),
+    (SelectSentences, select_sentences),
 ]
 
 

@@ -11,6 +11,7 @@ from emissions import WORDS, emissions_of
 from files import unusual_permissions
 from safetensors import safe_open
 
+from kdner import __version__
 from kdner.errors import InputError
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tagger import Tagger
@@ -70,10 +71,8 @@ def test_the_files_have_the_names_that_readers_expect(make_student, tmp_path):
             ]
         )
     config = json.loads((tmp_path / "config.json").read_text())
-    assert (
-        list(config)[:5] == ["model_type", "labels", "splitter", "language", "head"]
-        and config["model_type"] == "kdner-student"
-    )
+    assert list(config)[:6] == ["model_type", "format_version", "kdner", "labels", "splitter", "language"]
+    assert (config["model_type"], config["format_version"], config["kdner"]) == ("kdner-student", 1, __version__)
 
 
 GERMAN = "Anna traf am 3. Oktober Tom Brown."

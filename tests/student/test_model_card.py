@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import yaml
 from huggingface_hub import ModelCard
 
+from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, model_card
 
 SUMMARY = {
@@ -94,3 +96,36 @@ def test_it_shows_texts_of_its_own_kind_and_warns():
     assert "```text\nstudent*   [Anna PER] left.\n```" in card and "of its development set" in card
     assert card.index("**Beware.**") < card.index("An LSTM-CNN")
     assert "Angela Merkel" not in card
+
+
+PER_LABEL = {
+    "LOC": {"f1": 0.9, "precision": 0.8, "recall": 1.0, "support": 60, "f1_interval": [0.85, 0.95]},
+    "PER": {"f1": 0.7, "precision": 0.7, "recall": 0.7, "support": 1040},
+}
+
+
+def test_it_has_the_scores_of_each_label_with_intervals_where_they_were_measured():
+    measured = replace(QUALITY, per_label=PER_LABEL, f1_interval=(0.8, 0.82), seconds_per_document=0.0125)
+    card = model_card("news", SUMMARY, {}, {}, quality=measured)
+    assert "| LOC | 0.9000 (0.8500 to 0.9500) | 0.8000 | 1.0000 | 60 |" in card
+    assert "| PER | 0.7000 | 0.7000 | 0.7000 | 1,040 |" in card
+    assert "| all | 0.8123 (0.8000 to 0.8200) | 0.8000 | 0.8250 | 1,100 |" in card
+    assert "12.5 ms a document of eng.testb: 1" in card
+
+
+def test_it_names_the_base_model_and_the_data():
+    origin = {"labeled": "hf:conll2003:train", "base_models": ["sentence-transformers/all-MiniLM-L6-v2"]}
+    card = model_card("news", {**SUMMARY, "origin": origin}, {}, {})
+    data = ModelCard(card).data
+    assert (data.base_model, data.datasets) == (["sentence-transformers/all-MiniLM-L6-v2"], ["conll2003"])
+    assert "sentences of conll2003:train" in card and "logits of sentence-transformers/all-MiniLM-L6-v2" in card
+
+
+def test_a_student_of_which_nothing_is_known_has_a_card_that_its_publisher_completes(make_student, tmp_path):
+    make_student().save_pretrained(tmp_path / "news", license="cc-by-4.0", language=["de", "en"])
+    card = ModelCard.load(tmp_path / "news" / "README.md")
+    assert (card.data.license, card.data.language) == ("cc-by-4.0", ["de", "en"])
+    assert "LOC, PER" in card.text and "not measured" in card.text and "Licence: cc-by-4.0." in card.text
+    student = Student.from_pretrained(tmp_path / "news")
+    student.save_pretrained(tmp_path / "again")
+    assert (tmp_path / "again" / "README.md").read_bytes() == (tmp_path / "news" / "README.md").read_bytes()

@@ -1,0 +1,136 @@
+"""Select the sentences of a corpus that are most worth labeling, for an annotation tool.
+
+Reads   a student, and a corpus: the sentences that the student is least sure of; or a run of precompute_logits: those
+        that its teachers tag otherwise than the student
+Writes  a run directory with one file, selected.*, for the tool
+Needs   CPU cores; started again it does only the shards that are missing
+
+    python jobs/select_sentences.py --student runs/student --corpus news/ --count 200 --format prodigy --out runs/select
+    python jobs/select_sentences.py --student runs/student --logits runs/logits --format conll --out runs/select
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kdner.corpora.plan import CorpusPlan, corpus_plan, read_shard
+from kdner.corpora.slices import SliceReader
+from kdner.errors import InputError
+from kdner.flags import Corpus
+from kdner.integrations.corpus_run import CorpusRun
+from kdner.integrations.doubts import as_table, choose, differing, of_table, unsure
+from kdner.integrations.formats import FORMATS, Written
+from kdner.labels.tags import check_same_labels
+from kdner.on_ray.file_map import file_map
+from kdner.on_ray.job import once, run_job
+from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.hub import model_folder, pinned
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import DOUBTS
+from kdner.runs.storage import join
+from kdner.student.model import MODEL_FILES, Student
+from kdner.student.tagger import Tagger
+from kdner.text.words import SPLITTER_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectSentences(Written, Corpus):
+    """Select the sentences of a corpus that are most worth labeling, for an annotation tool."""
+
+    student: str
+    """Student directory, which every node sees, or a student of the Hugging Face hub."""
+    corpus: tuple[str, ...] = ()
+    """Files, folders or globs of documents, as for tag_corpus; with --logits where the files of its corpus lie now, by
+    default where they lay."""
+    logits: str | None = None
+    """Run directory of precompute_logits: selects what its teachers tag otherwise than the student, in its corpus."""
+    count: int = 200
+    """Sentences to select; fewer where there are not so many."""
+    min_words: int = 5
+    """Words of the shortest sentence."""
+    out: str
+    """Run directory for the selection: a folder which every node sees, or a URI such as s3://bucket/run."""
+
+    def __post_init__(self) -> None:
+        if not self.corpus and not self.logits:
+            raise InputError("--corpus is needed, or --logits with the run of precompute_logits over one")
+        for flag in ("count", "min_words"):
+            if getattr(self, flag) < 1:
+                raise InputError(f"--{flag.replace('_', '-')} {getattr(self, flag)}: must be at least 1")
+
+
+def select_sentences(config: SelectSentences) -> dict[str, Any]:
+    """Do the job; returns its summary."""
+    student = pinned(config.student, MODEL_FILES)
+    labels = Student.from_pretrained(student).labels
+    source = CorpusRun.open(config.logits, config.corpus) if config.logits else None
+    if source and not source.teachers:
+        raise InputError(f"--logits {config.logits}: holds no logits. Expected what precompute_logits writes")
+    if source:
+        check_same_labels(labels, source.labels, config.student, str(config.logits))
+    plan = source.plan if source else corpus_plan(config, config.out)
+    fingerprint = {
+        "model": hash_of_files(str(model_folder(student, MODEL_FILES)), MODEL_FILES),
+        "corpus": plan.fingerprint(),
+        "logits": source.run.manifest()["fingerprint"] if source else None,
+        "count": config.count,
+        "min_words": config.min_words,
+        "splitter": SPLITTER_VERSION,
+    }
+    name = f"selected{FORMATS[config.format].suffix}"
+
+    def find(directory: RunDirectory) -> dict[str, Any]:
+        arguments = {"student": student, "source": source or plan, "count": config.count, "min_words": config.min_words}
+        file_map("select_sentences", directory, FindDoubts, arguments, config.actors)
+        return {"documents": plan.documents}
+
+    def work(directory: RunDirectory) -> dict[str, Any]:
+        found = join(directory.path, "doubts")
+        once(found, {"job": "find_doubts", **fingerprint}, find, files=[shard.name for shard in plan.shards])
+        doubts = [doubt for table in RunDirectory(found).tables(schema=DOUBTS) for doubt in of_table(table)]
+        chosen = choose(doubts, config.count)
+        content = FORMATS[config.format].write([doubt.annotated() for doubt in chosen], labels)
+        directory.write_bytes(name, content)
+        least = round(chosen[-1].doubt, 4) if chosen else None
+        return {"documents": plan.documents, "selected": len(chosen), "least_doubt": least}
+
+    return once(
+        config.out,
+        {"job": "select_sentences", "format": config.format, **fingerprint},
+        work,
+        stage="select_sentences",
+        configuration=config,
+        files=[name],
+        labels=labels,
+    )
+
+
+class FindDoubts:
+    """Writes the sentences of a shard that are most in doubt, as many as are selected of the whole corpus."""
+
+    def __init__(self, student: str, source: CorpusRun | CorpusPlan, count: int, min_words: int) -> None:
+        torch.set_num_threads(1)
+        self.tagger = Tagger(Student.from_pretrained(student), dtype=torch.float32)
+        self.run = source if isinstance(source, CorpusRun) else None
+        self.plan = source.plan if isinstance(source, CorpusRun) else source
+        self.count, self.min_words = count, min_words
+        self.reader = SliceReader(self.plan.text_column)
+
+    def __call__(self, number: int, directory: RunDirectory, name: str) -> int:
+        """Make one file."""
+        if self.run:
+            documents, logits = self.run.read(number, self.reader)
+            labels, teachers = self.run.labels, self.run.teachers
+            found = differing(documents, logits, labels, teachers, self.tagger, min_words=self.min_words)
+        else:
+            documents = read_shard(self.plan, self.plan.shards[number], self.reader)
+            found = unsure(documents, self.tagger, min_words=self.min_words)
+        directory.write_table(name, as_table(choose(found, self.count)), DOUBTS)
+        return documents.num_rows
+
+
+if __name__ == "__main__":
+    run_job(SelectSentences, select_sentences)

@@ -1,0 +1,163 @@
+"""Documents with entities, whatever found these: a student, teachers by their logits, or people.
+
+Shapes: N words of all documents, T teachers, L labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kdner.errors import InputError
+from kdner.labeled.sentence import LabeledSentence
+from kdner.labels.decoding import best_legal_ids
+from kdner.labels.tags import entities_of, entities_of_words
+from kdner.student.tagger import Entity
+from kdner.text.words import Sentence, split
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A document with its entities, each of which begins and ends with a word of one sentence."""
+
+    id: str
+    text: str
+    entities: Sequence[Entity]
+    """By start."""
+    is_gold: bool = False
+    """Whether people have labeled it; its scores are 1 then."""
+    document: str = ""
+    """Id of the document that it is a sentence of; by default it is one itself."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What else is known of it, of values that JSON knows."""
+    given: Sequence[Sentence] | None = None
+    """Its sentences, where they are not those of the splitter."""
+
+    @cached_property
+    def sentences(self) -> Sequence[Sentence]:
+        """Its sentences, of words with offsets."""
+        return split(self.text) if self.given is None else self.given
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """A sentence with one entry per word in each list."""
+
+    words: Sentence
+    tags: list[str]
+    """IOB2."""
+    scores: list[float | None]
+    """Score of the entity that a word belongs to, None outside."""
+
+
+def tagged_sentences(document: Annotated) -> Iterator[TaggedSentence]:
+    """Yield the sentences of a document with the IOB2 tags that its entities give to the words."""
+    entities = iter([*document.entities, None])
+    entity = next(entities)
+    for sentence in document.sentences:
+        tags, scores = ["O"] * len(sentence.words), [None] * len(sentence.words)
+        tagged = TaggedSentence(sentence, tags, [*scores])
+        for i, start in enumerate(sentence.starts):
+            while entity is not None and entity.end <= start:
+                entity = next(entities)
+            if entity is not None and entity.start <= start:
+                tags[i] = f"{'B' if entity.start == start else 'I'}-{entity.label}"
+                tagged.scores[i] = None if document.is_gold else entity.score
+        yield tagged
+
+
+def of_entities(documents: pa.Table, entities: pa.Table) -> list[Annotated]:
+    """Join documents with the entities that a student found in them, without those that ended with an error.
+
+    Args:
+        documents: of `kdner.runs.schema.CORPUS`; further columns are metadata.
+        entities: of `kdner.runs.schema.ENTITIES`, with the same ids in the same order.
+    """
+    extra = [name for name in documents.column_names if name not in ("id", "text")]
+    metadata = documents.select(extra).to_pylist() if extra else [{}] * documents.num_rows
+    rows = zip(
+        documents["id"].to_pylist(),
+        documents["text"].to_pylist(),
+        entities["entities"].to_pylist(),
+        entities["error"].to_pylist(),
+        metadata,
+        strict=True,
+    )
+    return [
+        Annotated(id_, text, [Entity(**entity) for entity in found], metadata=more)
+        for id_, text, found, error, more in rows
+        if error is None
+    ]
+
+
+def of_logits(documents: pa.Table, logits: pa.Table, labels: Sequence[str], teachers: int) -> list[Annotated]:
+    """Join documents with the entities that their teachers would give them: pseudo-labels with confidences.
+
+    The tags are the best that IOB2 allows by the mean of the teachers' logits, as the student learns them. An entity's
+    score is the mean, over its words, of the probability of the tag that each was given.
+
+    Args:
+        documents: of `kdner.runs.schema.CORPUS`.
+        logits: of `kdner.runs.schema.LOGITS`, with the same ids in the same order.
+        labels: the run's label list.
+        teachers: T of the run.
+
+    Raises:
+        InputError: the words of the logits are not those of a text.
+    """
+    good = pc.is_null(logits["error"])
+    logits, documents = logits.filter(good), documents.filter(good)
+    if not documents.num_rows:
+        return []
+    flat = pc.list_flatten(logits["logits"]).to_numpy(zero_copy_only=False)
+    logits_nl = flat.reshape(-1, teachers, len(labels)).astype(np.float32).mean(axis=1)
+    lengths = pc.list_flatten(logits["sentence_words"]).to_numpy()
+    label_ids = best_legal_ids(logits_nl, lengths, labels)
+    likelihoods = np.exp(logits_nl - logits_nl.max(axis=1, keepdims=True))
+    likelihoods /= likelihoods.sum(axis=1, keepdims=True)
+    chosen = np.concatenate([[0.0], np.cumsum(likelihoods[np.arange(len(label_ids)), label_ids], dtype=np.float64)])
+    found = entities_of_words(label_ids, lengths, labels)
+    scores = (chosen[found.lasts] - chosen[found.firsts]) / (found.lasts - found.firsts)
+    places = iter(zip(found.firsts.tolist(), found.lasts.tolist(), found.names, scores.tolist(), strict=True))
+    place = next(places, None)
+    annotated, before = [], 0
+    columns = (documents["id"].to_pylist(), documents["text"].to_pylist(), logits["words"].to_pylist())
+    for id_, text, words in zip(*columns, strict=True):
+        sentences = split(text)
+        if list(chain.from_iterable(sentence.words for sentence in sentences)) != words:
+            raise InputError(
+                f"document {id_}: its words are not those that were scored; give the corpus that the logits are of"
+            )
+        starts = list(chain.from_iterable(sentence.starts for sentence in sentences))
+        ends = list(chain.from_iterable(sentence.ends for sentence in sentences))
+        entities = []
+        while place is not None and place[0] < before + len(words):
+            start, end = starts[place[0] - before], ends[place[1] - 1 - before]
+            entities.append(Entity(start, end, place[2], text[start:end], place[3]))
+            place = next(places, None)
+        annotated.append(Annotated(id_, text, entities, given=sentences))
+        before += len(words)
+    return annotated
+
+
+def of_labeled(sentences: Iterable[LabeledSentence]) -> list[Annotated]:
+    """Take the sentences of a labeled set, each as a document of its own, with their gold words."""
+    annotated = []
+    for sentence in sentences:
+        words = [sentence.text[a:b] for a, b in zip(sentence.starts, sentence.ends, strict=True)]
+        entities = []
+        for first, last, name in entities_of(sentence.tags):
+            start, end = sentence.starts[first], sentence.ends[last - 1]
+            entities.append(Entity(start, end, name, sentence.text[start:end], 1.0))
+        given = [Sentence(words, sentence.starts, sentence.ends)]
+        annotated.append(
+            Annotated(sentence.id, sentence.text, entities, True, document=str(sentence.document), given=given)
+        )
+    return annotated

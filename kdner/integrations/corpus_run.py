@@ -1,0 +1,98 @@
+"""A finished run of tag_corpus or precompute_logits, read side by side with the corpus that it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from kdner.corpora.plan import MIN_SHARDS, CorpusPlan, plan_corpus, read_shard
+from kdner.corpora.slices import SliceReader
+from kdner.errors import InputError
+from kdner.integrations.annotated import Annotated, of_entities, of_logits
+from kdner.runs.fingerprint import differences
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import ENTITIES, LOGITS
+
+PLANS = (16, MIN_SHARDS)
+"""Shards that tag_corpus and precompute_logits cut small corpora into; see `kdner.corpora.plan.plan_corpus`."""
+_SHOWN_DIFFERENCES = 5
+
+
+@dataclass(frozen=True)
+class CorpusRun:
+    """A run over a corpus, shard by shard."""
+
+    run: RunDirectory
+    plan: CorpusPlan
+    """Of the same shards as the run's files."""
+    labels: list[str]
+    teachers: int
+    """Teachers whose logits it holds; 0 where it holds a student's entities."""
+
+    @classmethod
+    def open(cls, path: str, corpus: Sequence[str] = ()) -> CorpusRun:
+        """Open the finished run at a path.
+
+        Args:
+            path: the run directory.
+            corpus: where the files of its corpus lie now; by default where they lay when it was made.
+
+        Raises:
+            InputError: it is unfinished, another job's, or its corpus is gone or has changed.
+        """
+        run = RunDirectory.finished_at(path)
+        manifest = run.manifest()
+        fingerprint = manifest.get("fingerprint", {})
+        if fingerprint.get("job") not in ("tag_corpus", "precompute_logits"):
+            raise InputError(f"{path}: not a run of tag_corpus or precompute_logits; give the --out of one of these")
+        plan = _plan_again(path, fingerprint["corpus"], corpus)
+        return cls(run, plan, manifest["labels"], manifest.get("teachers", 0))
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the run's files, in order."""
+        return [shard.name for shard in self.plan.shards]
+
+    def read(self, number: int, reader: SliceReader) -> tuple[pa.Table, pa.Table]:
+        """Read the documents of a shard and what the run has of them, with the same ids in the same order.
+
+        Raises:
+            InputError: a file is missing, has changed, or holds other documents.
+        """
+        documents = read_shard(self.plan, self.plan.shards[number], reader)
+        name = self.files[number]
+        (found,) = self.run.tables(schema=LOGITS if self.teachers else ENTITIES, files=[name])
+        if not found["id"].equals(documents["id"]):
+            raise InputError(f"{self.run.path}/{name}: holds other documents than the corpus has there")
+        return documents, found
+
+    def annotated(self, number: int, reader: SliceReader) -> list[Annotated]:
+        """Return the documents of a shard with the entities that the run gives them, without those with an error."""
+        documents, found = self.read(number, reader)
+        if self.teachers:
+            return of_logits(documents, found, self.labels, self.teachers)
+        return of_entities(documents, found)
+
+
+def _plan_again(path: str, wanted: dict[str, Any], corpus: Sequence[str]) -> CorpusPlan:
+    """Plan a corpus as a run did.
+
+    Raises:
+        InputError: it is not that corpus any more.
+    """
+    cut = {key: value for key, value in wanted.items() if key not in ("files", "shard_text_bytes")}
+    lines: list[str] = []
+    for min_shards in PLANS:
+        plan = plan_corpus(corpus or list(wanted["files"]), min_shards=min_shards, **cut)
+        now = plan.fingerprint()
+        if {**now, "files": list(now["files"].values())} == {**wanted, "files": list(wanted["files"].values())}:
+            return plan
+        lines = differences(wanted, now)
+    raise InputError(
+        f"{path}: its corpus is not what it was made of; they differ in\n  "
+        + "\n  ".join(lines[:_SHOWN_DIFFERENCES])
+        + "\nRestore it, name where it lies now with --corpus, or run the job again"
+    )

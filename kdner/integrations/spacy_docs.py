@@ -1,0 +1,121 @@
+"""Documents with entities as spaCy's DocBin, and back: what `spacy train` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdner.errors import InputError
+from kdner.integrations.annotated import Annotated, tagged_sentences
+from kdner.labeled.sentence import LabeledSentence
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+    from spacy.vocab import Vocab
+
+DOCBIN_SUFFIX = ".spacy"
+SCORE = "kdner_score"
+"""Extension of spaCy's spans: `entity._.kdner_score`, 0 to 1; None where people labeled."""
+
+
+def docbin(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+    """Write a DocBin. Its Docs have kdner's words, with `Doc.text` exactly the text, sentences and entities.
+
+    `doc.user_data["id"]` is the document's id, `entity._.kdner_score` the score.
+    """
+    from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
+
+    vocab = Vocab()
+    made = (make_doc(document, vocab) for document in documents)
+    content: bytes = DocBin(attrs=["ENT_IOB", "ENT_TYPE", "SENT_START"], docs=made, store_user_data=True).to_bytes()
+    return content
+
+
+def make_doc(document: Annotated, vocab: Vocab) -> Doc:
+    """Make spaCy's Doc of a document with entities; what lies between words is made tokens, so that no text is lost."""
+    from spacy.tokens import Doc
+
+    register_score()
+    words: list[str] = []
+    spaces: list[bool] = []
+    starts: list[bool] = []
+    tags: list[str] = []
+    end = 0
+
+    def add_gap(start: int) -> None:
+        gap = document.text[end:start]
+        if gap.startswith(" ") and words:
+            spaces[-1] = True
+            gap = gap[1:]
+        if gap:
+            words.append(gap)
+            spaces.append(False)
+            starts.append(False)
+            tags.append("")
+
+    for sentence in tagged_sentences(document):
+        for number, word in enumerate(sentence.words.words):
+            add_gap(sentence.words.starts[number])
+            words.append(word)
+            spaces.append(False)
+            starts.append(number == 0)
+            tag = sentence.tags[number]
+            if tag.startswith("I-") and tags[-1] == "":
+                tags[-1] = tag  # white space inside an entity belongs to it
+            tags.append(tag)
+            end = sentence.words.ends[number]
+    add_gap(len(document.text))
+    if starts:
+        starts[0] = True
+    doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts, ents=[tag or "O" for tag in tags])
+    doc.user_data["id"] = document.id
+    if not document.is_gold:
+        for span, entity in zip(doc.ents, document.entities, strict=True):
+            span._.set(SCORE, entity.score)
+    return doc
+
+
+def register_score() -> None:
+    """Tell spaCy of `entity._.kdner_score`, unless it knows."""
+    from spacy.tokens import Span
+
+    if not Span.has_extension(SCORE):
+        Span.set_extension(SCORE, default=None)
+
+
+def read_docbin(path: Path) -> list[LabeledSentence]:
+    """Read a DocBin, a file that ends with .spacy, as a labeled set: the gold words are spaCy's tokens.
+
+    Raises:
+        InputError: the file cannot be read, or no Doc in it has entities set.
+    """
+    try:
+        from spacy.tokens import DocBin
+        from spacy.vocab import Vocab
+    except ImportError:
+        raise InputError(f"{path}: spaCy is needed to read it. Run: pip install 'kdner[spacy]'") from None
+    try:
+        docs = list(DocBin().from_bytes(path.read_bytes()).get_docs(Vocab()))
+    except Exception as error:  # msgpack, zlib and spaCy each have errors of their own
+        raise InputError(f"{path}: no DocBin that this spaCy reads ({type(error).__name__}: {error})") from error
+    if not any(doc.has_annotation("ENT_IOB") for doc in docs):
+        raise InputError(f"{path}: none of its {len(docs):,} Docs has entities; give one that was saved with doc.ents")
+    return [sentence for number, doc in enumerate(docs) for sentence in _labeled(doc, number, path.name)]
+
+
+def _labeled(doc: Doc, number: int, name: str) -> Iterator[LabeledSentence]:
+    for sentence in doc.sents if doc.has_annotation("SENT_START") else [doc[:]]:
+        tokens = [token for token in sentence if not token.is_space]
+        if not tokens:
+            continue
+        origin, end = tokens[0].idx, tokens[-1].idx + len(tokens[-1])
+        yield LabeledSentence(
+            id=f"{name}:{number}:{origin}",
+            document=number,
+            text=doc.text[origin:end],
+            starts=[token.idx - origin for token in tokens],
+            ends=[token.idx - origin + len(token) for token in tokens],
+            tags=[f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens],
+        )

@@ -1,0 +1,58 @@
+"""Documents with entities as words and tags: CoNLL columns, and Parquet as the `datasets` package reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kdner.integrations.annotated import Annotated, tagged_sentences
+
+
+def conll(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+    """Write two columns, word and IOB2 tag, with a tab between them; -DOCSTART- before each document."""
+    parts: list[str] = []
+    before = None
+    for document in documents:
+        owner = document.document or document.id
+        if owner != before:
+            parts.append("-DOCSTART-\tO\n\n")
+            before = owner
+        for sentence in tagged_sentences(document):
+            rows = zip(sentence.words.words, sentence.tags, strict=True)
+            parts.append("".join(f"{word}\t{tag}\n" for word, tag in rows) + "\n")
+    return "".join(parts).encode("utf-8", "surrogatepass")
+
+
+def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+    """Write Parquet with a row for each sentence: `id`, `document`, `tokens`, `ner_tags` of a ClassLabel, `scores`.
+
+    `scores` has the score of the entity that a word belongs to; null outside, and where people labeled.
+    """
+    from datasets import ClassLabel, Features, List, Value
+
+    schema = Features(
+        {
+            "id": Value("string"),
+            "document": Value("string"),
+            "tokens": List(Value("string")),
+            "ner_tags": List(ClassLabel(names=list(labels))),
+            "scores": List(Value("float32")),
+        }
+    ).arrow_schema
+    places = {label: place for place, label in enumerate(labels)}
+    columns: dict[str, list[object]] = {name: [] for name in schema.names}
+    for document in documents:
+        for number, sentence in enumerate(tagged_sentences(document)):
+            columns["id"].append(f"{document.id}:{number}" if document.given is None else document.id)
+            columns["document"].append(document.document or document.id)
+            columns["tokens"].append(sentence.words.words)
+            columns["ner_tags"].append([places[tag] for tag in sentence.tags])
+            columns["scores"].append(sentence.scores)
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        if documents:  # `datasets` does not read a row group without rows
+            writer.write_table(pa.table(columns, schema=schema))
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

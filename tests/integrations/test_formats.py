@@ -1,0 +1,215 @@
+"""Documents with entities, written in each format and read back by the tool's own library, or by kdner's reader."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training import Example
+
+from kdner.errors import InputError
+from kdner.integrations.annotated import of_entities, of_labeled, of_logits, tagged_sentences
+from kdner.integrations.formats import FORMATS
+from kdner.integrations.spacy_docs import read_docbin
+from kdner.labeled.sets import read_labeled
+from kdner.labels.tags import label_list
+from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS, ENTITIES, LOGITS
+from kdner.text.words import split
+
+LABELS = label_list(["B-LOC", "B-PER"])
+TEXT = "  Anna 🤖 Schmidt\tflew to  Paris.\n\nIt rained\x07 in “New\nYork” ."
+
+
+def entity(text, part, label, score):
+    start = text.index(part)
+    return {"start": start, "end": start + len(part), "label": label, "text": part, "score": score}
+
+
+ROWS = [
+    ("a", TEXT, [entity(TEXT, "Anna 🤖 Schmidt", "PER", 0.75), entity(TEXT, "Paris", "LOC", 0.5)], None),
+    ("b", "Rain.", [], None),
+    ("c", None, None, "the text is missing or empty"),
+    ("d", "Čapek left Rome", [entity("Čapek left Rome", "Čapek", "PER", 0.5)], None),
+]
+
+
+@pytest.fixture(scope="module")
+def documents():
+    corpus = pa.table([[row[0] for row in ROWS], [row[1] for row in ROWS]], schema=CORPUS)
+    found = [{"id": id_, "entities": found, "words": 1, "error": error} for id_, _, found, error in ROWS]
+    return of_entities(corpus, pa.Table.from_pylist(found, schema=ENTITIES))
+
+
+def spans(document):
+    return [[entity.start, entity.end, entity.label] for entity in document.entities]
+
+
+def write(name, documents, path):
+    path = path.with_suffix(FORMATS[name].suffix)
+    path.write_bytes(FORMATS[name].write(documents, LABELS))
+    return path
+
+
+def test_documents_with_errors_are_left_out(documents):
+    assert [document.id for document in documents] == ["a", "b", "d"]
+
+
+def test_prodigy(documents, tmp_path):
+    path = write("prodigy", documents, tmp_path / "tasks")
+    tasks = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [task["meta"]["id"] for task in tasks] == ["a", "b", "d"] and "answer" not in tasks[0]
+    for task, document in zip(tasks, documents, strict=True):
+        assert task["text"] == document.text
+        tokens = task["tokens"]
+        assert [token["id"] for token in tokens] == list(range(len(tokens)))
+        assert all(task["text"][token["start"] : token["end"]] == token["text"] for token in tokens)
+        assert [[span["start"], span["end"], span["label"]] for span in task["spans"]] == spans(document)
+        for span in task["spans"]:  # Prodigy's last token is inclusive
+            assert tokens[span["token_start"]]["start"] == span["start"]
+            assert tokens[span["token_end"]]["end"] == span["end"]
+    assert tasks[0]["spans"][0]["score"] == 0.75
+    assert [token["ws"] for token in tasks[2]["tokens"]] == [True, True, False]
+    assert entities_read(path) == [("Anna 🤖 Schmidt", "PER"), ("Paris", "LOC"), ("Čapek", "PER")]
+
+
+def test_doccano(documents, tmp_path):
+    path = write("doccano", documents, tmp_path / "tasks")
+    tasks = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(task["id"], task["text"], task["label"]) for task in tasks] == [
+        (document.id, document.text, spans(document)) for document in documents
+    ]
+    assert entities_read(path) == [("Anna 🤖 Schmidt", "PER"), ("Paris", "LOC"), ("Čapek", "PER")]
+
+
+def entities_read(path):
+    return [(e.text, e.label) for document in of_labeled(read_labeled(str(path))) for e in document.entities]
+
+
+def test_label_studio(documents, tmp_path):
+    tasks = json.loads(write("label-studio", documents, tmp_path / "tasks").read_text())
+    assert [task["data"] for task in tasks] == [{"id": d.id, "text": d.text} for d in documents]
+    for task, document in zip(tasks, documents, strict=True):
+        (prediction,) = task["predictions"]
+        assert prediction["model_version"].startswith("kdner ") and "annotations" not in task
+        assert [[r["value"]["start"], r["value"]["end"], *r["value"]["labels"]] for r in prediction["result"]] == spans(
+            document
+        )
+        assert len({region["id"] for region in prediction["result"]}) == len(prediction["result"])
+        for region in prediction["result"]:
+            assert (region["from_name"], region["to_name"], region["type"]) == ("label", "text", "labels")
+            value = region["value"]
+            assert task["data"]["text"][value["start"] : value["end"]] == value["text"]
+    assert tasks[0]["predictions"][0]["score"] == 0.5  # the least sure of its entities
+    assert tasks[1]["predictions"][0]["score"] == 1.0
+
+
+def test_conll(documents, tmp_path):
+    path = write("conll", documents, tmp_path / "train")
+    assert path.read_text().startswith("-DOCSTART-\tO\n\nAnna\tB-PER\n🤖\tI-PER\nSchmidt\tI-PER\nflew\tO\n")
+    sentences = read_labeled(str(path))
+    assert [sentence.document for sentence in sentences] == [0] * len(split(TEXT)) + [1, 2]
+    assert entities_read(path) == [("Anna 🤖 Schmidt", "PER"), ("Paris", "LOC"), ("Čapek", "PER")]
+
+
+def test_docbin(documents, tmp_path):
+    path = write("docbin", documents, tmp_path / "train")
+    nlp = spacy.blank("en")
+    docs = list(DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab))
+    assert [doc.text for doc in docs] == [document.text for document in documents]
+    assert [[[e.start_char, e.end_char, e.label_] for e in doc.ents] for doc in docs] == list(map(spans, documents))
+    assert [doc.user_data["id"] for doc in docs] == ["a", "b", "d"]
+    assert [e._.kdner_score for e in docs[0].ents] == [0.75, 0.5]
+    words = [[token.text for token in sentence if not token.is_space] for sentence in docs[2].sents]
+    assert words == [["Čapek", "left", "Rome"]]
+    example = Example(nlp.make_doc(docs[0].text), docs[0])  # as spacy train reads it
+    assert example.get_aligned_ner().count("B-PER") + example.get_aligned_ner().count("U-LOC") == 2
+
+
+def test_an_entity_of_several_words_keeps_its_white_space_in_a_docbin(tmp_path):
+    text = "In New  York\tcity it rained."
+    corpus = pa.table([["a"], [text]], schema=CORPUS)
+    row = {"id": "a", "entities": [entity(text, "New  York\tcity", "LOC", 0.5)], "words": 1, "error": None}
+    (document,) = of_entities(corpus, pa.Table.from_pylist([row], schema=ENTITIES))
+    (doc,) = DocBin().from_disk(write("docbin", [document], tmp_path / "x")).get_docs(spacy.blank("en").vocab)
+    assert doc.text == text and [e.text for e in doc.ents] == ["New  York\tcity"]
+
+
+def test_a_hugging_face_dataset(documents, tmp_path):
+    path = write("hf", documents, tmp_path / "part-00000")
+    dataset = datasets.load_dataset("parquet", data_files=str(path), cache_dir=str(tmp_path / "cache"))["train"]
+    assert dataset.features["ner_tags"].feature.names == LABELS
+    assert dataset["document"] == ["a"] * len(split(TEXT)) + ["b", "d"] and len(set(dataset["id"])) == len(dataset)
+    names = dataset.features["ner_tags"].feature
+    assert [names.int2str(tag) for tag in dataset[0]["ner_tags"]][:4] == ["B-PER", "I-PER", "I-PER", "O"]
+    assert dataset[0]["tokens"][:3] == ["Anna", "🤖", "Schmidt"] and dataset[0]["scores"][:4] == [
+        0.75,
+        0.75,
+        0.75,
+        None,
+    ]
+    dataset.save_to_disk(str(tmp_path / "saved"))
+    assert [e.text for d in of_labeled(read_labeled(f"hf:{tmp_path / 'saved'}")) for e in d.entities] == [
+        "Anna 🤖 Schmidt",
+        "Paris",
+        "Čapek",
+    ]
+
+
+@pytest.mark.parametrize("name", ["prodigy", "doccano", "conll", "docbin"])
+def test_a_labeled_set_comes_back_as_it_was(name, toy, tmp_path):
+    path = write(name, of_labeled(toy), tmp_path / "set")
+    again = read_docbin(path) if name == "docbin" else read_labeled(str(path))
+    assert [(s.text, s.tags) for s in again] == [(s.text, s.tags) for s in toy]
+
+
+def test_people_are_not_said_to_have_scores(toy):
+    documents = of_labeled(toy[:2])
+    prodigy = json.loads(FORMATS["prodigy"].write(documents, LABELS).splitlines()[0])
+    assert prodigy["answer"] == "accept" and all("score" not in span for span in prodigy["spans"])
+    (task, _) = json.loads(FORMATS["label-studio"].write(documents, LABELS))
+    assert "predictions" not in task and all("score" not in r for r in task["annotations"][0]["result"])
+
+
+def test_pseudo_labels_are_the_teachers_with_their_confidence(teacher, logits_folder, toy_texts, labels):
+    run = RunDirectory.finished_at(logits_folder)
+    texts = [f"{a}\n{b}" for a, b in zip(toy_texts[::2], toy_texts[1::2], strict=True)]
+    (table, *_) = run.tables(schema=LOGITS)
+    corpus = pa.table([table["id"], [*texts[:10], None]], schema=CORPUS)
+    annotated = of_logits(corpus, table, labels, 1)
+    assert [document.text for document in annotated] == texts[:10]
+    for document, words, logits in zip(
+        annotated, table["words"].to_pylist(), table["logits"].to_pylist(), strict=False
+    ):
+        sentences = [sentence.words for sentence in split(document.text)]
+        assert [*chain(*sentences)] == words
+        tags = [tag for sentence in tagged_sentences(document) for tag in sentence.tags]
+        assert tags == [*chain(*teacher.tags(sentences))]
+        scores = [score for sentence in tagged_sentences(document) for score in sentence.scores]
+        likely = np.exp(np.array(logits, np.float32).reshape(len(words), -1))
+        likely = (likely / likely.sum(axis=1, keepdims=True)).max(axis=1)
+        singles = [i for i, tag in enumerate(tags) if tag[0] == "B" and tags[i + 1 : i + 2] != [f"I-{tag[2:]}"]]
+        assert [scores[i] for i in singles] == pytest.approx([likely[i] for i in singles], abs=2e-3)
+
+
+def test_logits_of_other_texts_are_refused(logits_folder, labels):
+    (table, *_) = RunDirectory.finished_at(logits_folder).tables(schema=LOGITS)
+    corpus = pa.table([table["id"], ["Other words."] * table.num_rows], schema=CORPUS)
+    with pytest.raises(InputError, match="document 0: its words are not those that were scored"):
+        of_logits(corpus, table, labels, 1)
+
+
+def test_what_is_no_docbin_is_refused(tmp_path):
+    (tmp_path / "no.spacy").write_bytes(b"no")
+    with pytest.raises(InputError, match="no DocBin that this spaCy reads"):
+        read_docbin(tmp_path / "no.spacy")
+    doc = spacy.blank("en")("Anna left.")
+    DocBin(docs=[doc]).to_disk(tmp_path / "bare.spacy")
+    with pytest.raises(InputError, match="none of its 1 Docs has entities"):
+        read_docbin(tmp_path / "bare.spacy")
