@@ -57,7 +57,7 @@ class LabeledSet(Layout):
 
     labeled: str
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
-    hf:NAME[:SPLIT]."""
+    hf:NAME[/CONFIG][:SPLIT]."""
     labeled_size: int | None = None
     """Sentences drawn from it as the labeled set; by default all."""
     seed: int = 1
