@@ -28,7 +28,7 @@ from kdner.student.model import MODEL_FILES
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_folder
 from kdner.teacher.encoder import ENCODER_FILES
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         "teacher": hash_of_files(encoder, ENCODER_FILES) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),
-        "splitter": SPLITTER_VERSION,
+        **splitter_fingerprint(config.language),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 from kdner.data.labeled_sentence import LabeledSentence
 from kdner.data.labeled_sets import check_labels, read_labeled, source_fingerprint
 from kdner.errors import InputError
+from kdner.flags import Language
 from kdner.measuring.evaluation import Evaluation, evaluate_models
 from kdner.measuring.reports import model_table
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
@@ -28,6 +29,7 @@ from kdner.on_ray.job import once, run_job
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import without_secrets
 from kdner.teacher.by_name import model_fingerprint, model_labels
+from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Evaluate:
 
     test: str
     """Labeled set to measure on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    language: Language = "en"
+    """Language of its texts, where they are documents with spans: their abbreviations end no sentence."""
     models: tuple[str, ...]
     """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved, or
     module:Class[=ARGUMENT] for a class of your own."""
@@ -47,7 +51,7 @@ class Evaluate:
 
 def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
-    sentences = read_labeled(config.test)
+    sentences = read_labeled(config.test, config.language)
     for folder in config.models:
         check_labels(sentences, model_labels(folder), config.test)
     compare = config.compare or (config.models[0], config.models[-1])
@@ -56,6 +60,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     fingerprint = {
         "job": "evaluate",
         "test": source_fingerprint(config.test),
+        **splitter_fingerprint(config.language),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],
     }

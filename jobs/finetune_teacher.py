@@ -25,7 +25,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.encoder import check_encoder, encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         "encoder": encoder_fingerprint(encoder),
         "feature_based": encoder != config.teacher,
         "fine_tuning": asdict(config.fine_tuning),
-        "splitter": SPLITTER_VERSION,
+        **splitter_fingerprint(config.language),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:

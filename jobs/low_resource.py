@@ -27,6 +27,7 @@ from typing import Any
 from kdner.data.corpus import CorpusPlan, plan_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.flags import Language
 from kdner.on_ray.job import run_job, with_provenance, work_in
 from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets
@@ -48,6 +49,10 @@ class LowResource(Trials):
     """Documents for the transfer set, beside the sentences that were not drawn."""
     text_column: str = "text"
     """Column, or JSON key, of a document's text."""
+    language: Language = "en"
+    """Language of all texts, whose abbreviations (Dr., z. B., Mme.) end no sentence; other has none."""
+    hard_wrapped: bool = False
+    """The lines of the documents of --corpus end in the middle of sentences: only a blank line ends one."""
     transfer_words: int = 1_200_000
     """White-space separated words drawn from --corpus for each trial; 0 takes all of it."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")
@@ -75,6 +80,8 @@ class LowResource(Trials):
             student=self.student,
             distillation=self.distillation,
             development_share=self.development_share,
+            language=self.language,
+            hard_wrapped=self.hard_wrapped,
         )
 
 

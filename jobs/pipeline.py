@@ -92,9 +92,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         job = FinetuneTeacher(**labeled, teacher=encoder, out=folder, fine_tuning=config.fine_tuning)
         tuning[f"finetune_{name}"] = (finetune_teacher, job)
     stages.run("Train the teachers", tuning, [inputs.labeled.labeled, *config.teacher], most=len(tuning))
-    scoring = PrecomputeLogits(
-        corpus=(drawn,), teacher=tuple(teachers), max_error_rate=config.max_error_rate, actors=config.actors, out=logits
-    )
+    reading: dict[str, Any] = {name: getattr(config, name) for name in ("language", "hard_wrapped", "max_error_rate")}
+    scoring = PrecomputeLogits(corpus=(drawn,), **reading, teacher=tuple(teachers), actors=config.actors, out=logits)
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
     recipe: dict[str, Any] = {key: getattr(config, key) for key in ("vectors", "student", "distillation", "workers")}
     distilling = DistillStudent(**labeled, **recipe, teacher=first, logits=(logits,), out=student)
@@ -103,7 +102,9 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     most = trainings_at_once(config.workers)
     stages.run("Distill the student; train the baseline", learning, [inputs.labeled.labeled, logits], most=most)
     models = (*teachers, student, baseline)
-    compared = Evaluate(test=inputs.test, models=models, compare=(first, student), out=evaluation)
+    compared = Evaluate(
+        test=inputs.test, language=config.language, models=models, compare=(first, student), out=evaluation
+    )
     (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, compared)}, [inputs.test, *models])
     write_test_quality((student, baseline), quality, quickstart=config.labeled == QUICKSTART)
     corpus = inputs.corpus_to_tag(drawn)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdner.device import dtype_name
-from kdner.flags import Corpus, Estimation
+from kdner.flags import Corpus, Estimation, Language
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
 from kdner.on_ray.job import run_job
@@ -34,6 +34,8 @@ class PrecomputeLogits(Estimation, Corpus):
     """Teachers, with one label list: directories that finetune_teacher, distill_student or transformers' Trainer saved
     (a token classifier as safetensors, with its fast tokenizer) and that every node sees, or module:Class[=ARGUMENT]
     for a class of your own. The logits of several lie side by side."""
+    language: Language = "en"
+    """Language of the documents, whose abbreviations end no sentence: that of the student to be distilled."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Numeric type of the teacher; by default bfloat16 where the cluster has GPUs or the CPU multiplies it in hardware,
     else float32."""
@@ -51,7 +53,12 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     work = ShardWork(
         job="precompute_logits",
         actor=ScoreDocuments,
-        arguments={"teachers": config.teacher, "dtype": dtype},
+        arguments={
+            "teachers": config.teacher,
+            "dtype": dtype,
+            "language": config.language,
+            "hard_wrapped": config.hard_wrapped,
+        },
         actors=config.actors,
         use_gpu=True,
     )
@@ -61,6 +68,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
         work,
         fingerprint={**models, "dtype": dtype_name(dtype)},
         describe={"labels": labels, "teachers": len(models)},
+        language=config.language,
         estimation=config,
     )
 

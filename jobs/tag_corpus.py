@@ -44,12 +44,12 @@ class TagCorpus(Estimation, Corpus):
 
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
-    labels = Student.from_pretrained(config.student).labels
+    student = Student.from_pretrained(config.student)
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
     work = ShardWork(
         job="tag_corpus",
         actor=TagDocuments,
-        arguments={"student": config.student, "dtype": dtype},
+        arguments={"student": config.student, "dtype": dtype, "hard_wrapped": config.hard_wrapped},
         actors=config.actors,
         use_gpu=False,
     )
@@ -58,7 +58,8 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         config.out,
         work,
         fingerprint={"model": hash_of_files(config.student, MODEL_FILES), "dtype": dtype_name(dtype)},
-        describe={"labels": labels},
+        describe={"labels": student.labels},
+        language=student.language,
         estimation=config,
         min_shards=MIN_SHARDS,
     )

@@ -27,17 +27,17 @@ ANSWERS = (ACCEPTED, "reject", "ignore")
 _EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
 
 
-def read_json_spans(path: Path, lines: Iterable[tuple[int, str]]) -> list[LabeledSentence]:
+def read_json_spans(path: Path, lines: Iterable[tuple[int, str]], language: str) -> list[LabeledSentence]:
     """Read the numbered lines of a file, a JSON document a line, as `read_spans` does."""
     records = (
         (f"{path}:{number}", f"{path.name}:{number}", _parse(line, f"{path}:{number}"))
         for number, line in lines
         if line.strip()
     )
-    return read_spans(str(path), records)
+    return read_spans(str(path), records, language)
 
 
-def read_spans(source: str, records: Iterable[tuple[str, str, object]]) -> list[LabeledSentence]:
+def read_spans(source: str, records: Iterable[tuple[str, str, object]], language: str) -> list[LabeledSentence]:
     """Read documents with spans, each as (place for messages, id, record), into sentences of the splitter.
 
     A sentence's id is the document's and the character it starts at. A span that cuts a word is snapped by the one rule
@@ -55,7 +55,7 @@ def read_spans(source: str, records: Iterable[tuple[str, str, object]]) -> list[
     left_out: Counter[str] = Counter()
     for document, (where, id_, record) in enumerate(records):
         if _is_accepted(record, where, "documents", left_out):
-            sentences += _of_spans(record, where, id_, document, snapped, left_out)
+            sentences += _of_spans(record, where, id_, document, language, snapped, left_out)
     if left_out:
         counts = ", ".join(f"{count:,} {what}" for what, count in sorted(left_out.items()))
         logger.info("%s: left out, because they were not accepted: %s", source, counts)
@@ -92,10 +92,16 @@ def _is_accepted(value: object, where: str, kind: str, left_out: Counter[str]) -
 
 
 def _of_spans(
-    record: object, where: str, id_: str, document: int, snapped: list[str], left_out: Counter[str]
+    record: object,
+    where: str,
+    id_: str,
+    document: int,
+    language: str,
+    snapped: list[str],
+    left_out: Counter[str],
 ) -> Iterator[LabeledSentence]:
     text, spans = _checked_spans(record, where, left_out)
-    sentences = split(text)
+    sentences = split(text, language)
     starts = [start for sentence in sentences for start in sentence.starts]
     ends = [end for sentence in sentences for end in sentence.ends]
     tags = ["O"] * len(starts)

@@ -20,12 +20,13 @@ from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.labels.tags import check_tag, label_list
 from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
 
 _TAG_COLUMNS = ("ner_tags", "tags", "labels")
 
 
-def read_labeled(source: str) -> list[LabeledSentence]:
-    """Read a labeled set, in the order of the source.
+def read_labeled(source: str, language: str = DEFAULT_LANGUAGE) -> list[LabeledSentence]:
+    """Read a labeled set, in the order of the source; documents with spans are split as texts of a language.
 
     - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local
       folder, with columns ``tokens`` and ``ner_tags`` (or ``tags``, ``labels``), or ``text`` and spans;
@@ -39,11 +40,11 @@ def read_labeled(source: str) -> list[LabeledSentence]:
         InputError: with file and line, for what cannot be read, and for a set without sentences or entities.
     """
     if source.startswith("hf:"):
-        sentences = _read_dataset(source)
+        sentences = _read_dataset(source, language)
+    elif Path(source.removesuffix(".gz")).suffix in (".jsonl", ".json"):
+        sentences = read_json_spans(Path(source), _lines(Path(source)), language)
     else:
-        is_json = Path(source.removesuffix(".gz")).suffix in (".jsonl", ".json")
-        read = read_json_spans if is_json else read_columns
-        sentences = read(Path(source), _lines(Path(source)))
+        sentences = read_columns(Path(source), _lines(Path(source)))
     if not sentences:
         raise InputError(f"{source}: no sentences. Give a labeled set with at least one.")
     if all(tag == "O" for sentence in sentences for tag in sentence.tags):
@@ -89,7 +90,7 @@ def draw(
 
 def read_drawn(flags: LabeledSet) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
     """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set."""
-    sentences = read_labeled(flags.labeled)
+    sentences = read_labeled(flags.labeled, flags.language)
     size = len(sentences) if flags.labeled_size is None else flags.labeled_size
     if size < 1:
         raise InputError(f"--labeled-size {size}: at least one sentence is needed")
@@ -107,13 +108,13 @@ def source_fingerprint(source: str) -> dict[str, Any]:
     return {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
 
 
-def _read_dataset(source: str) -> list[LabeledSentence]:
+def _read_dataset(source: str, language: str) -> list[LabeledSentence]:
     dataset = hub_datasets.load(source)
     name, split = hub_datasets.name_and_split(source)
     id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
     if "tokens" not in dataset.column_names and "text" in dataset.column_names:
         records = ((f"{source} row {row}", f"{id_}:{row}", record) for row, record in enumerate(dataset))
-        return read_spans(source, records)
+        return read_spans(source, records, language)
     column = next((c for c in _TAG_COLUMNS if c in dataset.column_names), None)
     if column is None or "tokens" not in dataset.column_names:
         raise InputError(

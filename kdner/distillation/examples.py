@@ -23,8 +23,10 @@ from kdner.labels.tags import check_same_labels
 from kdner.runs.fingerprint import differences
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.vocabulary import Vocabulary, WordFeatures
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
+from kdner.text.words import SPLITTER_VERSION
 
-JOINED = ("corpus", "splitter")
+JOINED = ("corpus", "splitter", "language", "hard_wrapped")
 """Keys that must be equal in the fingerprints of run directories whose rows are joined."""
 BUFFER_WORDS = 8_000_000
 """Words of the transfer set held in memory and shuffled together; about 26 bytes each with 9 labels."""
@@ -117,11 +119,20 @@ class TransferSet:
         manifests = [run.manifest() for run in self.runs]
         self.labels: list[str] = manifests[0].get("labels") or []
         self.teachers: list[int] = [manifest.get("teachers", 0) for manifest in manifests]
+        self.language: str = manifests[0]["fingerprint"].get("language", DEFAULT_LANGUAGE)
         for folder, manifest, count in zip(folders, manifests, self.teachers, strict=True):
             if not count:
                 raise InputError(f"{folder}: holds no logits. Expected what precompute_logits writes.")
+            version = manifest["fingerprint"].get("splitter", SPLITTER_VERSION)
+            if version != SPLITTER_VERSION:
+                raise InputError(
+                    f"{folder}: its words are those of splitter {version}, and a student's are those of splitter "
+                    f"{SPLITTER_VERSION}. Score the corpus again, into another --out, or distill with the version of "
+                    "kdner that scored it."
+                )
             check_same_labels(self.labels, manifest["labels"], folders[0], folder)
-            first, joined = ({key: m["fingerprint"].get(key) for key in JOINED} for m in (manifests[0], manifest))
+            made = (m["fingerprint"] for m in (manifests[0], manifest))
+            first, joined = ({key: one[key] for key in JOINED if key in one} for one in made)
             if lines := differences(first, joined):
                 raise InputError(
                     f"{folders[0]} and {folder} do not join row by row: they differ in\n  " + "\n  ".join(lines[:5])

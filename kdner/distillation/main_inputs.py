@@ -74,7 +74,7 @@ def read_inputs(labeled: LabeledSet, corpus: Corpus, *, test: str, teachers: Seq
     for name in teachers:
         check_encoder(encoder_of(name))
     _, rest, labels = read_drawn(labeled)
-    check_labels(read_labeled(test), labels, test)
+    check_labels(read_labeled(test, labeled.language), labels, test)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
     plan = corpus_plan(corpus, out) if corpus.corpus else None

@@ -29,6 +29,7 @@ def write_untrained_student(
     transfer: TransferSet | None,
     vectors: str,
     teacher: str | None,
+    language: str,
     seed: int,
 ) -> None:
     """Write a student that has learned nothing yet; its folder appears whole or not at all.
@@ -44,6 +45,7 @@ def write_untrained_student(
         transfer: the transfer set, if there is one.
         vectors: where the first word vectors come from: `teacher`, `random`, or the path of a text file of vectors.
         teacher: teacher directory, whose piece embeddings become first vectors; needed for `teacher`.
+        language: of the texts; it stays with the student.
         seed: decides all random weights.
     """
     counts: Counter[str] = transfer.counts() if transfer else Counter()
@@ -52,7 +54,7 @@ def write_untrained_student(
     budget = vocabulary_budget(config, labels, characters)
     vocabulary, rows = _vocabulary_and_vectors(counts, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
-    student = Student(config, vocabulary, labels)
+    student = Student(config, vocabulary, labels, language=language)
     with torch.no_grad():
         student.words.weight[UNKNOWN + 1 :] = torch.from_numpy(rows)
         student.words.weight[UNKNOWN] = 0

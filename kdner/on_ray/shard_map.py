@@ -38,7 +38,7 @@ from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.shard_actor import COUNTS, ShardActor, ShardWork
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import splitter_fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ def map_corpus(
     *,
     fingerprint: Mapping[str, Any],
     describe: Mapping[str, Any],
+    language: str,
     estimation: Estimation | None = None,
     min_shards: int = MIN_SHARDS,
 ) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def map_corpus(
         work: what is done to each shard, and by which processes.
         fingerprint: what changes the result beside the corpus: the model's files and the numeric type.
         describe: what the manifest should say besides, such as the label list.
+        language: of the corpus.
         estimation: whether to estimate only.
         min_shards: shards that even a small corpus is cut into, unless they would be tiny: work for as many actors.
     """
@@ -88,9 +90,10 @@ def map_corpus(
         check_errors(summary, config.max_error_rate)
         return summary
 
+    splitting = splitter_fingerprint(language, hard_wrapped=config.hard_wrapped)
     return once(
         out,
-        {"job": work.job, **fingerprint, "corpus": plan.fingerprint(), "splitter": SPLITTER_VERSION},
+        {"job": work.job, **fingerprint, "corpus": plan.fingerprint(), **splitting},
         map_and_check,
         stage=work.job,
         configuration=config,

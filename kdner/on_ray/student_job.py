@@ -15,6 +15,7 @@ from kdner.distillation.main_inputs import Inputs
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.transfer_corpus import transfer_corpus
 from kdner.distillation.untrained_student import write_untrained_student
+from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.measuring.reports import EXAMPLE
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
@@ -27,6 +28,7 @@ from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, model_card
 from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
+from kdner.text.words import splitter_fingerprint
 
 TRANSFER_FILE = "transfer.parquet"
 CARD_EXAMPLES = 5
@@ -50,6 +52,7 @@ def draw_transfer_corpus(drawing: Drawing) -> dict[str, Any]:
     fingerprint = {
         "labeled": drawn_fingerprint(inputs.labeled),
         "corpus": inputs.plan.fingerprint() if inputs.plan else None,
+        **splitter_fingerprint(inputs.labeled.language),
         "transfer_words": drawing.words,
     }
 
@@ -73,6 +76,8 @@ class LearningSets:
     """Sentences with gold labels to choose the best epoch by; without any the last epoch is kept."""
     transfer: TransferSet | None
     """The transfer set, or None to train on the labeled set only."""
+    language: str
+    """Language of all texts."""
 
     @property
     def logits_fingerprint(self) -> dict[str, Any] | None:
@@ -100,19 +105,26 @@ def read_sets(
         development_share: share (0 to 1) of the labeled sentences to draw for development where there is none.
 
     Raises:
-        InputError: a set cannot be read, a run is unfinished, or labels differ.
+        InputError: a set cannot be read, a run is unfinished, or labels or languages differ.
     """
     labeled, _, labels = read_drawn(flags)
     transfer = TransferSet(logits, logits_weights) if logits else None
     if transfer:
         labels = transfer.labels
         check_labels(labeled, labels, flags.labeled)
+        if transfer.language != flags.language:
+            raise InputError(
+                f"--language {flags.language}: the texts of {logits[0]} were split as {transfer.language}. Give "
+                f"--language {transfer.language}, or score them again with --language {flags.language}."
+            )
     if development:
-        chosen_by = read_labeled(development)
+        chosen_by = read_labeled(development, flags.language)
         check_labels(chosen_by, labels, development)
     else:
         chosen_by, labeled = draw(labeled, round(development_share * len(labeled)), flags.seed)
-    return LearningSets(labels=labels, labeled=labeled, development=chosen_by, transfer=transfer)
+    return LearningSets(
+        labels=labels, labeled=labeled, development=chosen_by, transfer=transfer, language=flags.language
+    )
 
 
 def make_student(
@@ -150,6 +162,7 @@ def make_student(
             transfer=sets.transfer,
             vectors=vectors,
             teacher=encoder,
+            language=sets.language,
             seed=seed,
         )
     student, state = distill(

@@ -25,7 +25,7 @@ from kdner.study.figure import study_figure
 from kdner.study.specs import Study
 from kdner.study.table import study_table
 from kdner.study.trial import Trial
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import splitter_fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def study_fingerprint(study: Study, teachers: Mapping[str, Any]) -> dict[str, An
         "teachers": teachers,
         "development_share": study.development_share,
         **{name: asdict(getattr(study, name)) for name in ("fine_tuning", "student", "distillation")},
-        "splitter": SPLITTER_VERSION,
+        **splitter_fingerprint(study.language, hard_wrapped=study.hard_wrapped),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from functools import cache
@@ -20,23 +21,29 @@ from kdner.runs.training_state import save_weights
 from kdner.student.network import Network, StudentConfig
 from kdner.student.tagger import Entity, Tagger
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
+from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
+
+logger = logging.getLogger(__name__)
 
 MODEL_TYPE = "kdner-student"
 VOCABULARY_FILE = "vocabulary.json"
 MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
+FIRST_SPLITTER = 2
+"""The splitter of students that do not say theirs."""
 
 
 class Student(Network):
-    """An LSTM-CNN tagger with its vocabulary and label list."""
+    """An LSTM-CNN tagger with its vocabulary, its label list and the language of its texts."""
 
     _kept: tuple[Tagger, _Weights] | None = None
     """The tagger of the last call of `tag`, and the weights that it has."""
 
     @overload
-    def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    def tag(self, texts: str, *, hard_wrapped: bool = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Iterable[str]) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Iterable[str]) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ...) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Iterable[str], *, hard_wrapped: bool = False) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start, as `kdner.student.tagger.Tagger` does.
 
         Any number of threads may call this at once. Weights count as they are at the call. Only a change that PyTorch
@@ -49,14 +56,19 @@ class Student(Network):
         if kept is None or not kept[1].are_those_of(self):
             weights = _Weights(self)
             kept = self._kept = Tagger(self), weights
-        return kept[0].tag(texts)
+        return kept[0].tag(texts, hard_wrapped=hard_wrapped)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}
 
     def save(self, folder: Path, *, model_type: str = MODEL_TYPE) -> None:
         """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
-        config = {"model_type": model_type, "labels": self.labels, **asdict(self.config)}
+        config = {
+            "model_type": model_type,
+            "labels": self.labels,
+            **splitter_fingerprint(self.language),
+            **asdict(self.config),
+        }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_weights(self.state_dict(), folder / "model.safetensors")
         self.vocabulary.save(folder / VOCABULARY_FILE)
@@ -74,16 +86,8 @@ class Student(Network):
             raise InputError(
                 f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes."
             )
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        if config.pop("model_type", None) != MODEL_TYPE:
-            raise InputError(f"{folder}/config.json: not a student's: model_type is not {MODEL_TYPE}")
-        labels = config.pop("labels")
-        if unknown := set(config) - {field.name for field in fields(StudentConfig)}:
-            raise InputError(
-                f"{folder}/config.json: {', '.join(sorted(unknown))} is none of this version's settings of a student: "
-                "another version of kdner wrote it. Tag with that version, or train it again"
-            )
-        student = cls(StudentConfig(**config), Vocabulary.load(folder / VOCABULARY_FILE), labels)
+        config, labels, language = read_config(folder, MODEL_TYPE)
+        student = cls(config, Vocabulary.load(folder / VOCABULARY_FILE), labels, language=language)
         student.load_weights(folder)
         if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
             with torch.no_grad():  # before 0.4 a known word had nothing of the unknown one's vector
@@ -103,6 +107,33 @@ class Student(Network):
                 "written by another version of kdner? Then train it again"
             )
         self.load_state_dict(weights)
+
+
+def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str], str]:
+    """Return the shape, the label list and the language that `Student.save` wrote.
+
+    Raises:
+        InputError: what was saved is of another type, or of another version's shape.
+    """
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if config.pop("model_type", None) != model_type:
+        raise InputError(f"{folder}/config.json: not a student's: model_type is not {model_type}")
+    labels, language = config.pop("labels"), config.pop("language", DEFAULT_LANGUAGE)
+    version = config.pop("splitter", FIRST_SPLITTER)
+    if unknown := set(config) - {field.name for field in fields(StudentConfig)}:
+        raise InputError(
+            f"{folder}/config.json: {', '.join(sorted(unknown))} is none of this version's settings of a student: "
+            "another version of kdner wrote it. Tag with that version, or train it again"
+        )
+    if version != SPLITTER_VERSION:
+        logger.warning(
+            "%s: learned from the words of splitter %s, and will be given those of splitter %s, which differ in rare "
+            "texts only; train it again where these matter",
+            folder,
+            version,
+            SPLITTER_VERSION,
+        )
+    return StudentConfig(**config), labels, language
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, Size]:

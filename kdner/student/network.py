@@ -24,6 +24,7 @@ from kdner.student.character_cnn import answers_by_place, highest_answers
 from kdner.student.dropout import Dropout
 from kdner.student.lstm import BidirectionalLSTM
 from kdner.student.vocabulary import PADDING, Vocabulary, WordFeatures
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from torchcrf import CRF
@@ -66,7 +67,13 @@ class Network(nn.Module):
     """An LSTM-CNN with its vocabulary and label list, from words to labels; `Student` adds texts and files."""
 
     def __init__(
-        self, config: StudentConfig, vocabulary: Vocabulary, labels: list[str], *, vector_width: int | None = None
+        self,
+        config: StudentConfig,
+        vocabulary: Vocabulary,
+        labels: list[str],
+        *,
+        language: str = DEFAULT_LANGUAGE,
+        vector_width: int | None = None,
     ) -> None:
         """Make a network with random weights.
 
@@ -74,11 +81,12 @@ class Network(nn.Module):
             config: its shape.
             vocabulary: the words and characters that it knows.
             labels: the label list; its order is that of the logits.
+            language: of the texts that its words are from.
             vector_width: width of the vectors that are read in place of word ids; None for a table of word vectors.
         """
         super().__init__()
         mind_forks()
-        self.config, self.vocabulary, self.labels = config, vocabulary, labels
+        self.config, self.vocabulary, self.labels, self.language = config, vocabulary, labels, language
         self.words = (
             nn.EmbeddingBag(vocabulary.word_rows, config.word_dim, mode="sum", padding_idx=PADDING, sparse=True)
             if vector_width is None

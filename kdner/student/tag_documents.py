@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,20 +25,22 @@ class TagDocuments:
 
     schema = ENTITIES
 
-    def __init__(self, student: str, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, student: str, dtype: torch.dtype | None = None, *, hard_wrapped: bool = False) -> None:
         """Load a student.
 
         Args:
             student: its directory.
             dtype: what it computes in; by default what the CPU is fastest at.
+            hard_wrapped: whether lines of documents end in the middle of sentences.
         """
         torch.set_num_threads(1)
         self.tagger = Tagger(Student.from_pretrained(student), dtype=dtype)
+        self.hard_wrapped = hard_wrapped
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Find the entities of each document."""
         texts = documents["text"].to_pylist()
-        parts, errors = in_parts(texts, self.tagger.entity_table)
+        parts, errors = in_parts(texts, partial(self.tagger.entity_table, hard_wrapped=self.hard_wrapped))
         words = np.zeros(len(texts), np.int32)
         for rows, table in parts:
             words[rows] = table.words

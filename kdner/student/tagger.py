@@ -100,21 +100,22 @@ class Tagger:
         return self.network.parameters_count
 
     @overload
-    def tag(self, texts: str) -> list[Entity]: ...  # type: ignore[overload-overlap]
+    def tag(self, texts: str, *, hard_wrapped: bool = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
     @overload
-    def tag(self, texts: Iterable[str]) -> list[list[Entity]]: ...
-    def tag(self, texts: str | Iterable[str]) -> list[Entity] | list[list[Entity]]:
+    def tag(self, texts: Iterable[str], *, hard_wrapped: bool = ...) -> list[list[Entity]]: ...
+    def tag(self, texts: str | Iterable[str], *, hard_wrapped: bool = False) -> list[Entity] | list[list[Entity]]:
         """Return the entities of a text, or of each of many, by start.
 
         Args:
             texts: a string, or any iterable of strings, as `kdner.text.given.listed_texts` says.
+            hard_wrapped: whether lines end in the middle of sentences, so that only a blank line ends one.
 
         Raises:
             InputError: it is neither; the message names the place of what is no string.
         """
         if isinstance(texts, str):
-            return self.tag([texts])[0]
-        table = self.entity_table(texts)
+            return self.tag([texts], hard_wrapped=hard_wrapped)[0]
+        table = self.entity_table(texts, hard_wrapped=hard_wrapped)
         columns = (table.starts.tolist(), table.ends.tolist(), table.labels, table.texts, table.scores.tolist())
         entities = [Entity(*row) for row in zip(*columns, strict=True)]
         ends = np.cumsum(table.documents).tolist()
@@ -142,9 +143,9 @@ class Tagger:
         _, logits = self._of_sentences(sentences, Inference.score)
         return logits
 
-    def entity_table(self, texts: Iterable[str]) -> EntityTable:
+    def entity_table(self, texts: Iterable[str], *, hard_wrapped: bool = False) -> EntityTable:
         """Return the entities of many texts as columns; see `tag`."""
-        tables = [self._entity_table(portion) for portion in _in_portions(listed_texts(texts))]
+        tables = [self._entity_table(portion, hard_wrapped) for portion in _in_portions(listed_texts(texts))]
         return EntityTable(
             documents=np.concatenate([table.documents for table in tables]),
             words=np.concatenate([table.words for table in tables]),
@@ -155,9 +156,9 @@ class Tagger:
             texts=[text for table in tables for text in table.texts],
         )
 
-    def _entity_table(self, texts: Sequence[str]) -> EntityTable:
+    def _entity_table(self, texts: Sequence[str], hard_wrapped: bool) -> EntityTable:
         words, (labels, probabilities) = self._computed(
-            lambda splitter: splitter.split(texts), Inference.label, "split"
+            lambda splitter: splitter.split(texts, hard_wrapped=hard_wrapped), Inference.label, "split"
         )
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
@@ -216,7 +217,7 @@ class Tagger:
         return words, compute(inference, words.types, words.lengths)
 
     def _forget(self) -> None:
-        self.splitter = Splitter()
+        self.splitter = Splitter(self.network.language)
         self.inference = Inference(self.network, self.dtype, room=MAX_TYPES, times=self.times)
 
 

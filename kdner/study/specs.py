@@ -22,6 +22,7 @@ from kdner.data.corpus import CorpusPlan
 from kdner.data.labeled_sets import check_labels, labels_in, read_labeled, source_fingerprint
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
+from kdner.flags import Language
 from kdner.runs.storage import without_secrets
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_of, model_fingerprint
@@ -72,6 +73,10 @@ class Study:
     """Recipe of students whose names do not change it."""
     development_share: float
     """Share of the drawn sentences that students choose their best epoch by, and do not learn from."""
+    language: Language = "en"
+    """Language of all texts."""
+    hard_wrapped: bool = False
+    """Whether lines of the corpus end in the middle of sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +189,8 @@ def check(study: Study, sizes: Sequence[int]) -> dict[str, Any]:
     Raises:
         InputError: something is wrong with them.
     """
-    sentences = read_labeled(study.labeled)
-    check_labels(read_labeled(study.test), labels_in(sentences), study.test)
+    sentences = read_labeled(study.labeled, study.language)
+    check_labels(read_labeled(study.test, study.language), labels_in(sentences), study.test)
     for size in sizes:
         if not 1 <= size <= len(sentences):
             raise InputError(f"--sizes {size}: {study.labeled} has {len(sentences)} sentences")

@@ -52,7 +52,7 @@ def students_transfer_set(logits: RunDirectory, spec: StudentSpec, folder: Path,
         tables = [_sample(pa.concat_tables(tables), spec.transfer_sentences, seed)]
     names = [f"part-{number:05d}.parquet" for number in range(len(tables))]
     described = {"files": names, "labels": manifest["labels"], "teachers": manifest["teachers"]}
-    part = RunDirectory.open(str(folder), {"job": "trial"}, described)
+    part = RunDirectory.open(str(folder), manifest["fingerprint"], described)
     for name, table in zip(names, tables, strict=True):
         part.write_table(name, table, LOGITS)
     part.finish({})

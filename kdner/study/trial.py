@@ -40,6 +40,7 @@ from kdner.teacher.by_name import Model, encoder_folder, largest_vocabulary, loa
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.vector_cache import cached_vectors
+from kdner.text.words import splitter_fingerprint
 
 
 class Trial:
@@ -67,10 +68,11 @@ class Trial:
                 by default inside `folder`.
         """
         self.study, self.size, self.seed, self.folder, self.progress = study, size, seed, folder, progress
+        flags = LabeledSet(labeled=study.labeled, labeled_size=size, seed=seed, language=study.language)
+        self.drawn, self.rest, self.labels = read_drawn(flags)
         self.vector_folder = vector_folder or folder / "vectors"
         folder.mkdir(parents=True, exist_ok=True)
-        self.drawn, self.rest, self.labels = read_drawn(LabeledSet(labeled=study.labeled, labeled_size=size, seed=seed))
-        self.test = read_labeled(study.test)
+        self.test = read_labeled(study.test, study.language)
         check_labels(self.test, self.labels, study.test)
         self.teachers = [TeacherSpec.read(name) for name in study.teachers]
         self.steps = teacher_names(len(self.teachers))
@@ -155,7 +157,7 @@ class Trial:
         return model
 
     def _labeled(self, source: str) -> list[LabeledSentence]:
-        sentences = read_labeled(source)
+        sentences = read_labeled(source, self.study.language)
         check_labels(sentences, self.labels, source)
         return sentences
 
@@ -167,11 +169,17 @@ class Trial:
         parts = list(transfer_parts(rest, drawn))
         run = RunDirectory.open(
             path,
-            {"job": "trial", "corpus": documents},
+            {
+                "job": "trial",
+                "corpus": documents,
+                **splitter_fingerprint(study.language, hard_wrapped=study.hard_wrapped),
+            },
             {"files": [name for name, _ in parts], "labels": self.labels, "teachers": len(self.models)},
         )
         pending = set(run.pending())
-        scorer = ScoreDocuments(self.models) if pending else None
+        scorer = (
+            ScoreDocuments(self.models, language=study.language, hard_wrapped=study.hard_wrapped) if pending else None
+        )
         for teacher, spec in zip(scorer.teachers if scorer else (), self.teachers, strict=False):
             self._sharing(teacher, spec.source)
         progress = self.progress("score", "part")
@@ -214,6 +222,7 @@ class Trial:
                 transfer=transfer,
                 vectors="teacher" if encoder else "random",
                 teacher=encoder,
+                language=self.study.language,
                 seed=self.seed,
             )
         trainer = Trainer(

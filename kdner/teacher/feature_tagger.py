@@ -8,7 +8,6 @@ Shapes: N words of all sentences, H hidden size of the encoder, L labels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -19,8 +18,7 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import Student
-from kdner.student.network import StudentConfig
+from kdner.student.model import Student, read_config
 from kdner.student.vocabulary import Vocabulary, WordFeatures
 from kdner.teacher.encoder import ENCODER_FILES
 from kdner.teacher.model import Teacher
@@ -84,12 +82,10 @@ class FeatureTagger:
     def load(cls, folder: str | Path, *, dtype: torch.dtype | None = None, in_bulk: bool = False) -> FeatureTagger:
         """Read what `save` wrote; `dtype` and `in_bulk` are those of `Teacher.load` for the encoder."""
         folder = local_folder(folder)
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        del config["model_type"]
-        labels = config.pop("labels")
+        config, labels, language = read_config(folder, MODEL_TYPE)
         encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        student = Student(StudentConfig(**config), vocabulary, labels, vector_width=encoder.width)
+        student = Student(config, vocabulary, labels, language=language, vector_width=encoder.width)
         student.load_weights(folder)
         return cls(encoder, student.eval())
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kdner.text.splitter import Sentences, Types
+from kdner.text.chunks import Types
+from kdner.text.splitter import Sentences
 
 WORDS_AT_ONCE = 10_000
 """Words whose places of pieces are looked up together: what the tokenizer returns of each takes a kilobyte or more."""

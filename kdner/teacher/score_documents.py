@@ -18,6 +18,7 @@ from kdner.runs.schema import LOGITS
 from kdner.step_times import StepTimes
 from kdner.teacher.by_name import Model, load_model
 from kdner.teacher.model import Teacher
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
 from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
 from kdner.text.words import count_words
@@ -31,18 +32,27 @@ class ScoreDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.LOGITS`.
 
     The teachers are named as `kdner.teacher.by_name` says, with one label list; `dtype` is by default what the device
-    is fastest at. Any number of threads may call it: while one waits for the GPU, others split and write.
+    is fastest at; `language` and `hard_wrapped` are those of `kdner.text.words.split`. Any number of threads may call
+    it: while one waits for the GPU, others split and write.
     """
 
     schema = LOGITS
 
-    def __init__(self, teachers: Sequence[str], dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        teachers: Sequence[str],
+        dtype: torch.dtype | None = None,
+        *,
+        language: str = DEFAULT_LANGUAGE,
+        hard_wrapped: bool = False,
+    ) -> None:
         self.teachers = [load_model(teacher, dtype=dtype, in_bulk=True) for teacher in teachers]
         if best_device().type == "cuda":
             sys.setswitchinterval(GPU_SWITCH_SECONDS)
         self.times = StepTimes()
         self._splitting, self._scoring = Lock(), Lock()
-        self._splitter, self._words = Splitter(), _NO_WORDS
+        self.language, self.hard_wrapped = language, hard_wrapped
+        self._splitter, self._words = Splitter(language), _NO_WORDS
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         """Score each word of each document."""
@@ -83,12 +93,12 @@ class ScoreDocuments:
     def _split(self, texts: list[str]) -> tuple[Words, Sentences, pa.Array]:
         """Split documents; also returns an array of strings that the numbers of the words are places in."""
         if self._splitter.full:
-            self._splitter, self._words = Splitter(), _NO_WORDS
+            self._splitter, self._words = Splitter(self.language), _NO_WORDS
         splitter = self._splitter
         try:
-            split = splitter.split(texts)
+            split = splitter.split(texts, hard_wrapped=self.hard_wrapped)
         except Exception:  # it may have half learned a word
-            self._splitter, self._words = Splitter(), _NO_WORDS
+            self._splitter, self._words = Splitter(self.language), _NO_WORDS
             raise
         self._words = pa.concat_arrays([self._words, pa.array(splitter.types.words[len(self._words) :], pa.string())])
         return split, Sentences(splitter.types, split.types, split.lengths), self._words

@@ -30,7 +30,7 @@ def listed_texts(texts: Iterable[str], name: str = "texts") -> Sequence[str]:
 
 
 def listed_sentences(sentences: Iterable[Iterable[str]]) -> Sequence[Sequence[str]]:
-    """Return sentences as lists of words, each as `kdner.text.words.word_text` gives it, or as the `Sentences` they are.
+    """Return sentences as lists of words, each as `kdner.text.words.word_text` gives it, or the `Sentences` they are.
 
     Args:
         sentences: any iterable of iterables of words, of which none is empty; a sentence may have no words.

@@ -6,9 +6,8 @@ MAX_SENTENCE_WORDS = 128
 """A longer sentence is cut, into parts of at least half as many words but for the last."""
 
 NAME, PAUSE, CLOSER, OTHER = b"N,)w"
-"""Kinds of words: capitalized ones and numbers, of which names and amounts are made; what one pauses after; what closes.
-"""
-_PAUSES = frozenset(",;:—،؛，、；：")  # noqa: RUF001 - these only look alike
+"""Kinds of words: capitalized ones and numbers, of which names and amounts consist; pauses; what closes; the others."""
+_PAUSES = frozenset(",;:—،؛，、；：")
 _CLOSERS = frozenset(")]}”»")
 _NAME_REACH = 3
 """So far apart two words of a name may be, as in `University of the Arts`."""

@@ -10,14 +10,15 @@ r"""One splitter from document to sentences and words, the same at training, pre
 6. any other single character, with its marks.
 
 White space is what Python says it is, and ends every word: one that is hyphenated over two lines is two words. Control
-characters and lone surrogates end a word too, and belong to none. Format characters (soft hyphens, word joiners, byte
-order marks, directional marks) and marks that are never seen (variation selectors) are looked through, after the rule WB4
-of Unicode's annex 29: inside a word they count to its offsets, at its edges they do not, and between words it is as if
-they were not there. A zero-width space does end a word, as in Thai and Khmer, but is nothing beside white space; zero-width
-joiners are letters between letters.
+characters and lone surrogates end a word too, and belong to none.
 
-Offsets are Unicode code points, end exclusive, into the original document. A word's text, which is all that models see of
-it, is what lies there without what is never seen, in NFC (`word_text`).
+Format characters (soft hyphens, word joiners, byte order marks, directional marks) and marks that are never seen
+(variation selectors) are looked through, after rule WB4 of Unicode's annex 29: inside a word they count to its offsets,
+at its edges they do not, and elsewhere it is as if they were not there. A zero-width space does end a word, as in Thai
+and Khmer, but beside white space it is nothing; zero-width joiners are letters between letters.
+
+Offsets are Unicode code points, end exclusive, into the original document. A word's text, all that models see of it, is
+what lies there without what is never seen, in NFC (`word_text`).
 
 **Sentences.** A sentence ends
 
@@ -25,8 +26,7 @@ it, is what lies there without what is never seen, in NFC (`word_text`).
   opening quotes or brackets, of which one may stand alone, as in French), save after a single letter or an abbreviation
   of the language with one full stop (`kdner.text.abbreviations`);
 - after ``。``, ``！`` or ``？``;
-- at the end of a line, unless the next line starts with a lower-case letter; where text is hard-wrapped no line's end ends
-  a sentence;
+- at the end of a line, unless the next line starts with a lower-case letter, or the text is hard-wrapped;
 - at a blank line, always, and at a paragraph separator (U+2029).
 
 A line ends with a line feed, a carriage return, both, a vertical tab, a form feed, U+0085 or U+2028; a form feed beside

@@ -44,6 +44,25 @@ def test_a_span_over_a_sentence_end_joins_its_sentences(write):
     assert entity_texts([joined]) == [("Who Is Afraid? No One", "WORK")]
 
 
+def test_spans_hold_what_is_never_seen_inside_words_and_at_their_edges(write, caplog):
+    text = "\ufeffAn\u00adgela Mer\u2060kel\u200e flew to Pa\ufeffris."
+    name, place = text.index("\u200e"), text.index("Pa\ufeffris")
+    for end in (name, name + 1):  # without and with the mark after the name
+        content = jsonl(document(text, (0, end, "PER"), (place, place + 6, "LOC")))
+        (sentence,) = read_labeled(write("set.jsonl", content))
+        assert entity_texts([sentence]) == [("An\u00adgela Mer\u2060kel", "PER"), ("Pa\ufeffris", "LOC")]
+        assert sentence.words() == (
+            ["Angela", "Merkel", "flew", "to", "Paris", "."],
+            ["B-PER", "I-PER", "O", "O", "B-LOC", "O"],
+        )
+    assert not caplog.records
+
+
+def test_documents_are_split_as_their_language_is(write):
+    path = write("set.jsonl", jsonl(document("Am 3. Oktober flog Anna.", (19, 23, "PER"))))
+    assert [len(read_labeled(path, language)) for language in ("en", "de")] == [2, 1]
+
+
 def test_spans_that_cut_words_are_snapped_with_one_warning(write, caplog):
     records = [document("Anna's Londoners left.", (0, 4, "PER"), (7, 13, "LOC"))] * 4
     with caplog.at_level(logging.WARNING):

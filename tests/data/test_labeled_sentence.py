@@ -36,6 +36,14 @@ def test_gold_words_without_any_word_are_o_or_inside_their_entity(write):
     assert sentence.gold_word_tags(tags) == ["O", "B-LOC", "I-LOC", "I-LOC", "O", "O", "B-PER", "O"]
 
 
+def test_gold_words_with_what_is_never_seen_are_whole_words(write):
+    rows = "An\u00adgela B-PER\n\ufeffMer\u2060kel I-PER\nJose\u0301\u200e B-PER\n\u2060 I-PER\nwon O\n"
+    (sentence,) = read_labeled(write("set.conll", rows))
+    words, tags = sentence.words()
+    assert words == ["Angela", "Merkel", "Jos\xe9", "won"] and tags == ["B-PER", "I-PER", "B-PER", "O"]
+    assert sentence.gold_word_tags(tags) == ["B-PER", "I-PER", "B-PER", "O", "O"]
+
+
 TOKEN = st.text(st.characters(exclude_characters="\t\n\r"), min_size=1, max_size=6).filter(
     lambda token: token == token.strip(" ") and bool(split_words(token).words)
 )

@@ -106,7 +106,15 @@ def test_all_whom_the_umask_lets_may_read_a_checkpoint_and_a_first_student(make_
     train(make_student(), labeled=toy).save(tmp_path / "checkpoint")
     shape = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)
     write_untrained_student(
-        tmp_path / "initial", shape, labels=labels, labeled=toy, transfer=None, vectors="random", teacher=None, seed=1
+        tmp_path / "initial",
+        shape,
+        labels=labels,
+        labeled=toy,
+        transfer=None,
+        vectors="random",
+        teacher=None,
+        language="en",
+        seed=1,
     )
     assert len(list(tmp_path.rglob("*.safetensors"))) == 4
     assert not unusual_permissions(tmp_path)

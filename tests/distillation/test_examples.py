@@ -12,6 +12,7 @@ from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
 from kdner.student.vocabulary import Vocabulary
+from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
 
 VOCABULARY = Vocabulary(tuple(f"w{chr(97 + i)}" for i in range(20)), tuple("wabcdefghijklmnopqrst"))
 """Word i is row i + 2, so that a batch can be read back."""
@@ -157,7 +158,7 @@ def test_a_set_of_documents_without_text_holds_no_words(tmp_path, labels):
     assert list(transfer.examples(VOCABULARY, np.random.default_rng(1))) == []
 
 
-def run_of(path, labels, rows, teachers=1, corpus="one"):
+def run_of(path, labels, rows, teachers=1, corpus="one", **splitting):
     """Write a finished run of logits: id, words, [W, T, L] or an error, two documents in a shard."""
     documents = [
         {
@@ -171,7 +172,8 @@ def run_of(path, labels, rows, teachers=1, corpus="one"):
     ]
     shards = [documents[i : i + 2] for i in range(0, len(documents), 2)]
     names = [f"part-{i:05d}.parquet" for i in range(len(shards))]
-    fingerprint = {"corpus": {"files": corpus, "shard_documents": 2}, "splitter": 1, "teacher 0": str(path)}
+    splitting = {**splitter_fingerprint("en"), **splitting}
+    fingerprint = {"corpus": {"files": corpus, "shard_documents": 2}, **splitting, "teacher 0": str(path)}
     run = RunDirectory.open(str(path), fingerprint, {"files": names, "labels": labels, "teachers": teachers})
     for name, shard in zip(names, shards, strict=True):
         run.write_table(name, LOGITS.empty_table().from_pylist(shard, schema=LOGITS), LOGITS)
@@ -240,6 +242,23 @@ def test_teachers_that_do_not_fit_together_are_refused_with_the_difference(three
     elsewhere = run_of(tmp_path / "corpus", TAGS, [("0", WORDS[0], np.zeros((1, 3)))], corpus="another")
     with pytest.raises(InputError, match=r'corpus.files: there "one", now "another"'):
         TransferSet([one, elsewhere])
+    wrapped = run_of(tmp_path / "wrapped", TAGS, [("0", WORDS[0], np.zeros((1, 3)))], hard_wrapped=True)
+    with pytest.raises(InputError, match=r"hard_wrapped: there nothing, now true"):
+        TransferSet([one, wrapped])
     for weights in ((1.0, 1.0), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0)):
         with pytest.raises(InputError, match=r"--logits-weights .* each of the 3 teachers"):
             TransferSet([one, two], weights)
+
+
+def test_logits_of_another_splitter_are_refused_with_the_remedy(tmp_path):
+    old = run_of(tmp_path / "old", TAGS, [("0", WORDS[0], np.zeros((1, 3)))], splitter=SPLITTER_VERSION - 1)
+    with pytest.raises(
+        InputError, match=rf"old: its words are those of splitter {SPLITTER_VERSION - 1}.*Score the corpus"
+    ):
+        TransferSet([old])
+
+
+def test_a_transfer_set_knows_its_language(tmp_path):
+    rows = [("0", WORDS[0], np.zeros((1, 3)))]
+    assert TransferSet([run_of(tmp_path / "de", TAGS, rows, language="de")]).language == "de"
+    assert TransferSet([run_of(tmp_path / "en", TAGS, rows)]).language == "en"

@@ -26,12 +26,17 @@ def begin(tmp_path, toy, labels, teacher_folder):
             "transfer": None,
             "vectors": "teacher",
             "teacher": teacher_folder,
+            "language": "en",
             "seed": 1,
         }
         write_untrained_student(tmp_path / name, config, **{**given, **options})
         return Student.from_pretrained(tmp_path / name)
 
     return begin
+
+
+def test_it_keeps_the_language_of_its_texts(begin):
+    assert (begin("en").language, begin("de", language="de").language) == ("en", "de")
 
 
 @pytest.mark.parametrize("vectors", ["teacher", "random"])

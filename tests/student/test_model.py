@@ -15,6 +15,7 @@ from kdner.errors import InputError
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import UNKNOWN
+from kdner.text.words import SPLITTER_VERSION, split_words
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 TEXTS = ["Anna flew to Paris. Tom won.", "", "Mary, of Rome\n\nRAIN IN BERLIN"]
@@ -69,7 +70,46 @@ def test_the_files_have_the_names_that_readers_expect(make_student, tmp_path):
             ]
         )
     config = json.loads((tmp_path / "config.json").read_text())
-    assert list(config)[:3] == ["model_type", "labels", "head"] and config["model_type"] == "kdner-student"
+    assert (
+        list(config)[:5] == ["model_type", "labels", "splitter", "language", "head"]
+        and config["model_type"] == "kdner-student"
+    )
+
+
+GERMAN = "Anna traf am 3. Oktober Tom Brown."
+
+
+def test_a_student_keeps_its_language_and_tags_with_it(make_student, tmp_path, caplog):
+    student = make_student(seed=3)
+    student.language = "de"
+    student.save(tmp_path)
+    loaded = Student.from_pretrained(tmp_path)
+    assert loaded.language == "de" and not caplog.records
+    loaded.tag(GERMAN)
+    assert loaded._kept[0].splitter.split([GERMAN]).lengths.tolist() == [len(split_words(GERMAN).words)]
+    make_student().save(tmp_path)
+    assert Student.from_pretrained(tmp_path).language == "en"
+
+
+def test_a_student_of_another_splitter_tags_with_a_warning(make_student, tmp_path, caplog):
+    make_student().save(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace(f'"splitter": {SPLITTER_VERSION}', '"splitter": 1'))
+    assert Student.from_pretrained(tmp_path).tag("Anna flew.") == make_student().tag("Anna flew.")
+    (record,) = caplog.records
+    assert (
+        record.levelname == "WARNING" and "splitter 1" in record.getMessage() and str(tmp_path) in record.getMessage()
+    )
+    caplog.clear()
+
+
+def test_texts_that_are_hard_wrapped_are_tagged_as_they_would_be_on_one_line(make_student):
+    student, text = make_student(seed=3), "Tom Brown said Anna\nLee flew to Paris.\n\nMary met Omar in\nRome."
+    places = [(e.start, e.end, e.label) for e in student.tag(text, hard_wrapped=True)]
+    parts = text.split("\n\n")
+    apart = [student.tag(part.replace("\n", " ")) for part in parts]
+    offsets = (0, len(parts[0]) + 2)
+    assert places == [(e.start + k, e.end + k, e.label) for k, part in zip(offsets, apart, strict=True) for e in part]
 
 
 def loss(student):

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import time
+import unicodedata
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,7 +23,9 @@ from kdner.data.quickstart import write_quickstart
 from kdner.errors import InputError
 from kdner.student.inference import Inference
 from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
+from kdner.student.vocabulary import Vocabulary
 from kdner.text.words import split
 
 PARTS = [
@@ -82,6 +86,29 @@ def test_a_text_alone_is_tagged_as_among_many(tagger):
         (alone,) = tagger.tag([text])
         assert [key(entity) for entity in entities] == [key(entity) for entity in alone]
         assert [e.score for e in entities] == pytest.approx([e.score for e in alone], abs=1e-5)
+
+
+@pytest.mark.parametrize("hidden", ["\u00ad", "\u2060", "\ufeff", "\u200e", "\ufe0f"])
+def test_what_is_never_seen_changes_nothing_but_offsets(tagger, hidden):
+    text = "Anna flew to Paris, said Tom Brown of Berlin"
+    dressed = hidden.join(["", *text, ""]).replace(f"{hidden} {hidden}", " ")
+    plain, found = tagger.tag([text, dressed])
+    assert plain
+    assert [(e.label, e.text.replace(hidden, ""), e.score) for e in found] == [
+        (e.label, e.text, e.score) for e in plain
+    ]
+    for entity in found:
+        assert dressed[entity.start : entity.end] == entity.text
+        assert entity.text.strip(hidden) == entity.text and hidden in entity.text
+
+
+def test_a_name_in_nfd_is_the_same_as_in_nfc():
+    vocabulary = Vocabulary.build(Counter(["Jos\xe9", "left"]), max_words=9)
+    student = Student(StudentConfig(), vocabulary, ["O", "B-PER", "I-PER"]).eval()
+    tagger, nfd = Tagger(student), unicodedata.normalize("NFD", "Jos\xe9 left")
+    assert student.vocabulary.knows("Jose\u0301")
+    composed, decomposed = tagger.score_words([["Jos\xe9", "left"]]), tagger.score_words([nfd.split()])
+    assert (composed == decomposed).all()
 
 
 def test_entities_are_those_of_the_tags(tagger):

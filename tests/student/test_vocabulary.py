@@ -109,3 +109,4 @@ def test_a_saved_vocabulary_comes_back(tmp_path_factory, words):
 def test_no_words_have_features_too():
     assert Vocabulary(("a",), ("a",)).features([]).characters.shape == (0, MAX_CHARACTERS)
     assert normalize("Ⅻ٣") == "ⅻ0"
+    assert normalize("Jos\xc9") == normalize("JOSE\u0301") == "jos\xe9"

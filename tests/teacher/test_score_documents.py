@@ -20,6 +20,22 @@ def test_it_names_its_schema_and_counts_the_words_of_all_documents(teacher_folde
     assert actor.counts(corpus.slice(0, 0), mapped.slice(0, 0)) == {"words": 0}
 
 
+def test_words_are_kept_as_the_teacher_reads_them(teacher_folder, make_corpus):
+    actor = ScoreDocuments([teacher_folder], dtype=torch.float32)
+    plain, dressed = actor(make_corpus(["Anna flew to Paris.", "An\u00adna flew\ufeff to Pa\u2060ris."])).to_pylist()
+    assert plain["words"] == dressed["words"] == ["Anna", "flew", "to", "Paris", "."]
+    assert plain["logits"] == dressed["logits"]
+
+
+def test_documents_are_split_by_their_language_and_their_lines(teacher_folder, make_corpus):
+    corpus = make_corpus(["Am 3. Oktober flog Anna\nLee."])
+    lengths = [
+        ScoreDocuments([teacher_folder], language=language, hard_wrapped=wrapped)(corpus)["sentence_words"].to_pylist()
+        for language, wrapped in (("en", False), ("de", False), ("de", True))
+    ]
+    assert lengths == [[[3, 3, 2]], [[6, 2]], [[8]]]
+
+
 def test_words_of_a_document_that_cannot_be_processed_count_too(teacher_folder, make_corpus, monkeypatch):
     actor = ScoreDocuments([teacher_folder])
     monkeypatch.setattr(actor.teachers[0], "score_words", None)

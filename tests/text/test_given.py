@@ -97,6 +97,13 @@ def test_any_iterable_of_iterables_of_words_is_listed(given):
     assert [list(words) for words in listed_sentences(given)] == SENTENCES
 
 
+def test_words_are_listed_as_the_splitter_has_them():
+    assert listed_sentences([["Jose\u0301", "Mer\u00adkel"], ["flew", "\u00ad"]]) == [
+        ["Jos\xe9", "Merkel"],
+        ["flew", "\u00ad"],
+    ]
+
+
 @pytest.mark.parametrize(
     "given, message",
     [
