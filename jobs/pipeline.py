@@ -51,12 +51,12 @@ class Pipeline(LabeledSet, Corpus):
 
     labeled: str = QUICKSTART
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
-    hf:NAME[:SPLIT]; quickstart is the embedded example, with its own test set and corpus."""
+    hf:NAME[/CONFIG][:SPLIT]; quickstart is the embedded example, with its own test set and corpus."""
     test: str = ""
     """Labeled set for the final quality, in the same formats."""
     corpus: tuple[str, ...] = ()
     """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
-    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[:SPLIT]. All of it is tagged."""
+    or any file system that pyarrow knows (s3://, gs://), and hf:NAME[/CONFIG][:SPLIT]. All of it is tagged."""
     transfer_words: int = 1_200_000
     """White-space separated words of --corpus drawn at random for the transfer set; 0 takes all of it."""
     teacher: tuple[str, ...] = ("minilm", "features:minilm")

@@ -57,7 +57,7 @@ class LabeledSet(Layout):
 
     labeled: str
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
-    hf:NAME[:SPLIT]."""
+    hf:NAME[/CONFIG][:SPLIT]."""
     labeled_size: int | None = None
     """Sentences drawn from it as the labeled set; by default all."""
     seed: int = 1
@@ -69,8 +69,8 @@ class LabelMap:
     """New names for the types of entities that models find."""
 
     label_map: tuple[str, ...] = ()
-    """New names of the models' types of entities, as FROM=TO; FROM= drops a type, *= all that are not named. So models
-    of different label lists can be joined, and compared on a labeled set: PERSON=PER GPE=LOC LOC=LOC *="""
+    """New names of the models' types of entities, as FROM=TO; FROM= drops a type, *= all that are neither a FROM nor a
+    TO. So models of different label lists can be joined, and compared on a labeled set: PERSON=PER GPE=LOC *="""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from kdner.data.text_files import UNREADABLE, decompressed
 from kdner.errors import InputError
 from kdner.student.vocabulary import UNKNOWN, Vocabulary, frequent_characters, most_frequent, normalize
 from kdner.teacher.model import Teacher
@@ -100,7 +102,7 @@ class _Seen:
 
 
 def vectors_from_file(path: Path, words: Sequence[str], dim: int, seed: int) -> np.ndarray:
-    """Read vectors from a GloVe or word2vec text file, gzipped or not; words that it lacks start at random.
+    """Read vectors from a GloVe or word2vec text file, packed or not; words that it lacks start at random.
 
     Vectors wider than `dim` are reduced to their strongest directions over the words that the file has.
 
@@ -155,9 +157,13 @@ def _reduce(vectors: np.ndarray, dim: int) -> np.ndarray:
     return (reduced * (SCALE / spread if spread > 0 else 1.0)).astype(np.float32)
 
 
-def _open(path: Path) -> IO[str]:
+@contextmanager
+def _open(path: Path) -> Iterator[Iterable[str]]:
+    """Open a text file, packed or not, for reading by lines."""
     if not path.is_file():
         raise InputError(f"{path}: no such file of word vectors")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+    try:
+        with path.open("rb") as raw, decompressed(raw) as stream:
+            yield io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n")
+    except UNREADABLE as error:
+        raise InputError(f"{path}: cannot be read ({error}); is the file whole?") from error

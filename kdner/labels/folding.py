@@ -33,7 +33,7 @@ MARGIN = 1e-3
 IOB1_SHARE = 0.9
 """Share of entities that begin with `I-`, where labels that may be of IOB1 or IOB2 are of IOB1."""
 ALL_OTHERS = "*"
-"""Names, in a label map, all types that have no name of their own there."""
+"""Stands, in a label map, for all types that it names neither as old nor as new ones."""
 _PREFIXED = re.compile(r"([BIESLUM])[-_](.+)", re.DOTALL)
 _OF_NO_WORD = re.compile(r"\[.*\]|<.*>|X|PAD", re.IGNORECASE | re.DOTALL)
 _NAMELESS = re.compile(r"LABEL_\d+")
@@ -210,7 +210,8 @@ def _read(labels: Sequence[str], owner: str) -> list[str | None]:
 
 def _renamed(name: str, label_map: Mapping[str, str]) -> str:
     """Return the new name of a type; empty where it is dropped."""
-    new = label_map.get(name, label_map.get(ALL_OTHERS, name))
+    others = name if name in label_map.values() else label_map.get(ALL_OTHERS, name)
+    new = label_map.get(name, others)
     return "" if new == "O" else new
 
 

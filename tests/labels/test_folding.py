@@ -115,6 +115,8 @@ def test_a_label_map_is_read_and_checked():
     assert label_map == {"PERSON": "PER", "GPE": "LOC", "LOC": "LOC", "*": ""}
     folding = Folding(["O", "B-PERSON", "I-PERSON", "B-GPE", "I-GPE", "B-DATE"], "their model", label_map=label_map)
     assert folding.labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    student = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]  # has the new names already
+    assert Folding(student, "its student", label_map=label_map).labels == student
     for flags, message in ((["PERSON"], "expected FROM=TO"), (["A=B", "A=C"], "A is named twice: A=B and A=C")):
         with pytest.raises(InputError, match=message):
             read_label_map(flags)
