@@ -28,12 +28,12 @@ from kdner.measuring.errors import error_lines
 from kdner.measuring.evaluation import Evaluation, add_analysis, evaluate_models
 from kdner.measuring.label_table import label_table
 from kdner.measuring.predictions import predictions
-from kdner.measuring.quality_page import quality_page
 from kdner.measuring.reports import IN_FULL_ONLY, model_table, short_names
 from kdner.measuring.tagged_examples import examples_report, tagged_examples
 from kdner.on_ray.cluster import on_one_node
 from kdner.on_ray.console import console, stage_progress
 from kdner.on_ray.job import once, run_job
+from kdner.pages.quality_page import quality_page
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import without_secrets
 from kdner.teacher.by_name import check_model, joined_labels, model_fingerprint, pinned_model

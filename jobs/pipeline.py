@@ -27,11 +27,11 @@ from kdner.jobs.evaluate import Evaluate, evaluate
 from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.measuring.pipeline_page import pipeline_page
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
 from kdner.on_ray.train import Workers, trainings_at_once
+from kdner.pages.pipeline_page import pipeline_page
 from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker

@@ -17,8 +17,8 @@ from pathlib import Path
 import tyro
 
 from kdner.errors import InputError
-from kdner.measuring.view import view
 from kdner.on_ray.job import run_job
+from kdner.pages.view import view
 
 
 @dataclass(frozen=True, kw_only=True)

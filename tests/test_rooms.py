@@ -22,6 +22,7 @@ ROOMS = [
     "integrations",
     "teacher",
     "measuring",
+    "pages",
     "distillation",
     "study",
     "on_ray",

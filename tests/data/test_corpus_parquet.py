@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from files import put_parquet, rows
+from kdner.data.corpus import plan_corpus
 
 from kdner.data import corpus_parquet
-from kdner.data.corpus import plan_corpus
 
 ROWS, BYTES = 600, 1_000_000
 PLAN = (

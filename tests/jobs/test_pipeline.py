@@ -20,7 +20,7 @@ from kdner.flags import Actors
 from kdner.jobs.pipeline import Pipeline, main, pipeline
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.labeled.sets import read_labeled
-from kdner.measuring.view import view
+from kdner.pages.view import view
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
 from kdner.student.model import Student

@@ -4,7 +4,7 @@ from html_pages import Page
 from predicted import prediction
 
 from kdner.measuring.errors import compare
-from kdner.measuring.marked_text import CHARACTERS, Mark, marked, marks_of
+from kdner.pages.marked_text import CHARACTERS, Mark, marked, marks_of
 
 LABELS = ["LOC", "ORG", "PER"]
 

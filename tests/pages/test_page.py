@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from html_pages import Page, check_page
 
-from kdner.measuring.page import Html, details, element, joined, page, section, table, text
+from kdner.pages.page import Html, details, element, joined, page, section, table, text
 
 ROOT = Path(__file__).parents[2]
 CSS = (ROOT / "kdner" / "measuring" / "page.css").read_text("utf-8")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kdner.measuring.errors import KINDS, Compared, compare
-from kdner.measuring.marked_text import SAID, Mark, marked, marks_of
-from kdner.measuring.page import Html, details, element, joined, section
 from kdner.measuring.predictions import Prediction
+from kdner.pages.marked_text import SAID, Mark, marked, marks_of
+from kdner.pages.page import Html, details, element, joined, section
 
 EXAMPLES = 200
 """Sentences that a page shows at most."""

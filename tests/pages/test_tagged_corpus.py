@@ -11,9 +11,9 @@ from html_pages import check_page
 from kdner.corpora.plan import plan_corpus, read_shard
 from kdner.errors import InputError
 from kdner.measuring import tagged_corpus
-from kdner.measuring.corpus_page import corpus_page
-from kdner.measuring.tagged_corpus import BINS, read_tagged
-from kdner.measuring.view import view
+from kdner.pages.corpus_page import corpus_page
+from kdner.pages.tagged_corpus import BINS, read_tagged
+from kdner.pages.view import view
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.student.tag_documents import MIN_SHARDS, TagDocuments

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kdner.errors import InputError
-from kdner.measuring.corpus_page import corpus_page
-from kdner.measuring.tagged_corpus import read_tagged
+from kdner.pages.corpus_page import corpus_page
+from kdner.pages.tagged_corpus import read_tagged
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import join
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kdner.measuring.errors import Compared
-from kdner.measuring.page import Html, element, joined
+from kdner.pages.page import Html, element, joined
 
 COLOURS = 8
 """Colours of labels in `page.css`; more labels than that share them."""

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kdner.measuring.charts import bar, interval, lines
-from kdner.measuring.error_examples import error_examples
 from kdner.measuring.errors import KINDS, OUTSIDE, compare
 from kdner.measuring.label_table import better_first
-from kdner.measuring.marked_text import label_tag
-from kdner.measuring.page import Html, details, element, facts, joined, page, section, table
 from kdner.measuring.predictions import Prediction
+from kdner.pages.charts import bar, interval, lines
+from kdner.pages.error_examples import error_examples
+from kdner.pages.marked_text import label_tag
+from kdner.pages.page import Html, details, element, facts, joined, page, section, table
 
 Measures = Mapping[str, dict[str, Any]]
 """Of each model, by its name, what `kdner.measuring.evaluation.add_analysis` made of its measures."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdner.measuring.charts import bar, histogram
-from kdner.measuring.marked_text import Mark, label_tag, marked
-from kdner.measuring.page import Html, element, facts, joined, page, section, table
-from kdner.measuring.tagged_corpus import BINS, TaggedCorpus
+from kdner.pages.charts import bar, histogram
+from kdner.pages.marked_text import Mark, label_tag, marked
+from kdner.pages.page import Html, element, facts, joined, page, section, table
+from kdner.pages.tagged_corpus import BINS, TaggedCorpus
 
 
 def corpus_page(name: str, summary: Mapping[str, Any], tagged: TaggedCorpus) -> str:

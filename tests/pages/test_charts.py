@@ -5,7 +5,7 @@ import re
 import pytest
 from html_pages import Page
 
-from kdner.measuring.charts import CELL, HEIGHT, WIDTH, bar, histogram, interval, lines
+from kdner.pages.charts import CELL, HEIGHT, WIDTH, bar, histogram, interval, lines
 
 
 def test_an_interval_lies_where_its_values_are():

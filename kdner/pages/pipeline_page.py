@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdner.measuring.charts import bar, lines
-from kdner.measuring.corpus_page import corpus_sections
-from kdner.measuring.page import Html, details, element, joined, page, section, table
 from kdner.measuring.predictions import Prediction
-from kdner.measuring.quality_page import quality_sections
 from kdner.measuring.reports import EXAMPLE, short_names
-from kdner.measuring.tagged_corpus import read_tagged
+from kdner.pages.charts import bar, lines
+from kdner.pages.corpus_page import corpus_sections
+from kdner.pages.page import Html, details, element, joined, page, section, table
+from kdner.pages.quality_page import quality_sections
+from kdner.pages.tagged_corpus import read_tagged
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import join
 

@@ -8,9 +8,9 @@ import pytest
 from html_pages import check_page
 from predicted import prediction
 
-from kdner.measuring.error_examples import EXAMPLES
 from kdner.measuring.evaluation import add_analysis
-from kdner.measuring.quality_page import quality_page
+from kdner.pages.error_examples import EXAMPLES
+from kdner.pages.quality_page import quality_page
 
 EVIL = "</script><script>document.title='gotcha'</script>\u202e"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
