@@ -2,4 +2,5 @@
 
 from kdner.command import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from kdner import __version__
 from kdner.errors import InputError
 
 _JOBS = Path(__file__).parent / "jobs"
+_SHORT = {"check": "check-data", "select": "select-sentences"}
 _EXTRAS = {"ray": "ray", "spacy": "spacy", "gliner": "gliner", "matplotlib": "measure"}
 """The extra of kdner that installs a package; `train` where none is named here."""
 
@@ -20,6 +21,7 @@ _EXTRAS = {"ray": "ray", "spacy": "spacy", "gliner": "gliner", "matplotlib": "me
 def main() -> None:
     """Do what the command line says. The exit code is 2 where that is wrong, as that of a job is."""
     name, *arguments = sys.argv[1:] or ["--help"]
+    name = _SHORT.get(name, name)
     jobs = {path.stem.replace("_", "-"): path for path in sorted(_JOBS.glob("*.py")) if path.stem != "__init__"}
     if name in ("-h", "--help", "help"):
         sys.stdout.write(_help(jobs))
