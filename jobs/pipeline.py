@@ -22,11 +22,13 @@ from typing import Any
 from kdner.distillation.main_inputs import QUICKSTART, QUICKSTART_STEPS, Inputs, read_inputs
 from kdner.distillation.recipe import Distillation
 from kdner.flags import Corpus, LabeledSet, Layout, changed_flags, part_of
+from kdner.jobs.check_data import print_checks
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.jobs.evaluate import Evaluate, evaluate
 from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
+from kdner.measuring.data_check import check_data
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
@@ -39,7 +41,7 @@ from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 
-NOT_IN_RESULT = ("out", "actors", "workers", "tracker")
+NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker")
 """Flags that do not change the result."""
 RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
 """Flags that distill_student has, too."""
@@ -66,6 +68,9 @@ class Pipeline(LabeledSet, Corpus):
     vectors: str = "teacher"
     """First word vectors: teacher (its piece embeddings reduced by SVD; words that it has never seen are then made of
     pieces), random, or a GloVe or word2vec text file."""
+    check: bool = False
+    """Only check the labeled set, the test set and the corpus, and print what is wrong or odd about them, as check_data
+    does; nothing is written."""
     out: str = "runs/pipeline"
     """Folder for everything, which every node sees."""
     tracker: TrackerName | None = None
@@ -140,8 +145,13 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
 
 
 def main(config: Pipeline) -> None:
-    """Do the job and print its report."""
-    print(pipeline_report(pipeline(config), config.out, quickstart=config.labeled == QUICKSTART))
+    """Do the job and print its report; with --check only that of its input."""
+    if config.check:
+        labeled = "" if config.labeled == QUICKSTART else config.labeled
+        layout, corpus = part_of(config, Layout), part_of(config, Corpus)
+        print_checks(check_data(layout, corpus, labeled=labeled, test=config.test))
+    else:
+        print(pipeline_report(pipeline(config), config.out, quickstart=config.labeled == QUICKSTART))
 
 
 if __name__ == "__main__":

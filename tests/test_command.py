@@ -31,7 +31,7 @@ def test_it_lists_what_it_does(monkeypatch, capsys):
     "arguments, message",
     [
         (["pipline"], "kdner has no 'pipline'; perhaps you meant pipeline;"),
-        (["tag", "--student", "nowhere", "Ada left."], "nowhere: not a student: it has no config.json"),
+        (["tag", "--student", "nowhere", "Ada left."], "nowhere: no such folder; give one, or a model of the hub"),
     ],
 )
 def test_slips_end_with_a_line_and_exit_code_2(monkeypatch, capsys, arguments, message):

@@ -76,7 +76,7 @@ def test_no_files_import_each_other_in_a_circle():
         return name if name in MODULES else name.rpartition(".")[0]
 
     graph = {module: {target(name) for name in imports(path)} & MODULES.keys() for module, path in MODULES.items()}
-    graph |= dict.fromkeys(FRONT_DOORS, set())
+    graph |= {door: set() for door in FRONT_DOORS}
     left = {module: needed - {module} for module, needed in graph.items()}
     while free := [module for module, needed in left.items() if not needed & left.keys()]:
         for module in free:
