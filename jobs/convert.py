@@ -1,6 +1,6 @@
 """Write a labeled set in the format of another tool.
 
-Reads   a labeled set in any format that kdner reads, or a DocBin of spaCy
+Reads   a labeled set in any format that kdner reads
 Writes  one file
 Needs   one core; no cluster
 
@@ -18,8 +18,7 @@ from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS, Written
-from kdner.integrations.spacy_docs import DOCBIN_SUFFIX, read_docbin
-from kdner.labeled.sets import draw, labels_in, read_drawn
+from kdner.labeled.sets import read_drawn
 from kdner.on_ray.job import run_job, shown_path
 from kdner.runs.storage import commit
 
@@ -38,13 +37,7 @@ def convert(config: Convert) -> dict[str, Any]:
     """Do the job; returns how many sentences and entities it wrote."""
     if Path(config.labeled) == Path(config.out):
         raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
-    if config.labeled.endswith(DOCBIN_SUFFIX):
-        sentences = read_docbin(Path(config.labeled))
-        labels = labels_in(sentences)
-        if config.labeled_size is not None:
-            sentences, _ = draw(sentences, config.labeled_size, config.seed)
-    else:
-        sentences, _, labels = read_drawn(config)
+    sentences, _, labels = read_drawn(config)
     documents = of_labeled(sentences)
     content = FORMATS[config.format].write(documents, labels)
     with commit(config.out) as file:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kdner.errors import InputError
 from kdner.integrations.annotated import Annotated, tagged_sentences
-from kdner.labeled.sentence import LabeledSentence
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -83,39 +80,3 @@ def register_score() -> None:
 
     if not Span.has_extension(SCORE):
         Span.set_extension(SCORE, default=None)
-
-
-def read_docbin(path: Path) -> list[LabeledSentence]:
-    """Read a DocBin, a file that ends with .spacy, as a labeled set: the gold words are spaCy's tokens.
-
-    Raises:
-        InputError: the file cannot be read, or no Doc in it has entities set.
-    """
-    try:
-        from spacy.tokens import DocBin
-        from spacy.vocab import Vocab
-    except ImportError:
-        raise InputError(f"{path}: spaCy is needed to read it. Run: pip install 'kdner[spacy]'") from None
-    try:
-        docs = list(DocBin().from_bytes(path.read_bytes()).get_docs(Vocab()))
-    except Exception as error:  # msgpack, zlib and spaCy each have errors of their own
-        raise InputError(f"{path}: no DocBin that this spaCy reads ({type(error).__name__}: {error})") from error
-    if not any(doc.has_annotation("ENT_IOB") for doc in docs):
-        raise InputError(f"{path}: none of its {len(docs):,} Docs has entities; give one that was saved with doc.ents")
-    return [sentence for number, doc in enumerate(docs) for sentence in _labeled(doc, number, path.name)]
-
-
-def _labeled(doc: Doc, number: int, name: str) -> Iterator[LabeledSentence]:
-    for sentence in doc.sents if doc.has_annotation("SENT_START") else [doc[:]]:
-        tokens = [token for token in sentence if not token.is_space]
-        if not tokens:
-            continue
-        origin, end = tokens[0].idx, tokens[-1].idx + len(tokens[-1])
-        yield LabeledSentence(
-            id=f"{name}:{number}:{origin}",
-            document=number,
-            text=doc.text[origin:end],
-            starts=[token.idx - origin for token in tokens],
-            ends=[token.idx - origin + len(token) for token in tokens],
-            tags=[f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in tokens],
-        )

@@ -141,7 +141,7 @@ def page(title: str, lead: object, sections: Sequence[tuple[str, str, Html]]) ->
 
 @cache
 def _asset(name: str) -> Html:
-    return Html(files("kdner.measuring").joinpath(name).read_text("utf-8"))
+    return Html(files("kdner.pages").joinpath(name).read_text("utf-8"))
 
 
 def _digest(content: str) -> str:

@@ -57,6 +57,8 @@ def model_folder(base: str) -> Path:
         return Path(package.submodule_search_locations[0]) / "model"
     if "://" in base or Path(base).exists():
         return local_folder(base)
+    if base.startswith(("/", ".", "~")) or base.count("/") > 1:
+        raise InputError(f"--teacher {base}: no such folder. Expected a model directory, or a name on the hub.")
     name, _, revision = base.partition("@")
     try:
         return Path(

@@ -44,8 +44,8 @@ def test_a_reader_that_goes_on_opens_a_file_once(long_corpus, name, monkeypatch)
     corpus = long_corpus(name)
     reader = SliceReader("text")
     read_shard(corpus, corpus.shards[0], reader)
-    for name in ("corpus_lines.opened", "corpus_slices.opened_parquet", "corpus_parquet.opened_parquet"):
-        monkeypatch.setattr(f"kdner.data.{name}", None)
+    for name in ("lines.opened", "slices.opened_parquet", "parquet.opened_parquet"):
+        monkeypatch.setattr(f"kdner.corpora.{name}", None)
     for shard in corpus.shards[1:]:
         assert read_shard(corpus, shard, reader).num_rows == shard.documents
 

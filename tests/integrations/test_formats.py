@@ -9,14 +9,10 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
-import spacy
-from spacy.tokens import DocBin
-from spacy.training import Example
 
 from kdner.errors import InputError
 from kdner.integrations.annotated import of_entities, of_labeled, of_logits, tagged_sentences
 from kdner.integrations.formats import FORMATS
-from kdner.integrations.spacy_docs import read_docbin
 from kdner.labeled.sets import read_labeled
 from kdner.labels.tags import label_list
 from kdner.runs.run_directory import RunDirectory
@@ -119,6 +115,10 @@ def test_conll(documents, tmp_path):
 
 
 def test_docbin(documents, tmp_path):
+    spacy = pytest.importorskip("spacy")
+    from spacy.tokens import DocBin
+    from spacy.training import Example
+
     path = write("docbin", documents, tmp_path / "train")
     nlp = spacy.blank("en")
     docs = list(DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab))
@@ -133,6 +133,9 @@ def test_docbin(documents, tmp_path):
 
 
 def test_an_entity_of_several_words_keeps_its_white_space_in_a_docbin(tmp_path):
+    spacy = pytest.importorskip("spacy")
+    from spacy.tokens import DocBin
+
     text = "In New  York\tcity it rained."
     corpus = pa.table([["a"], [text]], schema=CORPUS)
     row = {"id": "a", "entities": [entity(text, "New  York\tcity", "LOC", 0.5)], "words": 1, "error": None}
@@ -164,8 +167,10 @@ def test_a_hugging_face_dataset(documents, tmp_path):
 
 @pytest.mark.parametrize("name", ["prodigy", "doccano", "conll", "docbin"])
 def test_a_labeled_set_comes_back_as_it_was(name, toy, tmp_path):
+    if name == "docbin":
+        pytest.importorskip("spacy")
     path = write(name, of_labeled(toy), tmp_path / "set")
-    again = read_docbin(path) if name == "docbin" else read_labeled(str(path))
+    again = read_labeled(str(path))
     assert [(s.text, s.tags) for s in again] == [(s.text, s.tags) for s in toy]
 
 
@@ -203,13 +208,3 @@ def test_logits_of_other_texts_are_refused(logits_folder, labels):
     corpus = pa.table([table["id"], ["Other words."] * table.num_rows], schema=CORPUS)
     with pytest.raises(InputError, match="document 0: its words are not those that were scored"):
         of_logits(corpus, table, labels, 1)
-
-
-def test_what_is_no_docbin_is_refused(tmp_path):
-    (tmp_path / "no.spacy").write_bytes(b"no")
-    with pytest.raises(InputError, match="no DocBin that this spaCy reads"):
-        read_docbin(tmp_path / "no.spacy")
-    doc = spacy.blank("en")("Anna left.")
-    DocBin(docs=[doc]).to_disk(tmp_path / "bare.spacy")
-    with pytest.raises(InputError, match="none of its 1 Docs has entities"):
-        read_docbin(tmp_path / "bare.spacy")

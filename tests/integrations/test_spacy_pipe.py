@@ -6,13 +6,15 @@ import importlib.metadata
 import time
 
 import pytest
-import spacy
-from spacy.tokens import Doc, DocBin, Span
-from spacy.training import Example
 
 from kdner.errors import InputError
-from kdner.integrations.spacy_pipe import KdnerPipe, make_kdner_pipe
 from kdner.student.model import Student
+
+spacy = pytest.importorskip("spacy")
+from spacy.tokens import Doc, DocBin, Span  # noqa: E402
+from spacy.training import Example  # noqa: E402
+
+from kdner.integrations.spacy_pipe import KdnerPipe, make_kdner_pipe  # noqa: E402
 
 TEXTS = ["Anna Schmidt flew to Paris.", "", "Rain in New York 🤖, said Tom.\n\nMary left Rome."]
 

@@ -25,6 +25,7 @@ def load(name):
 
 
 def test_spacys_ner_learns_from_gold_and_from_pseudo_labels(toy, tmp_path, capsys):
+    pytest.importorskip("spacy")
     example = load("train_spacy")
     labels = labels_in(toy)
     (tmp_path / "pseudo").mkdir()

@@ -8,9 +8,7 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 import pytest
-import spacy
 from files import contents
-from spacy.tokens import DocBin
 
 from kdner.flags import Actors
 from kdner.jobs.convert import Convert, convert
@@ -56,7 +54,7 @@ def test_a_run_of_entities_in_each_format_loses_no_document(entities, corpus_fil
     found = {row["id"]: row["entities"] for table in RunDirectory(entities).tables() for row in table.to_pylist()}
     summaries = {
         name: export(Export(run=entities, format=name, out=str(tmp_path / name)))
-        for name in ("doccano", "label-studio", "docbin", "hf")
+        for name in ("doccano", "label-studio", "hf")
     }
     for summary in summaries.values():
         assert (summary["documents"], summary["left_out"]) == (len(rows) + 2, 2)
@@ -66,12 +64,19 @@ def test_a_run_of_entities_in_each_format_loses_no_document(entities, corpus_fil
     assert all(line["label"] == [[e["start"], e["end"], e["label"]] for e in found[line["id"]]] for line in lines)
     files = sorted((tmp_path / "label-studio").glob("part-*.json"))
     assert len(files) == 4 and sum(len(json.loads(path.read_text())) for path in files) == len(rows)
-    vocab = spacy.blank("en").vocab
-    docs = [d for p in sorted((tmp_path / "docbin").glob("*.spacy")) for d in DocBin().from_disk(p).get_docs(vocab)]
-    assert [doc.text for doc in docs] == [row["text"] for row in rows]
     dataset = datasets.load_dataset(str(tmp_path / "hf"), cache_dir=str(tmp_path / "cache"))["train"]
     assert dataset.features["ner_tags"].feature.names == RunDirectory(entities).manifest()["labels"]
     assert list(dict.fromkeys(dataset["document"])) == [row["id"] for row in rows]
+
+
+def test_a_run_of_entities_as_docs_of_spacy(entities, corpus_file, tmp_path):
+    spacy = pytest.importorskip("spacy")
+    from spacy.tokens import DocBin
+
+    export(Export(run=entities, format="docbin", out=str(tmp_path / "docbin")))
+    vocab = spacy.blank("en").vocab
+    docs = [d for p in sorted((tmp_path / "docbin").glob("*.spacy")) for d in DocBin().from_disk(p).get_docs(vocab)]
+    assert [doc.text for doc in docs] == [row["text"] for row in corpus_rows(corpus_file)]
 
 
 def test_the_teachers_labels_for_other_trainers(logits, corpus_file, tmp_path):
@@ -164,9 +169,9 @@ def test_select_refuses_what_it_cannot_read(refused, student, entities, tmp_path
 
 
 def test_convert_a_labeled_set_there_and_back(train_file, toy, refused, tmp_path):
-    out = str(tmp_path / "train.spacy")
-    assert convert(Convert(labeled=train_file, format="docbin", out=out))["sentences"] == len(toy)
-    back = str(tmp_path / "train.jsonl")
+    out = str(tmp_path / "train.jsonl")
+    assert convert(Convert(labeled=train_file, format="doccano", out=out))["sentences"] == len(toy)
+    back = str(tmp_path / "back.jsonl")
     counts = convert(Convert(labeled=out, format="prodigy", out=back))
     assert [(s.text, s.tags) for s in read_labeled(back)] == [(s.text, s.tags) for s in toy]
     assert counts["entities"] == sum(tag.startswith("B-") for s in toy for tag in s.tags)

@@ -105,7 +105,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
         (["--students", "gold"], "'gold' is none of"),
         (["--students", "both", "both"], "one is named twice"),
         (["--reference", "both,head=crf"], "--reference both,head=crf: is none of the models of the table"),
-        (["--teacher", "fixed:/nowhere"], "not a model directory"),
+        (["--teacher", "fixed:/nowhere"], "no such folder"),
         (["--teacher", "/nowhere"], "cannot be loaded"),
     ],
 )

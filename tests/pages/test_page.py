@@ -11,7 +11,7 @@ from html_pages import Page, check_page
 from kdner.pages.page import Html, details, element, joined, page, section, table, text
 
 ROOT = Path(__file__).parents[2]
-CSS = (ROOT / "kdner" / "measuring" / "page.css").read_text("utf-8")
+CSS = (ROOT / "kdner" / "pages" / "page.css").read_text("utf-8")
 EVIL = "<script>alert(1)</script>&\"'\u202eabc\x07\ud800\r"
 
 

@@ -10,7 +10,7 @@ from html_pages import check_page
 
 from kdner.corpora.plan import plan_corpus, read_shard
 from kdner.errors import InputError
-from kdner.measuring import tagged_corpus
+from kdner.pages import tagged_corpus
 from kdner.pages.corpus_page import corpus_page
 from kdner.pages.tagged_corpus import BINS, read_tagged
 from kdner.pages.view import view

@@ -78,7 +78,7 @@ def test_what_a_trial_would_refuse_is_refused_before_any(study, write):
         ({"teachers": (f"{study.teachers[0]}@{other}",)}, r"other\.conll: .*'B-BOOK', which training never saw"),
         ({"teachers": (f"{study.teachers[0]}@none.conll",)}, r"none\.conll"),
         ({"students": ("both,max_parameters=1000",)}, r"--student\.max-parameters 1000: no room for word vectors"),
-        ({"teachers": ("fixed:nowhere",), "students": ("labeled",)}, r"nowhere: not a model directory"),
+        ({"teachers": ("fixed:./nowhere",), "students": ("labeled",)}, r"\./nowhere: no such folder"),
     ]:
         with pytest.raises(InputError, match=message):
             check(replace(study, **changes), sizes=[12])

@@ -8,22 +8,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from files import put_parquet, rows
-from kdner.data.corpus import plan_corpus
 
-from kdner.data import corpus_parquet
+from kdner.corpora import parquet as corpus_parquet
+from kdner.corpora.plan import plan_corpus
 
 ROWS, BYTES = 600, 1_000_000
 PLAN = (
-    "import pickle; from kdner.data.corpus import plan_corpus as plan; made = plan(sys.argv[2:], shard_documents=34);"
+    "import pickle; from kdner.corpora.plan import plan_corpus as plan; made = plan(sys.argv[2:], shard_documents=34);"
 )
 PLAN += "pickle.dump(made, open(sys.argv[1], 'wb'))"
-READ = "import pickle; from kdner.data.corpus import read_shard; plan = pickle.load(open(sys.argv[1], 'rb'));"
+READ = "import pickle; from kdner.corpora.plan import read_shard; plan = pickle.load(open(sys.argv[1], 'rb'));"
 READ += "assert read_shard(plan, plan.shards[3]).nbytes > 34_000_000"
 
 
 def peak_mb(code, *arguments):
     """Return the memory that code takes in a process of its own, beyond what importing takes."""
-    before = "import sys, kdner.data.corpus; from kdner.device import peak_memory_mb; before = peak_memory_mb();"
+    before = "import sys, kdner.corpora.plan; from kdner.device import peak_memory_mb; before = peak_memory_mb();"
     script = f"{before}{code};print(peak_memory_mb() - before)"
     ran = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
     return float(ran.stdout)
