@@ -44,5 +44,5 @@ def test_wrong_input_is_refused_before_anything_is_measured(refused, tmp_path, c
     flags = (MeasureThroughput, main, "--corpus", corpus_file)
     assert "not a student" in refused(*flags, "--student", tmp_path)
     make_student().save(tmp_path)
-    assert "not a teacher" in refused(*flags, "--student", tmp_path, "--teachers", tmp_path / "none")
+    assert "no such folder" in refused(*flags, "--student", tmp_path, "--teachers", tmp_path / "none")
     assert "no such file" in refused(*flags[:2], "--corpus", tmp_path / "none.parquet", "--student", tmp_path)
