@@ -39,7 +39,7 @@ class DistillStudent(LabeledSet):
 
     labeled: str = ""
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
-    hf:NAME[:SPLIT]. Without one the student learns from --logits only: all that a finished teacher needs."""
+    hf:NAME[/CONFIG][:SPLIT]. Without one the student learns from --logits only: all that a finished teacher needs."""
     logits: tuple[str, ...] = ()
     """Run directories of precompute_logits over one corpus: the transfer set, with the mean of all teachers' logits.
     Without one the student learns from the labeled set only."""

@@ -45,7 +45,7 @@ class Evaluate(LabelMap, Layout):
     """Compare teachers and students on a labeled set."""
 
     test: str
-    """Labeled set to measure on: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    """Labeled set to measure on, in any format that kdner reads, or hf:NAME[/CONFIG][:SPLIT]."""
     models: tuple[str, ...]
     """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved,
     NAME[@REVISION] of a token classifier on the Hugging Face hub, spacy:NAME, gliner:NAME=TYPE,TYPE, or

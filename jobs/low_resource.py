@@ -43,7 +43,7 @@ class LowResource(Trials, Layout):
     """How good teachers and students are with few labels, over sizes and random draws."""
 
     labeled: str
-    """Labeled set to draw from: a file of CoNLL columns, a .jsonl file of text and spans, or hf:NAME[:SPLIT]."""
+    """Labeled set to draw from, in any format that kdner reads, or hf:NAME[/CONFIG][:SPLIT]."""
     test: str
     """Labeled set to measure F1 on."""
     corpus: tuple[str, ...] = ()

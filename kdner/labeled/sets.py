@@ -33,7 +33,7 @@ _DEFAULT = Layout()
 def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None = None) -> list[LabeledSentence]:
     """Read a labeled set, in the order of the source.
 
-    - ``hf:NAME[:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the Hugging Face hub or of a local folder;
+    - ``hf:NAME[/CONFIG][:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the hub, or of a local folder;
     - ``*.jsonl``, ``*.ndjson``, ``*.json``, and any file that looks like JSON: an object a line, or one array;
     - ``*.spacy``: spaCy's binary form, which needs the extra ``spacy``;
     - any other file: CoNLL columns, as `kdner.labeled.conll` reads them.
