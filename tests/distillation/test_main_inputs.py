@@ -44,7 +44,7 @@ def test_what_a_later_step_would_refuse_is_refused_before_the_first_model_is_tra
         ({"test": unlike}, r"unlike\.conll: .*'B-BOOK', which training never saw"),
         ({"test": ""}, r"--test: a labeled set"),
         ({"teachers": ()}, r"--teacher: at least one"),
-        ({"teachers": ("nowhere/at/all",)}, r"--teacher nowhere/at/all: cannot be loaded"),
+        ({"teachers": ("nowhere/at/all",)}, r"--teacher nowhere/at/all: no such folder"),
         ({"corpus": Corpus(corpus=(twice,))}, r"documents share an id"),
         ({"corpus": Corpus(corpus=(str(tmp_path / "no.txt"),))}, r"no\.txt: no such file"),
         ({"corpus": Corpus(corpus=()), "labeled": replace(given["labeled"], labeled_size=None)}, r"nothing to distill"),

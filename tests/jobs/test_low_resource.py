@@ -106,7 +106,7 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
         (["--students", "both", "both"], "one is named twice"),
         (["--reference", "both,head=crf"], "--reference both,head=crf: is none of the models of the table"),
         (["--teacher", "fixed:/nowhere"], "no such folder"),
-        (["--teacher", "/nowhere"], "cannot be loaded"),
+        (["--teacher", "/nowhere"], "no such folder"),
     ],
 )
 def test_mistakes_are_found_before_any_trial(config, refused, flags, message, tmp_path):

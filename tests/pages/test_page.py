@@ -64,10 +64,10 @@ def test_a_page_is_whole_and_its_policy_lets_its_own_style_and_script_run():
 
 
 def test_every_file_that_is_no_code_is_in_the_package():
-    named = re.search(r'"kdner.measuring" = \[(.*)\]', (ROOT / "pyproject.toml").read_text("utf-8"))[1]
+    named = re.search(r'"kdner.pages" = \[(.*?)\]', (ROOT / "pyproject.toml").read_text("utf-8"))[1]
     folder = ROOT / "kdner"
     others = {path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
-    assert {f'"{path.name}"' for path in others if path.parent.name == "measuring"} == set(named.split(", "))
+    assert {f'"{path.name}"' for path in others if path.parent.name == "pages"} == set(named.split(", "))
 
 
 def variables(block):
