@@ -6,6 +6,7 @@ White space separates chunks, and no word crosses it, so each is split into word
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 
 from kdner.text.long_sentences import kind_of
 from kdner.text.words import (
@@ -19,7 +20,7 @@ from kdner.text.words import (
     WORD,
     is_abbreviation,
     without_hidden,
-    word_text,
+    words_in,
 )
 
 ENDS, CLOSES, OPENS, WRAPS, HIDDEN = 1, 2, 4, 8, 16
@@ -85,29 +86,37 @@ class Chunks(dict[str, int]):
         self.counts.append(1 + (chunk != body))
 
     def _add_split(self, chunk: str) -> None:
-        clean, places = without_hidden(chunk)
-        first = len(self.types)
-        for match in WORD.finditer(clean):
-            begin, end = match.span()
-            self.types.append(self.numbers[word_text(match.group())])
-            self.starts.append(places[begin])
-            self.ends.append(places[end - 1] + 1)
-            self.closes.append(0)
-        count = len(self.types) - first
-        word = first
-        for match in CLOSING_STOP.finditer(clean) if not clean.isascii() else ():
-            while word < first + count and self.starts[word] <= places[match.end() - 1]:
-                word += 1
-            if word > first:
-                self.closes[word - 1] = 1
+        first, clean = len(self.types), chunk
+        if chunk.isascii():
+            for match in WORD.finditer(chunk):
+                self.types.append(self.numbers[match.group()])
+                self.starts.append(match.start())
+                self.ends.append(match.end())
+                self.closes.append(0)
+        else:
+            clean = self._add_words(chunk)
         stop = FINAL_STOP.search(clean) if not STOPS.isdisjoint(clean) else None
         ends = stop and (stop["stop"] != "." or not is_abbreviation(clean, stop.start(), self.abbreviations))
         self.flags.append(
             (ENDS if ends else 0)
-            | (CLOSES if CLOSING.match(clean) else 0)
+            | (CLOSES if clean and not clean.strip(CLOSING) else 0)
             | (OPENS if OPENING.match(clean) else 0)
             | (WRAPS if LOWER.match(clean) else 0)
             | (HIDDEN if not clean else 0)
         )
-        self.counts.append(count)
+        self.counts.append(len(self.types) - first)
         self.firsts.append(first)
+
+    def _add_words(self, chunk: str) -> str:
+        """Add the words of any chunk; returns it without hidden characters."""
+        clean, places = without_hidden(chunk)
+        words = words_in(clean, places)
+        closes = bytearray(len(words.words))
+        for match in CLOSING_STOP.finditer(clean):
+            if word := bisect_right(words.starts, places[match.end() - 1]):
+                closes[word - 1] = 1
+        self.types.extend([self.numbers[word] for word in words.words])
+        self.starts.extend(words.starts)
+        self.ends.extend(words.ends)
+        self.closes.extend(closes)
+        return clean

@@ -16,6 +16,8 @@ _NAME_REACH = 3
 def kind_of(word: str) -> int:
     """Return `NAME`, `PAUSE`, `CLOSER` or `OTHER`."""
     first = word[0]
+    if first.islower():
+        return OTHER
     if first.isupper() or first.istitle() or first.isnumeric():
         return NAME
     return PAUSE if word in _PAUSES else CLOSER if word in _CLOSERS else OTHER

@@ -52,6 +52,9 @@ SPLITTER_VERSION = 3
 
 MAX_WORD_CHARACTERS = 100
 
+CLOSING = "”’»›)]"
+"""What stands alone and belongs to the stop before it in the same line, as a closing quote does in French."""
+
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _JOINED = rf"[[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]--[{_UNSPACED}]]"
@@ -62,7 +65,6 @@ _LINE_END = r"\n\v\f\r\x85\u2028\u2029"
 _HIDDEN = r"[[\p{Cf}[\p{M}&&\p{Default_Ignorable_Code_Point}]]--[\u200b-\u200d]]"
 _HIDDEN_AT_EDGES = rf"[{_HIDDEN}\u200b-\u200d]"
 _STOP = r"(?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»›)\]“‘«‹]*+"
-_CLOSING = r"[”’»›)\]]"
 _OPENING = rf"[\"'“‘„‚«‹»›(\[¿¡]*+ [\p{{Lu}}\p{{Lt}}\p{{Lo}}\p{{N}}] | [“„«‹(\[¿¡]++ (?: [{_SPACE}] | \Z )"
 _CLOSING_STOP = r"[。！？]+ [」』”’）]*"
 
@@ -81,11 +83,11 @@ WORD = _compile(
     | [^\s\p{{Cc}}\p{{Cf}}\p{{Cs}}] \p{{M}}*
     """
 )
-"""A word of text that `without_hidden` returned."""
+"""A word of what `without_hidden` returned."""
 # Possessive quantifiers and the look behind keep the time linear in dots or blanks in a row, however many.
 _SENTENCE_END = _compile(
     rf"""
-      {_STOP} (?: [{_SPACE}--[{_LINE_END}]]++ {_CLOSING}++ )? (?P<space> [{_SPACE}]++ ) (?= {_OPENING} )
+      {_STOP} (?: [{_SPACE}--[{_LINE_END}]]++ [{regex.escape(CLOSING)}]++ )? (?P<space> [{_SPACE}]++ ) (?= {_OPENING} )
     | {_CLOSING_STOP}
     | (?<! [{_SPACE}] ) (?P<space> [{_SPACE}--[{_LINE_END}]]*+ [{_LINE_END}] [{_SPACE}]*+ )
     """
@@ -93,8 +95,6 @@ _SENTENCE_END = _compile(
 STOPS = frozenset(".!?…")
 FINAL_STOP = _compile(rf"{_STOP} \Z")
 """The stop at the end of a chunk, that is, of characters without white space."""
-CLOSING = _compile(rf"{_CLOSING}++ \Z")
-"""A chunk that belongs to the stop before it in the same line, as a closing quote does in French."""
 OPENING = _compile(_OPENING)
 """What a sentence that follows a stop begins with."""
 CLOSING_STOP = _compile(_CLOSING_STOP)
@@ -140,7 +140,7 @@ def split(text: str, language: str = DEFAULT_LANGUAGE, *, hard_wrapped: bool = F
 
 def split_words(text: str) -> Sentence:
     """Split text that is known to be one sentence, however long, into words."""
-    return _words(*without_hidden(text))
+    return words_in(*without_hidden(text))
 
 
 def word_text(word: str) -> str:
@@ -170,6 +170,20 @@ def without_hidden(text: str) -> tuple[str, Sequence[int]]:
     return _HIDDEN_PLACE.sub("", text), places
 
 
+def words_in(clean: str, places: Sequence[int]) -> Sentence:
+    """Return the words of what `without_hidden` returned."""
+    matches = list(WORD.finditer(clean))
+    words = [match.group() for match in matches]
+    starts = [match.start() for match in matches]
+    ends = [match.end() for match in matches]
+    if not clean.isascii():
+        words = list(map(word_text, words))
+    if not isinstance(places, range):
+        starts = [places[start] for start in starts]
+        ends = [places[end - 1] + 1 for end in ends]
+    return Sentence(words, starts, ends)
+
+
 def is_abbreviation(text: str, stop: int, abbreviations: frozenset[str]) -> bool:
     """Tell whether what stands before a full stop, which is at offset `stop`, is a single letter or an abbreviation."""
     last = _LAST_PART.search(text[max(0, stop - _LONGEST_ABBREVIATION) : stop])
@@ -192,19 +206,9 @@ def splitter_fingerprint(language: str, *, hard_wrapped: bool = False) -> dict[s
     }
 
 
-def _words(clean: str, places: Sequence[int]) -> Sentence:
-    matches = list(WORD.finditer(clean))
-    words = [match.group() for match in matches]
-    return Sentence(
-        words if clean.isascii() else list(map(word_text, words)),
-        [places[match.start()] for match in matches],
-        [places[match.end() - 1] + 1 for match in matches],
-    )
-
-
 def _sentences(text: str, abbreviations: frozenset[str], hard_wrapped: bool) -> Iterator[Sentence]:
     clean, places = without_hidden(text)
-    words = _words(clean, places)
+    words = words_in(clean, places)
     first = 0
     for boundary in [*_boundaries(clean, abbreviations, hard_wrapped), len(clean)]:
         last = first
