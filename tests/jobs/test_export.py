@@ -21,7 +21,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student
 
 TWO = {"actors": Actors(count=2), "shard_documents": 20}
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
 
 @pytest.fixture(scope="module")

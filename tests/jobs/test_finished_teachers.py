@@ -23,6 +23,7 @@ SHORT = Distillation(epochs=4, min_steps=200, batch_words=60, word_dropout=0.0)
 
 
 @pytest.mark.ray
+@pytest.mark.cluster
 def test_a_student_learns_from_a_finished_teacher_alone(cluster, tmp_path, write):
     texts = [TEXTS[k % 4] for k in range(60)]
     pq.write_table(pa.table({"id": list(map(str, range(60))), "text": texts}), tmp_path / "corpus.parquet")

@@ -14,7 +14,7 @@ from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.runs.run_directory import RunDirectory
 from kdner.text.words import SPLITTER_VERSION
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
 TEXT = "Am 3. Oktober flog Anna\nLee.\n\nTom blieb."
 

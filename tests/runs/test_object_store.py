@@ -241,6 +241,9 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
         pq.write_table(pa.table({"id": [f"p{i}" for i in range(10)], "text": ["Anna met Tom"] * 10}), file)
     put(join(source, "b.txt.gz"), gzip.compress(b"Rain is expected\n" * 5))
     put(join(source, "c.jsonl"), b'{"text": "Anna"}\n' * 5)
+    with pytest.raises(InputError, match="holds files of several formats"):
+        run(source, undisturbed, here=True)
+    folder, source = source, join(source, "**")
     assert run(source, undisturbed, here=True)["documents"] == 20
 
     with pytest.raises(InputError, match=r"b\.txt\.gz:4: refused"):
@@ -268,7 +271,7 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
     assert ids == [f"p{i}" for i in range(10)] + made
     assert SECRET.encode() not in b"".join(whole.values()) and SECRET not in caplog.text + str(refusal.value)
 
-    put(join(source, "c.jsonl"), b'{"text": "Tom"}\n' * 5)
+    put(join(folder, "c.jsonl"), b'{"text": "Tom"}\n' * 5)
     with pytest.raises(InputError, match=r"(?s)holds a run that differs.*s3://.*/news/c\.jsonl") as refusal:
         run(source, out)
     assert SECRET not in str(refusal.value) and contents(out) == whole
