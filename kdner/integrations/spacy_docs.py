@@ -1,4 +1,4 @@
-"""Documents with entities as spaCy's DocBin, and back: what `spacy train` reads."""
+"""Documents with entities as spaCy's DocBin: what `spacy train` reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from spacy.vocab import Vocab
 
-DOCBIN_SUFFIX = ".spacy"
 SCORE = "kdner_score"
 """Extension of spaCy's spans: `entity._.kdner_score`, 0 to 1; None where people labeled."""
 

@@ -70,8 +70,9 @@ def review_test(sentences: Sequence[LabeledSentence], test: Sequence[LabeledSent
     for sentence in test:
         if len(sentence.tags) > 1 and (key := _gold_text(sentence)) in learned:
             remarks.add("sentences that are learned from, too: their F1 flatters", sentence.id, f"as {learned[key]}")
+    tested = count_labels(test).entities
     for name, count in count_labels(sentences).entities.items():
-        if name not in count_labels(test).entities:
+        if name not in tested:
             remarks.add("types of the labeled set without an entity here", name, f"{count} there")
 
 

@@ -13,7 +13,7 @@ from kdner.corpora.plan import CorpusPlan, corpus_plan
 from kdner.errors import InputError
 from kdner.flags import Corpus, Layout
 from kdner.labeled.annotation_review import LabelCounts, count_labels, review, review_for_training, review_test
-from kdner.labeled.remarks import Remarks
+from kdner.labeled.remarks import REPLACED, Remarks
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels, labels_in, read_labeled
 
@@ -130,4 +130,4 @@ def _look_at_documents(plan: CorpusPlan, remarks: Remarks) -> None:
             elif len(text) > LONG_DOCUMENT_CHARACTERS:
                 remarks.add(f"documents of more than {LONG_DOCUMENT_CHARACTERS:,} characters", id_, f"{len(text):,}")
     for name, count in replaced.items():
-        remarks.add("characters that are no text, replaced by U+FFFD", name, times=count)
+        remarks.add(REPLACED, name, times=count)
