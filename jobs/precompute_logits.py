@@ -16,14 +16,14 @@ from typing import Any, Literal
 
 from kdner.corpora.plan import corpus_plan
 from kdner.device import dtype_name
-from kdner.flags import Corpus, Estimation, LabelMap, Language
+from kdner.flags import Corpus, Estimation, LabelMap, Language, Retries
 from kdner.labels.folding import read_label_map
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
 from kdner.on_ray.job import run_job
 from kdner.on_ray.pool import numeric_type
-from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
+from kdner.shards.work import ShardWork
 from kdner.teacher.by_name import (
     check_model,
     joined_labels,
@@ -36,7 +36,7 @@ from kdner.teacher.score_documents import ScoreDocuments, sample_sentences
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrecomputeLogits(Estimation, LabelMap, Corpus):
+class PrecomputeLogits(Retries, Estimation, LabelMap, Corpus):
     """Run one or several teachers over a corpus once, and keep their logits."""
 
     teacher: tuple[str, ...]
@@ -88,6 +88,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
         fingerprint={**models, "dtype": dtype_name(dtype), **({"label_map": label_map} if label_map else {})},
         describe={"labels": labels, "teachers": len(models)},
         language=config.language,
+        retries=config,
         estimation=config,
         plan=plan,
     )

@@ -16,21 +16,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdner.device import dtype_name
-from kdner.flags import Corpus, Estimation
+from kdner.flags import Corpus, Estimation, Retries
 from kdner.measuring.estimate import estimate_report
 from kdner.on_ray.job import run_job
 from kdner.on_ray.pool import numeric_type
-from kdner.on_ray.shard_actor import ShardWork
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import model_folder, pinned
+from kdner.shards.work import ShardWork
 from kdner.student.model import MODEL_FILES, Student
 from kdner.student.tag_documents import MIN_SHARDS, TagDocuments
 from kdner.student.thresholds import parse_thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
-class TagCorpus(Estimation, Corpus):
+class TagCorpus(Retries, Estimation, Corpus):
     """Tag a corpus with a student."""
 
     student: str
@@ -67,6 +67,7 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         fingerprint={**model, "score": score} if score else model,
         describe={"labels": student.labels},
         language=student.language,
+        retries=config,
         estimation=config,
         min_shards=MIN_SHARDS,
     )

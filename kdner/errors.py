@@ -20,3 +20,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(_URI.sub(r"\1\2", message))
+
+
+class StorageError(InputError):
+    """Report storage that does not give or take something: another try, later or from elsewhere, may succeed."""

@@ -103,6 +103,17 @@ class Actors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retries:
+    """What a job over a corpus does about shards that went wrong."""
+
+    retry_errors: bool = False
+    """Make those shards of an earlier start again, finished or not, that hold documents with an error."""
+    shard_timeout: float | None = None
+    """Seconds that a shard may take before its process counts as dead. By default 20 times what its text would have
+    taken at the slowest rate so far, but not less than 10 minutes; and 4 hours before any shard is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Estimation:
     """Whether a job over a corpus is only estimated."""
 

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from kdner.flags import Corpus
 from kdner.on_ray.job import run_job
-from kdner.on_ray.shard_actor import MapDocuments, ShardWork
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.schema import ENTITIES
+from kdner.shards.work import MapDocuments, ShardWork
 from kdner.teacher.score_documents import ScoreDocuments
 
 

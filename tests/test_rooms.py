@@ -18,6 +18,7 @@ ROOMS = [
     "data",
     "labeled",
     "corpora",
+    "shards",
     "student",
     "integrations",
     "teacher",

@@ -19,7 +19,7 @@ from typing import IO
 
 from kdner.data.encodings import UTF_8
 from kdner.data.text_files import UNREADABLE, clean, decode, decompressed, is_packed
-from kdner.errors import InputError
+from kdner.errors import InputError, StorageError
 from kdner.runs.storage import locate
 
 _FORMATS = {
@@ -136,6 +136,7 @@ def _opened(path: str) -> Iterator[tuple[IO[bytes], io.BufferedReader]]:
         with filesystem.open_input_file(inner) as raw, decompressed(raw) as stream:
             yield raw, stream
     except UNREADABLE as error:
-        raise InputError(
+        kind = StorageError if isinstance(error, OSError) else InputError
+        raise kind(
             f"{path}: cannot be read ({error}); is it whole, and what its suffix says? Mend or remove it"
         ) from error

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
+
+SICK_PROCESSES = 2
+"""Processes that fail on a node, none doing well in between, before the node is avoided."""
 
 
 class PoolRecord:
-    """Knows the processes of a pool, and how often each shard was begun, for as long as the job lives."""
+    """Knows the processes of a pool, what each has begun, and which of them fail, for as long as the job lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, deaths: Mapping[int, int]) -> None:
+        """Set up.
+
+        Args:
+            deaths: processes that died over shards before, by the shards' numbers.
+        """
         self._processes: list[Any] = []
-        self._begun: Counter[int] = Counter()
+        self._nodes: dict[str, str] = {}
+        self._begun: Counter[int] = Counter(deaths)
+        self._failed: defaultdict[int, dict[str, str]] = defaultdict(dict)
+        self._sick: defaultdict[str, set[str]] = defaultdict(set)
+        self._slowest = 0.0
         self._starts = 0
         self._first_start = 0.0
 
-    def start(self, process: Any) -> tuple[int, float]:
-        """Note a process that starts, by its actor handle.
+    def start(self, handle: Any, process: str, node: str) -> tuple[int, float, dict[int, int]]:
+        """Note a process that starts.
+
+        Args:
+            handle: of its actor.
+            process: its own name.
+            node: that it runs on.
 
         Returns:
-            how many started since the last one was ready, this one too, and the seconds since the first of them.
+            how many started since the last one was ready, this one too; the seconds since the first of them; and how
+            many processes have begun each shard that is not done.
         """
-        self._processes.append(process)
+        self._processes.append(handle)
+        self._nodes[process] = node
         if not self._starts:
             self._first_start = time.monotonic()
         self._starts += 1
-        return self._starts, time.monotonic() - self._first_start
+        return self._starts, time.monotonic() - self._first_start, dict(self._begun)
 
     def ready(self) -> None:
         """Note that a process is ready for work."""
@@ -36,10 +56,49 @@ class PoolRecord:
         """Return the handles of all processes that started."""
         return self._processes
 
-    def begin(self, shard: int) -> int:
-        """Count one more attempt at a shard; returns how many there were."""
+    def begin(self, shard: int) -> float:
+        """Note that a process begins with a shard; returns the slowest rate so far, in seconds for a byte of text."""
         self._begun[shard] += 1
-        return self._begun[shard]
+        return self._slowest
+
+    def end(self, shard: int, process: str, seconds_per_byte: float) -> None:
+        """Note that a shard is done, by a process that is well."""
+        del self._begun[shard]
+        self._failed.pop(shard, None)
+        self._slowest = max(self._slowest, seconds_per_byte)
+        self._sick.pop(self._nodes[process], None)
+
+    def give_back(self, shard: int) -> None:
+        """Note that a process that lives gives a shard back."""
+        self._begun[shard] -= 1
+
+    def all_failed(self, shard: int, process: str) -> bool:
+        """Note that all documents of a shard failed in a process that never did better.
+
+        Returns:
+            whether they failed in another one before, on another node if the pool has processes on several.
+        """
+        failed, node = self._failed[shard], self._nodes[process]
+        elsewhere = {other for other in self._nodes.values() if other != node}
+        agreed = any(other != process and (not elsewhere or failed[other] != node) for other in failed)
+        failed[process] = node
+        return agreed
+
+    def fail(self, process: str) -> None:
+        """Note that a process fails on all that it is given, or cannot even begin."""
+        self._sick[self._nodes[process]].add(process)
+
+    def all_fail(self) -> bool:
+        """Tell whether every process that started has failed, and none did well since."""
+        return set(self._nodes) == {process for processes in self._sick.values() for process in processes}
+
+    def avoided(self) -> set[str]:
+        """Return the nodes on which nothing succeeds: several processes failed there since one did well.
+
+        Where this holds for all nodes it holds for none: then it is not a node that is to blame.
+        """
+        avoided = {node for node, processes in self._sick.items() if len(processes) >= SICK_PROCESSES}
+        return avoided if avoided < set(self._nodes.values()) else set()
 
 
 class Relay:

@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -105,7 +106,7 @@ def stage_name(out: str) -> str:
 def work_in(out: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any]) -> Iterator[RunDirectory]:
     """Start a run directory, or resume the one that is there, and keep other jobs out of it until the block ends.
 
-    What a killed job left half written is deleted.
+    What a killed job left half written is deleted, but not what a job that cannot be seen may still be writing.
 
     Args:
         out: the run directory.
@@ -115,8 +116,8 @@ def work_in(out: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any
     Raises:
         InputError: if the directory is another run's, or another job works in it.
     """
-    with hold(out):
-        directory = RunDirectory.open(out, fingerprint, describe)
+    with hold(out) as unseen:
+        directory = replace(RunDirectory.open(out, fingerprint, describe), others_may_write=unseen)
         if not directory.finished:
             directory.clean()
         yield directory

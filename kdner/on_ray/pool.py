@@ -15,8 +15,8 @@ from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.estimate import SAMPLED_ACTORS, Sample, Sampler, estimate_words, extrapolate
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
-from kdner.on_ray.shard_actor import ShardWork
 from kdner.runs.run_directory import RunDirectory
+from kdner.shards.work import ShardWork
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +39,19 @@ class Pool:
     """GPUs of each."""
 
 
-def size_pool(actors: Actors, shards: int, *, use_gpu: bool) -> Pool:
+def size_pool(actors: Actors, shards: int, *, use_gpu: bool, avoided: frozenset[str] = frozenset()) -> Pool:
     """Decide what the flags leave open, by what this cluster has.
 
     Args:
         actors: the flags.
         shards: how many there are to share.
         use_gpu: whether the actor can use a GPU.
+        avoided: ids of nodes that get no process.
     """
     await_cores()
     gpus = _gpus(actors, use_gpu=use_gpu)
     needs = {"CPU": actors.cpus, "GPU": gpus}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in avoided]
     room = sum(int(min(node.get(name, 0) / need for name, need in needs.items() if need)) for node in nodes)
     count = min(actors.count or max(1, room), shards)
     least, most = (count, count) if actors.count else (1, shards)

@@ -1,26 +1,37 @@
-"""What happens to one shard: a process of the pool reads it, maps it, checks the result and commits the file."""
+"""One process of the pool: it reads a shard, maps it, checks the result and commits the file.
+
+What it cannot judge or do it gives back with a reason, and `kdner.on_ray.shard_map` sees to it that another process
+tries.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Lock, Semaphore
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import ray
+from ray import cloudpickle
 
 from kdner.corpora.plan import CorpusPlan, Shard, read_shard
 from kdner.corpora.slices import SliceReader
 from kdner.device import peak_memory_mb
-from kdner.errors import InputError
-from kdner.flags import Actors
+from kdner.errors import InputError, StorageError
 from kdner.on_ray.console import set_up_logging
 from kdner.runs.run_directory import RunDirectory
+from kdner.shards.attempts import MAX_DEATHS, note_deaths
+from kdner.shards.children import map_in_children
+from kdner.shards.health import Blame, Health, most_frequent
+from kdner.shards.patience import patiently
+from kdner.shards.time_limit import TimeLimit
+from kdner.shards.turns import Turns
+from kdner.shards.work import ShardWork
 
 COUNTS = "kdner.counts"
 """The key of a file's metadata under which its counts lie, as JSON."""
@@ -28,47 +39,37 @@ REPLACED = "kdner.replaced_characters"
 """The key under which the numbers of characters lie, by input file, that became U+FFFD when the shard was read."""
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
-MAX_ATTEMPTS = 5
-"""Ray begins a shard again whose actor or node died; a document that kills its process must not go on for ever."""
+UNSURE_SHARDS = 3
+"""Shards in a row of which all documents fail in a process that never did better, before it ends."""
+LONGEST_PAUSE_S = 60.0
+"""Seconds for which a process on a node that is avoided waits at most, before it gives the next shard back."""
 
 
-class MapDocuments(Protocol):
-    """What an actor does with documents, such as `ScoreDocuments` and `TagDocuments`."""
+class MappedShard(NamedTuple):
+    """What is known of a shard that has its file."""
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the tables that it returns: one row per document, with the columns `id` and `error`."""
-
-    def __call__(self, documents: pa.Table) -> pa.Table:
-        """Map a table of `schema.CORPUS` to one of this schema, with the same ids in the same order."""
-
-    def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
-        """Count what went in or came out: at least `words`, the white-space separated words of the documents."""
+    counts: Counter[str]
+    """Documents, words, errors, and what else the work counts."""
+    reasons: Sequence[tuple[str, int, str]] = ()
+    """The most frequent errors, each with its number and the id of a document."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShardWork:
-    """What is done to every shard of a corpus, and by which processes."""
+class GivenBack(Exception):
+    """A process gives a shard back: another one should try."""
 
-    job: str
-    """Name of the job, for progress and metrics."""
-    actor: Callable[..., MapDocuments]
-    """Class that each process builds once, as `actor(**arguments)`."""
-    arguments: Mapping[str, Any]
-    """Small values such as paths and numeric types, never weights."""
-    actors: Actors
-    """How many processes, and what each may use."""
-    use_gpu: bool
-    """Whether the actor can use a GPU."""
-    at_once: int | None = None
-    """Shards that threads of a process work on at once; by default one, or several where it has a GPU."""
+    def __init__(self, kind: Literal["process", "storage", "start"], reason: str) -> None:
+        """Say why.
+
+        Args:
+            kind: what is at fault: the process that maps, the storage as this machine sees it, or the process's start.
+            reason: what was seen, for people.
+        """
+        super().__init__(reason)
+        self.kind, self.reason = kind, reason
 
 
 class ShardActor:
-    """One process of the pool: reads a shard, maps it, checks the ids, and commits the file; several in threads."""
-
-    broken: Exception | None = None
-    """Why the process could not become ready for work."""
+    """A process of the pool; it maps several shards in threads."""
 
     def __init__(
         self,
@@ -92,97 +93,170 @@ class ShardActor:
         """
         if relay is not None:
             set_up_logging(relay)
-        self.plan, self.run, self.record = plan, run, record
+        self.plan, self.run, self.work, self.record = plan, run, work, record
         self.reader = SliceReader(plan.text_column)
         self.turns = Turns(at_once)
+        self.limit = TimeLimit(work.timeout_s)
+        self.name, self.host = uuid.uuid4().hex, socket.gethostname()
+        self.deaths: dict[int, int] = {}
+        self.under_way: set[int] = set()
+        self.unsure = 0
+        self.broken: GivenBack | InputError | None = None
+        self.sick: str | None = None
+        self.pause = 1.0
         if record is None:
-            self.map_documents = work.actor(**work.arguments)
+            self._build()
         else:
-            self._start(work, record)
+            self._start()
 
-    def _start(self, work: ShardWork, record: Any) -> None:
-        """Make ready for work; the first task raises what prevents it, since Ray Data would start another."""
+    def _build(self) -> None:
+        self.map_documents = self.work.build()
+        self.health = Health(self.map_documents)
+
+    def _start(self) -> None:
+        """Make ready for work; the first task tells what prevents it, since Ray Data would start another process."""
+        context = ray.get_runtime_context()
+        starts, seconds, self.deaths = ray.get(
+            self.record.start.remote(context.current_actor, self.name, context.get_node_id())
+        )
+        if starts > MAX_STARTS and seconds > STARTING_SECONDS:
+            self.broken = InputError(
+                f"{starts} processes of {self.work.job} began to start in {seconds / 60:.0f} minutes, and none became "
+                "ready; is there memory enough for the model? Give an actor more, or look into Ray's logs"
+            )
+            return
         try:
-            starts, seconds = ray.get(record.start.remote(ray.get_runtime_context().current_actor))
-            if starts > MAX_STARTS and seconds > STARTING_SECONDS:
-                raise InputError(
-                    f"{starts} processes of {work.job} began to start in {seconds / 60:.0f} minutes, and none became "
-                    "ready; is there memory enough for the model? Give an actor more, or look into Ray's logs"
-                )
-            self.map_documents = work.actor(**work.arguments)
+            self._build()
+        except InputError as error:
+            self.broken = GivenBack("start", str(error))
         except Exception as error:
-            self.broken = error
-        record.ready.remote()
+            self.broken = GivenBack("start", f"{type(error).__name__}: {error}")
+        self.record.ready.remote()
 
     def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
-        """Map shards, one row for each; a user's mistake is a row too, because Ray Data loses the cause of an error."""
-        rows: list[dict[str, Any]] = []
-        for index in batch["shard"]:
-            counts, refused, began = Counter[str](), "", time.time()
-            try:
-                counts = self.map_shard(int(index))
-            except InputError as error:
-                refused = str(error)
-            done = {key: counts[key] for key in ("documents", "words", "errors")}
-            time_and_memory = {"began": began, "ended": time.time(), "memory_mb": peak_memory_mb()}
-            rows.append({**done, **time_and_memory, "refused": refused})
+        """Map shards, one row for each; what goes wrong is a row too, because Ray Data loses the cause of an error."""
+        if self.sick is not None:
+            self._leave()
+        rows = [self._row(int(index)) for index in batch["shard"]]
         return {key: [row[key] for row in rows] for key in rows[0]}
 
-    def map_shard(self, index: int) -> Counter[str]:
-        """Make a shard's file, unless it is there; returns its counts.
+    def _row(self, index: int) -> dict[str, Any]:
+        mapped, refused, given_back, reason, began = MappedShard(Counter()), "", "", "", time.time()
+        try:
+            mapped = self.map_shard(index)
+        except GivenBack as back:
+            given_back, reason = back.kind, back.reason
+        except InputError as error:
+            refused = str(error)
+        return {
+            "shard": index,
+            **{key: mapped.counts[key] for key in ("documents", "words", "errors")},
+            "reasons": json.dumps(mapped.reasons),
+            "began": began,
+            "ended": time.time(),
+            "memory_mb": peak_memory_mb(),
+            "refused": refused,
+            "given_back": given_back,
+            "reason": reason,
+            "host": self.host,
+        }
+
+    def map_shard(self, index: int) -> MappedShard:
+        """Make a shard's file, unless it is there.
 
         Raises:
-            InputError: an input file changed, the file cannot be written, or too many processes died of this shard.
+            GivenBack: another process should try.
+            InputError: an input file changed, or the shard cannot be done by any process.
         """
-        if self.broken is not None:
-            raise self.broken
         shard = self.plan.shards[index]
+        if self.broken is not None:
+            self._await_others()
+            raise self.broken
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
-            return Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS]))
-        attempt = 1 if self.record is None else ray.get(self.record.begin.remote(index))
-        with self.turns.take(alone=attempt > 1):
-            replaced = Counter[str]()
-            documents = read_shard(self.plan, shard, self.reader, replaced)
-            if attempt > MAX_ATTEMPTS:
-                raise InputError(_died_of(shard, documents))
-            mapped = self.map_documents(documents)
-            if not mapped["id"].equals(documents["id"]):
-                raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-            errors = mapped.num_rows - mapped["error"].null_count
-            counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
-            metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
-            self.run.write_table(shard.name, mapped, self.map_documents.schema, metadata=metadata)
-        return counts
+            return MappedShard(Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS])))
+        deaths = self.deaths.get(index, 0)
+        with self.turns.take(alone=deaths > 0):
+            self._begin(index, deaths)
+            try:
+                mapped = self._make_file(shard, deaths)
+            except GivenBack:
+                self._give_back(index)
+                raise
+            except StorageError as error:
+                self._give_back(index)
+                if self.record is None:
+                    raise
+                ray.get(self.record.fail.remote(self.name))
+                raise GivenBack("storage", str(error)) from error
+            finally:
+                self.under_way.discard(index)
+        if self.record is not None:
+            self.record.end.remote(index, self.name, self.limit.seconds_per_byte)
+        self.pause = 1.0
+        return mapped
 
+    def _make_file(self, shard: Shard, deaths: int) -> MappedShard:
+        documents, replaced = patiently(lambda: self._read(shard), self.work.patience_s)
+        if deaths >= MAX_DEATHS:
+            seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
+            mapped = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
+        else:
+            with self.limit.over(shard.text_bytes):
+                mapped = self.map_documents(documents)
+        if not mapped["id"].equals(documents["id"]):
+            raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
+        if deaths < MAX_DEATHS:
+            self._judge(shard, documents, mapped)
+        errors = mapped.num_rows - mapped["error"].null_count
+        counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
+        metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
+        schema = self.map_documents.schema
+        patiently(lambda: self.run.write_table(shard.name, mapped, schema, metadata=metadata), self.work.patience_s)
+        return MappedShard(counts, most_frequent(mapped) if errors else ())
 
-class Turns:
-    """Lets several threads work at once, or one alone.
+    def _read(self, shard: Shard) -> tuple[pa.Table, Counter[str]]:
+        replaced = Counter[str]()
+        return read_shard(self.plan, shard, self.reader, replaced), replaced
 
-    A shard that was begun before, in a process that died, is worked on alone: should the process die again, no other
-    shard is blamed.
-    """
+    def _begin(self, index: int, deaths: int) -> None:
+        self.under_way.add(index)
+        if self.record is not None:
+            self.limit.learn(ray.get(self.record.begin.remote(index)))
+            if deaths:
+                note_deaths(self.run, index, deaths)
 
-    def __init__(self, at_once: int) -> None:
-        self.at_once = at_once
-        self._free = Semaphore(at_once)
-        self._entering = Lock()
+    def _give_back(self, index: int) -> None:
+        if self.record is not None:
+            self.record.give_back.remote(index)
 
-    @contextmanager
-    def take(self, *, alone: bool) -> Iterator[None]:
-        """Wait for a turn, alone or beside others."""
-        count = self.at_once if alone else 1
-        with self._entering:
-            for _ in range(count):
-                self._free.acquire()
-        try:
-            yield
-        finally:
-            self._free.release(count)
+    def _judge(self, shard: Shard, documents: pa.Table, mapped: pa.Table) -> None:
+        """Let errors stand that are the documents', and give the shard back where they may be those of this process."""
+        blame = self.health.blame(documents, mapped)
+        self.unsure = self.unsure + 1 if blame is Blame.UNKNOWN else 0
+        if blame is Blame.DOCUMENTS or self.record is None:
+            return
+        (error, count, _), *_ = most_frequent(mapped)
+        reason = f"{count} of {mapped.num_rows} documents of {shard.name} ended with {error!r}"
+        if blame is Blame.PROCESS:
+            self.sick = f"{reason}, and so does a document that it has mapped before"
+        elif ray.get(self.record.all_failed.remote(shard.index, self.name)):
+            return
+        elif self.unsure >= UNSURE_SHARDS:
+            self.sick = f"{reason}, as did all before, since it began"
+        if self.sick:
+            self.record.fail.remote(self.name)
+        self._await_others()
+        raise GivenBack("process", self.sick or reason)
 
+    def _await_others(self) -> None:
+        """On a node where nothing succeeds, wait before the next shard, longer each time: others should take most."""
+        if self.broken is not None:
+            ray.get(self.record.fail.remote(self.name))
+        if ray.get_runtime_context().get_node_id() in ray.get(self.record.avoided.remote()):
+            time.sleep(self.pause)
+            self.pause = min(2 * self.pause, LONGEST_PAUSE_S)
 
-def _died_of(shard: Shard, documents: pa.Table) -> str:
-    first, last = documents["id"][0], documents["id"][-1]
-    return (
-        f"{shard.name}: {MAX_ATTEMPTS} processes died while they worked on documents {first} to {last}; is there "
-        "memory enough for the longest of them? Mend or remove it, or give an actor more memory"
-    )
+    def _leave(self) -> None:
+        """End this process, which fails on all that it is given; Ray starts another in its place."""
+        ray.get([self.record.give_back.remote(index) for index in self.under_way])
+        os._exit(1)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain
 from statistics import median_high
 from typing import Any
@@ -29,16 +29,19 @@ from kdner.corpora.plan import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
 from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
-from kdner.flags import Corpus, Estimation
+from kdner.flags import Corpus, Estimation, Retries
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console, without_line
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.job import once
 from kdner.on_ray.pool import estimate_corpus, shards_at_once, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
-from kdner.on_ray.shard_actor import COUNTS, REPLACED, ShardActor, ShardWork
+from kdner.on_ray.shard_actor import COUNTS, REPLACED, ShardActor
 from kdner.progress import Progress
-from kdner.runs.run_directory import RunDirectory
+from kdner.runs.lock import hold
+from kdner.runs.run_directory import SUCCESS, RunDirectory
+from kdner.shards.attempts import forget_deaths, noted_deaths
+from kdner.shards.work import ShardWork
 from kdner.text.words import splitter_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -50,11 +53,20 @@ CANCELLED = "it was cancelled before it started running"
 """What Ray says of an actor that Ray Data no longer wanted. Ray Data counts it as one that died while it started."""
 WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
+MAX_ROUNDS = 5
+"""Times that shards which processes give back are tried, by new processes each time."""
+ERRORS_TO_JUDGE = 100
+"""Documents with an error before a job may stop early for their number."""
+REASONS_SHOWN = 3
 FOOTERS_AT_ONCE = 16
 """Files read at once to add up their counts: an object store answers slowly, but many at a time."""
+NODE_ID_LABEL = "ray.io/node-id"
 TASKS_WAITING = 1
 """Shards that an actor has been sent beside those it works on: it never waits for the next one. With none Ray Data
 would not add actors to the pool when nodes join."""
+
+
+_NO_RETRIES = Retries()
 
 
 def map_corpus(
@@ -65,6 +77,7 @@ def map_corpus(
     fingerprint: Mapping[str, Any],
     describe: Mapping[str, Any],
     language: str,
+    retries: Retries = _NO_RETRIES,
     estimation: Estimation | None = None,
     min_shards: int = MIN_SHARDS,
     plan: CorpusPlan | None = None,
@@ -80,6 +93,7 @@ def map_corpus(
         fingerprint: what changes the result beside the corpus: the model's files and the numeric type.
         describe: what the manifest should say besides, such as the label list.
         language: of the corpus.
+        retries: what is done about shards that went wrong.
         estimation: whether to estimate only.
         min_shards: shards that even a small corpus is cut into, unless they would be tiny: work for as many actors.
         plan: the corpus's, where it was made before.
@@ -88,8 +102,12 @@ def map_corpus(
     if estimation and estimation.estimate:
         return estimate_corpus(plan, work, price_per_hour=estimation.price_per_hour)
 
+    work = replace(work, timeout_s=retries.shard_timeout)
+    if retries.retry_errors:
+        forget_errors(out)
+
     def map_and_check(directory: RunDirectory) -> dict[str, Any]:
-        summary = shard_map(plan, directory, work)
+        summary = shard_map(plan, directory, work, max_error_rate=config.max_error_rate)
         check_errors(summary, config.max_error_rate)
         return summary
 
@@ -105,7 +123,27 @@ def map_corpus(
     )
 
 
-def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str, Any]:
+def forget_errors(out: str) -> None:
+    """Delete the files of a run directory that hold documents with an error, so that the next start makes them again.
+
+    Raises:
+        InputError: another job works there.
+    """
+    run = RunDirectory(out)
+    if not run.begun:
+        return
+    with hold(out):
+        pending = set(run.pending())
+        made = [name for name in run.files if name not in pending]
+        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
+            footers = pool.map(run.table_metadata, made)
+            bad = [name for name, (_, own) in zip(made, footers, strict=True) if json.loads(own[COUNTS])["errors"]]
+        if bad:
+            logger.info("%d of %d shards hold documents with an error, and are made again", len(bad), len(made))
+            run.delete([SUCCESS, *bad])
+
+
+def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error_rate: float = 1.0) -> dict[str, Any]:
     """Map every shard that has no file yet, then reconcile; returns the summary's counts, speed and memory.
 
     Shards that are much heavier than the others are begun first; see `heaviest_first`.
@@ -117,9 +155,11 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str,
         plan: which documents make which shard.
         run: opened with the plan's shard names as its files.
         work: what is done to each shard, and by which processes.
+        max_error_rate: share of all documents (0 to 1) above which the job stops.
 
     Raises:
-        InputError: an input file changed, or the finished files do not add up to the plan.
+        InputError: an input file changed, no process can do what is left, too many documents ended with an error, or
+            the finished files do not add up to the plan.
     """
     pending = set(run.pending())
     shards = heaviest_first([shard for shard in plan.shards if shard.name in pending])
@@ -127,11 +167,13 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork) -> dict[str,
         done = len(plan.shards) - len(shards)
         logger.info("%s: %d of %d shards are there", work.job, done, len(plan.shards))
     started = time.time()
-    tally = _map_pending(plan, run, work, shards) if shards else _Tally(began=started, ended=started)
+    tally = _map_pending(plan, run, work, shards, max_error_rate) if shards else _Tally(plan, max_error_rate)
     seconds = max(0.0, tally.ended - tally.began)
+    counts = _reconcile(plan, run)
+    forget_deaths(run)
     return {
-        **_reconcile(plan, run),
-        "start_up_seconds": round(tally.began - started, 2),
+        **counts,
+        "start_up_seconds": round(tally.began - started, 2) if shards else 0.0,
         "seconds": round(seconds, 2),
         "words_per_second": round(tally.words / seconds) if tally.words and seconds else 0,
         "actor_peak_memory_mb": round(tally.memory_mb),
@@ -155,48 +197,134 @@ def heaviest_first(shards: Sequence[Shard]) -> list[Shard]:
     return [*chain.from_iterable(zip(heavy, light, strict=False)), *light[len(heavy) :]]
 
 
-@dataclass
 class _Tally:
     """What the rows that actors return add up to."""
 
-    words: int = 0
-    errors: int = 0
-    began: float = math.inf
-    ended: float = -math.inf
-    memory_mb: float = 0.0
+    def __init__(self, plan: CorpusPlan, max_error_rate: float) -> None:
+        self.documents = self.words = self.errors = 0
+        self.began, self.ended, self.memory_mb = math.inf, -math.inf, 0.0
+        self._reasons: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+        self._allowed = max(ERRORS_TO_JUDGE, max_error_rate * plan.documents)
 
     def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row.
+
+        Raises:
+            InputError: so many documents ended with an error that the job will fail, whatever comes.
+        """
+        self.documents += row["documents"]
         self.words += row["words"]
         self.errors += row["errors"]
         self.began, self.ended = min(self.began, row["began"]), max(self.ended, row["ended"])
         self.memory_mb = max(self.memory_mb, row["memory_mb"])
+        for reason, count, example in json.loads(row["reasons"]):
+            self._reasons[reason] += count
+            self._examples.setdefault(reason, example)
+        if self.errors > self._allowed:
+            raise InputError(
+                f"{self.errors:,} of the first {self.documents:,} documents ended with an error, more than "
+                f"--max-error-rate allows for all of the corpus, so that the job stops here:\n{self.reasons()}\n"
+                "Mend the cause and run the same command with --retry-errors, or raise the limit"
+            )
+
+    def reasons(self) -> str:
+        """Lay out the most frequent errors, a line for each, with an example."""
+        return "\n".join(
+            f"  {count:,} times {reason}, such as document {self._examples[reason]}"
+            for reason, count in self._reasons.most_common(REASONS_SHOWN)
+        )
 
 
-def _map_pending(plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard]) -> _Tally:
-    """Map these shards and show the progress of the whole corpus."""
+def _map_pending(
+    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard], max_error_rate: float
+) -> _Tally:
+    """Map these shards and show the progress of the whole corpus.
+
+    What processes give back is mapped in another round, by new processes, on other nodes where some nodes fail.
+    """
     connect()
-    record = _pool_record()
-    mapped = _dataset(plan, run, work, shards, record)
     metrics = PrometheusMetrics(work.job)
     progress = Progress(work.job, "document", display=console.show, watchers=[metrics])
     metrics.show(shards_planned=len(plan.shards))
     done = len(plan.shards) - len(shards)
     progress.begin(plan.documents, done=plan.documents - sum(shard.documents for shard in shards))
-    tally = _Tally()
+    tally, avoided = _Tally(plan, max_error_rate), frozenset[str]()
+    record = _pool_record(noted_deaths(run))
+    for number in range(MAX_ROUNDS):
+        returned = []
+        for row in _round(plan, run, work, shards, record, avoided):
+            if row["given_back"]:
+                returned.append(row)
+                if not _elsewhere(row, record):
+                    break
+                continue
+            tally.add(row)
+            done += 1
+            progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
+        if not returned:
+            break
+        last = number == MAX_ROUNDS - 1 or not _elsewhere(returned[-1], record)
+        avoided = _nodes_to_avoid(work.job, returned, record, last=last)
+        numbers = {row["shard"] for row in returned}
+        shards = [shard for shard in shards if shard.index in numbers]
+    return tally
+
+
+def _round(
+    plan: CorpusPlan,
+    run: RunDirectory,
+    work: ShardWork,
+    shards: Sequence[Shard],
+    record: Any,
+    avoided: frozenset[str],
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of shards as their actors return them, and end these.
+
+    Raises:
+        InputError: as an actor says.
+    """
+    mapped = _dataset(plan, run, work, shards, record, avoided)
     try:
         with without_line(RESTARTABLE), _without_cancelled():
             for row in mapped.iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])
-                tally.add(row)
-                done += 1
-                progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
+                yield row
     finally:
         # Ray Data leaves its actors to Python's garbage collection, and the cores they hold to nobody until then.
         with suppress(RayError):
             for process in ray.get(record.processes.remote(), timeout=WAIT_FOR_RECORD):
                 ray.kill(process)
-    return tally
+
+
+def _nodes_to_avoid(job: str, returned: Sequence[Mapping[str, Any]], record: Any, *, last: bool) -> frozenset[str]:
+    """Say what was given back and why; returns the nodes to avoid from now on.
+
+    Raises:
+        InputError: they are not to be tried again.
+    """
+    reasons = Counter((row["host"], row["reason"]) for row in returned)
+    listed = "\n".join(f"  {count} on {host}: {reason}" for (host, reason), count in reasons.most_common(REASONS_SHOWN))
+    what = f"{job}: {len(returned)} shards could not be done where they were tried"
+    if last:
+        raise InputError(f"{what}:\n{listed}\nMend that, then run the same command again")
+    logger.warning("%s, and are now tried again by other processes:\n%s", what, listed)
+    avoided: frozenset[str] = frozenset(ray.get(record.avoided.remote()))
+    if avoided:
+        hosts = [node["NodeManagerHostname"] for node in ray.nodes() if node["NodeID"] in avoided]
+        logger.warning("%s: nothing succeeds on %s, which from now on gets no work", job, ", ".join(hosts))
+    return avoided
+
+
+def _elsewhere(row: Mapping[str, Any], record: Any) -> bool:
+    """Tell whether a shard that was given back may be done elsewhere.
+
+    It may not where no process can begin, or where storage fails on the only node.
+    """
+    if row["given_back"] == "start":
+        return not ray.get(record.all_fail.remote())
+    return row["given_back"] != "storage" or sum(node["Alive"] for node in ray.nodes()) > 1
 
 
 @contextmanager
@@ -214,17 +342,22 @@ def _without_cancelled() -> Iterator[None]:
         ray_logger.removeFilter(is_told)
 
 
-def _pool_record() -> Any:
+def _pool_record(deaths: Mapping[int, int]) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(PoolRecord)
-    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote(deaths)
 
 
 def _dataset(
-    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard], record: Any
+    plan: CorpusPlan,
+    run: RunDirectory,
+    work: ShardWork,
+    shards: Sequence[Shard],
+    record: Any,
+    avoided: frozenset[str],
 ) -> ray.data.Dataset:
     """Return the lazy dataset of what `ShardActor` returns: a row for each shard, in a task of its own."""
-    pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu)
+    pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu, avoided=avoided)
     at_once = shards_at_once(work, pool)
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -251,6 +384,7 @@ def _dataset(
         ),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
+        label_selector={NODE_ID_LABEL: f"!in({','.join(sorted(avoided))})"} if avoided else None,
     )
     mapped.set_name(work.job)
     return mapped

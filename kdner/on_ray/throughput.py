@@ -26,9 +26,10 @@ from kdner.measuring.peers import SpacyPeer, TransformersPeer
 from kdner.measuring.student_speed import StudentTimer, TeacherTimer
 from kdner.on_ray.cluster import Crew, in_fresh_process
 from kdner.on_ray.pool import fastest_type
-from kdner.on_ray.shard_actor import ShardActor, ShardWork
+from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.run_directory import RunDirectory
+from kdner.shards.work import ShardWork
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.score_documents import ScoreDocuments

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from kdner.errors import InputError
+from kdner.errors import InputError, StorageError
 from kdner.runs.storage import locate, look, without_secrets
 
 _ABSENT = object()
@@ -19,14 +19,14 @@ def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None
     """Give size and modification time (nanoseconds since 1970) of input files, by absolute path.
 
     Raises:
-        InputError: if one is not a file, or the file system cannot say.
+        StorageError: if one is not a file, or the file system cannot say.
     """
     fingerprint = {}
     for path in paths:
         filesystem, inner = locate(path)
         info = look(path)
         if info.type != pafs.FileType.File:
-            raise InputError(f"{path}: no such file")
+            raise StorageError(f"{path}: no such file")
         key = inner if isinstance(filesystem, pafs.LocalFileSystem) else without_secrets(path)
         fingerprint[key] = {"size": info.size, "mtime_ns": info.mtime_ns}
     return fingerprint

@@ -30,7 +30,7 @@ LOCK = ".lock"
 BEAT_S = 10.0
 """Seconds between two signs of life of a holder."""
 DEAD_AFTER_S = 60.0
-"""Seconds without a sign of life after which a holder whose process cannot be seen counts as dead."""
+"""Seconds for which a holder whose process cannot be seen is watched; if it gives no sign of life it counts as dead."""
 WATCH_S = 0.5
 """Seconds between two looks at the lock of a holder that cannot be seen."""
 SETTLE_S = 1.0
@@ -84,73 +84,80 @@ class Holder:
 
 
 @contextmanager
-def hold(path: str) -> Iterator[None]:
+def hold(path: str) -> Iterator[bool]:
     """Keep other jobs out of a run directory, created if need be, until the block ends.
 
-    A holder on this machine is dead, and taken over from at once, when its process is gone. Any other is watched: it
-    lives if it gives a sign of life, for which it has `BEAT_S`, and is dead when its last one, by the clock of the
-    storage, is more than `DEAD_AFTER_S` ago by the clock of this machine. Where this clock is ahead by more than
-    `DEAD_AFTER_S - BEAT_S`, a living job loses its lock: it logs a warning and goes on, and both do the same work.
-    Where this clock is behind, a takeover comes later by as much.
+    A holder on this machine is dead, and taken over from at once, when its process is gone. Any other is watched for
+    `DEAD_AFTER_S` by the steady clock of this process: it lives if it gives a sign of life, which it does every
+    `BEAT_S`. No two machines' clocks are compared. A job that is cut off from its storage for so long loses its lock:
+    it logs a warning and goes on, and both do the same work.
 
     Of jobs that start at once, exactly one wins on a local file system. An object store cannot create a file only where
     there is none: there a job that stops for `SETTLE_S` between looking and writing may win beside another.
+
+    Yields:
+        whether it was taken over from a holder that could not be seen, and so may still write.
 
     Raises:
         InputError: if a living job holds the lock, or the directory cannot be written to.
     """
     create_folder(path)
     holder = Holder.this_process()
-    _take(path, holder)
+    unseen = _take(path, holder)
     ended = threading.Event()
     heart = threading.Thread(target=_beat, args=(path, holder, ended), name="lock", daemon=True)
     heart.start()
     try:
-        yield
+        yield unseen
     finally:
         ended.set()
         heart.join()
         _release(path, holder)
 
 
-def _take(path: str, holder: Holder) -> None:
+def _take(path: str, holder: Holder) -> bool:
+    unseen = False
     while (current := _read(path)) != holder:
         if current:
-            _outlive(path, current)
+            unseen = _outlive(path, current)
             _bury(path, current)
         _put(path, holder)
+    return unseen
 
 
-def _outlive(path: str, current: Holder) -> None:
+def _outlive(path: str, current: Holder) -> bool:
     """Return once a holder is dead or gone; one that cannot be seen from here is watched until it gives a sign of life.
+
+    Returns:
+        whether it counts as dead only because it gave none.
 
     Raises:
         InputError: it lives.
     """
-    seen: int | None = None
+    began, seen = time.monotonic(), None
     while (sign := look(join(path, LOCK)).mtime_ns) is not None:
-        silent_s = max(0, time.time() - sign / 1e9)
         lives = current.lives()
-        if lives is False or (lives is None and silent_s > DEAD_AFTER_S):
-            return
+        if lives is False:
+            return False
+        if lives is None and time.monotonic() - began > DEAD_AFTER_S:
+            return True
         if lives or seen not in (None, sign):
             raise InputError(
-                f"{path}: another job works here: process {current.pid} on {current.host}, since {current.since}, "
-                f"last sign of life {silent_s:.0f} s ago. Wait until it ends, or stop it, then run the same command "
-                "again."
+                f"{path}: another job works here: process {current.pid} on {current.host}, since {current.since}. Wait "
+                "until it ends, or stop it, then run the same command again."
             )
         if seen is None:
             logger.info(
-                "%s: waiting whether process %d on %s still works here: it is taken over from %.0f s after its last "
-                "sign of life, which was %.0f s ago",
+                "%s: waiting whether process %d on %s still works here: it is taken over from if it gives no sign of "
+                "life for %.0f s",
                 without_secrets(path),
                 current.pid,
                 current.host,
                 DEAD_AFTER_S,
-                silent_s,
             )
         seen = sign
         time.sleep(WATCH_S)
+    return False
 
 
 def _bury(path: str, dead: Holder) -> None:

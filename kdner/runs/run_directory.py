@@ -37,6 +37,8 @@ one part."""
 
 OLD_NAMES = {MANIFEST: "manifest.json", SUMMARY: "summary.json"}
 """As older versions named them; a run that began with these names keeps them."""
+YOUNG_S = 600.0
+"""Seconds after its last change for which a temporary file may still be written by a job that cannot be seen."""
 _SHOWN_DIFFERENCES = 20
 
 
@@ -44,10 +46,12 @@ _SHOWN_DIFFERENCES = 20
 class RunDirectory:
     """A run directory by its path: a local folder (made absolute) or a URI such as ``s3://bucket/run``.
 
-    Holds nothing but the path, so that it pickles and a worker makes its own from the path alone.
+    Holds little but the path, so that it pickles and a worker makes its own from the path alone.
     """
 
     path: str
+    others_may_write: bool = False
+    """Whether a job that cannot be seen may still write here: it gave no sign of life, but may live."""
 
     def __post_init__(self) -> None:
         filesystem, inner = locate(self.path)
@@ -238,11 +242,25 @@ class RunDirectory:
                 ) from error
             yield table
 
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, in this order, those that are there."""
+        filesystem, inner = locate(self.path)
+        for name in names:
+            with suppress(FileNotFoundError):
+                filesystem.delete_file(f"{inner}/{name}")
+
     def clean(self) -> None:
-        """Delete temporary files and folders that a killed job left; only while no other job writes here."""
+        """Delete temporary files and folders that a killed job left; only while no other job is known to write here.
+
+        Where one may that cannot be seen, those stay that changed within `YOUNG_S` of the latest change in the folder:
+        no clock but that of the storage counts.
+        """
         filesystem, _ = locate(self.path)
-        for info in self._listing():
-            if is_temporary(info.base_name):
+        listing = self._listing()
+        latest = max((info.mtime_ns or 0 for info in listing), default=0)
+        for info in listing:
+            young = latest - (info.mtime_ns or 0) < YOUNG_S * 1e9
+            if is_temporary(info.base_name) and not (self.others_may_write and young):
                 delete = filesystem.delete_dir if info.type == pafs.FileType.Directory else filesystem.delete_file
                 with suppress(FileNotFoundError):  # an actor that outlives its killed job has come to its end
                     delete(info.path)

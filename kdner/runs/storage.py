@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from kdner.errors import InputError
+from kdner.errors import InputError, StorageError
 
 _TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
 _ATOMIC_PUT = frozenset(["s3", "gcs", "abfs"])
@@ -83,13 +83,13 @@ def look(path: str) -> pafs.FileInfo:
     """Tell what is at a path: its type (perhaps that nothing is there), size and time of change.
 
     Raises:
-        InputError: if the file system cannot say (no permission, no connection).
+        StorageError: if the file system cannot say (no permission, no connection).
     """
     filesystem, inner = locate(path)
     try:
         return filesystem.get_file_info(inner)
     except OSError as error:
-        raise InputError(
+        raise StorageError(
             f"{path}: cannot be looked up ({error}); check the path, the permissions and the connection, "
             "then run the same command again"
         ) from error
@@ -99,7 +99,7 @@ def create_folder(path: str) -> None:
     """Create a folder, and those above it, unless it is there.
 
     Raises:
-        InputError: if the file system cannot take it (a file of that name, read-only, no permission).
+        StorageError: if the file system cannot take it (a file of that name, read-only, no permission).
     """
     filesystem, inner = locate(path)
     with _writing(path):
@@ -115,7 +115,7 @@ def commit(path: str) -> Iterator[IO[bytes]]:
     upload is complete; to others under a temporary name, then moved.
 
     Raises:
-        InputError: if the file system cannot take it (full, read-only, no permission).
+        StorageError: if the file system cannot take it (full, read-only, no permission).
     """
     filesystem, inner = locate(path)
     folder, name = posixpath.split(inner)
@@ -140,7 +140,7 @@ def commit_folder(folder: Path) -> Iterator[Path]:
         folder: a local folder that is not there yet; those above it are created.
 
     Raises:
-        InputError: if the file system cannot take it (full, read-only, no permission).
+        StorageError: if the file system cannot take it (full, read-only, no permission).
     """
     temporary = folder.with_name(_temporary_name(folder.name))
     with _writing(str(folder)):
@@ -240,7 +240,7 @@ def _writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
+        raise StorageError(
             f"{path}: cannot be written ({error}); make room or give a folder that can be written to, "
             "then run the same command again"
         ) from error

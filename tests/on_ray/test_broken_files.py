@@ -16,9 +16,10 @@ from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once
-from kdner.on_ray.shard_actor import ShardActor, ShardWork
+from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.schema import ENTITIES
+from kdner.shards.work import ShardWork
 
 pytestmark = pytest.mark.ray
 

@@ -21,8 +21,9 @@ from two_nodes import TwoNodes, wait_until
 from kdner.corpora.plan import plan_corpus
 from kdner.flags import Actors
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
-from kdner.on_ray.shard_actor import ShardActor, ShardWork
+from kdner.on_ray.shard_actor import ShardActor
 from kdner.runs.run_directory import RunDirectory
+from kdner.shards.work import ShardWork
 from kdner.teacher.score_documents import ScoreDocuments
 
 pytestmark = pytest.mark.ray

@@ -16,7 +16,7 @@ import pytest
 
 import kdner.runs.lock
 from kdner.errors import InputError
-from kdner.runs.lock import DEAD_AFTER_S, Holder, hold
+from kdner.runs.lock import Holder, hold
 
 
 @contextmanager
@@ -32,11 +32,11 @@ def job_in(path):
         job.communicate()
 
 
-def lock_of(path, *, silent_s=0.0, **other):
+def lock_of(path, *, ahead_s=0.0, **other):
     """Leave the lock of another holder, like this process except for what is given."""
     path.mkdir(exist_ok=True)
     (path / ".lock").write_text(json.dumps(asdict(replace(Holder.this_process(), **other))))
-    os.utime(path / ".lock", (time.time() - silent_s,) * 2)
+    os.utime(path / ".lock", (time.time() + ahead_s,) * 2)
 
 
 def dead(path):
@@ -65,8 +65,8 @@ def test_a_killed_job_is_taken_over_from_at_once(tmp_path, buried):
     with job_in(tmp_path) as first:
         first.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, first.pid, os.WEXITED | (0 if buried else os.WNOWAIT))  # unless buried it stays a zombie
-        with hold(str(tmp_path)):
-            assert names(tmp_path) == [".lock"]
+        with hold(str(tmp_path)) as unseen:
+            assert names(tmp_path) == [".lock"] and not unseen
 
 
 ELSEWHERE = [{"host": "elsewhere"}, {"kernel": "another boot"}, {"host": "elsewhere", "pid": os.getpid()}]
@@ -75,7 +75,7 @@ ELSEWHERE = [{"host": "elsewhere"}, {"kernel": "another boot"}, {"host": "elsewh
 @pytest.mark.parametrize("other", ELSEWHERE, ids=["host", "boot", "host with this process's number"])
 def test_a_job_on_another_machine_lives_if_it_gives_a_sign(tmp_path, monkeypatch, other):
     monkeypatch.setattr(kdner.runs.lock, "WATCH_S", 0.02)
-    lock_of(tmp_path, silent_s=DEAD_AFTER_S / 2, **other)
+    lock_of(tmp_path, ahead_s=-1000, **other)  # its clock is behind, or this one ahead
     sign = threading.Timer(0.3, os.utime, [tmp_path / ".lock"])
     sign.start()
     with pytest.raises(InputError, match="another job works here"):
@@ -85,14 +85,16 @@ def test_a_job_on_another_machine_lives_if_it_gives_a_sign(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("other", ELSEWHERE, ids=["host", "boot", "host with this process's number"])
-def test_a_job_on_another_machine_that_stays_silent_is_taken_over_from(tmp_path, monkeypatch, caplog, other):
+@pytest.mark.parametrize("ahead_s", [-1000, 1000])
+def test_a_job_on_another_machine_that_stays_silent_is_taken_over_from(tmp_path, monkeypatch, caplog, other, ahead_s):
     monkeypatch.setattr(kdner.runs.lock, "WATCH_S", 0.02)
-    lock_of(tmp_path, silent_s=DEAD_AFTER_S - 0.3, **other)
+    monkeypatch.setattr(kdner.runs.lock, "DEAD_AFTER_S", 0.4)
+    lock_of(tmp_path, ahead_s=ahead_s, **other)
     started = time.monotonic()
-    with caplog.at_level(logging.INFO, "kdner"), hold(str(tmp_path)):
-        assert time.monotonic() - started > 0.2
+    with caplog.at_level(logging.INFO, "kdner"), hold(str(tmp_path)) as unseen:
+        assert time.monotonic() - started > 0.4 and unseen
         assert json.loads((tmp_path / ".lock").read_text())["kernel"] == Holder.this_process().kernel
-    assert "taken over from 60 s after its last sign of life" in caplog.text
+    assert "taken over from if it gives no sign of life for 0 s" in caplog.text
 
 
 def test_a_job_on_another_machine_may_end_while_it_is_watched(tmp_path, monkeypatch):

@@ -27,12 +27,13 @@ from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.job import once
-from kdner.on_ray.shard_actor import ShardActor, ShardWork
+from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.lock import Holder, hold
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.runs.storage import commit, create_folder, join, local_folder, locate, look
+from kdner.shards.work import ShardWork
 from kdner.teacher.by_name import load_model, model_fingerprint, model_labels
 
 SECRET = "do-not-tell"

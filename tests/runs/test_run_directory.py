@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import resource
 import threading
@@ -146,6 +147,20 @@ def test_a_file_that_does_not_fit_is_an_input_error(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
+
+
+def test_clean_spares_what_a_job_that_cannot_be_seen_may_still_write(tmp_path):
+    run = RunDirectory(str(tmp_path), others_may_write=True)
+    for name, age_s in (("young", 60), ("old", 3600)):
+        path = tmp_path / f".{name}.tmp-{'0' * 16}"
+        path.touch()
+        os.utime(path, (1e9 - age_s,) * 2)  # by a clock that is years behind
+    (tmp_path / "part-00000.parquet").touch()
+    os.utime(tmp_path / "part-00000.parquet", (1e9,) * 2)
+    run.clean()
+    assert {path.name[:6] for path in tmp_path.iterdir()} == {".young", "part-0"}
+    RunDirectory(str(tmp_path)).clean()
+    assert [path.name for path in tmp_path.iterdir()] == ["part-00000.parquet"]
 
 
 def test_clean_removes_temporary_files_and_folders_only(tmp_path):

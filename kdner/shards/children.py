@@ -1,0 +1,141 @@
+"""A shard whose documents end their process, mapped in child processes: what is left of it is not lost.
+
+A child that dies is replaced, and what it worked on is halved, down to the documents at fault. One that ends two
+processes by itself becomes a row with an error, as any document that cannot be processed.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import pickle
+import signal
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from kdner.shards.work import MapDocuments
+
+DEATHS_OF_ONE = 2
+"""Processes that one document may end before it is at fault."""
+
+logger = logging.getLogger(__name__)
+
+
+def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: float) -> pa.Table:
+    """Map documents in child processes, so that those that end their process cost themselves alone.
+
+    It takes about 2 log2(n) processes where one of n documents is at fault.
+
+    Args:
+        work: `ShardWork`, pickled by whoever knows how; a child builds it as this process did.
+        documents: of the shard.
+        what: they are, for the log.
+        timeout_s: seconds that a child may take for what it is given; then it is ended, too.
+
+    Raises:
+        Exception: what a child raised.
+    """
+    waiting = [(0, documents.num_rows)]
+    mapped: dict[int, pa.Table] = {}
+    deaths: dict[int, int] = {}
+    with _Child(work, timeout_s) as child:
+        while waiting:
+            first, rows = waiting.pop()
+            part = documents.slice(first, rows)
+            table, ended = child.map(part)
+            if table is not None:
+                mapped[first] = table
+                continue
+            logger.warning("%s: a process ended (%s) over %d of %d documents", what, ended, rows, documents.num_rows)
+            if rows > 1:
+                waiting += [(first + rows // 2, rows - rows // 2), (first, rows // 2)]
+            elif deaths.setdefault(first, 1) < DEATHS_OF_ONE:
+                deaths[first] += 1
+                waiting.append((first, rows))
+            else:
+                mapped[first] = child.error_row(part, f"ended its process {DEATHS_OF_ONE} times ({ended})")
+    return pa.concat_tables([mapped[first] for first in sorted(mapped)])
+
+
+class _Child:
+    """A child process that maps documents, and is replaced when it has died."""
+
+    def __init__(self, work: bytes, timeout_s: float) -> None:
+        self._work, self._timeout_s = work, timeout_s
+        self._process: Any = None
+        self._connection: Any = None
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def map(self, documents: pa.Table) -> tuple[pa.Table | None, str]:
+        """Map documents; returns the table, or None and how the process ended."""
+        try:
+            if self._process is None:
+                self._start()
+            self._connection.send(documents)
+            if not self._connection.poll(self._timeout_s):
+                self._end()
+                return None, f"it took longer than {self._timeout_s:.0f} s"
+            answer = self._connection.recv()
+        except (EOFError, ConnectionError):
+            self._process.join()
+            ended = _how(self._process.exitcode)
+            self._end()
+            return None, ended
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, ""
+
+    def error_row(self, document: pa.Table, reason: str) -> pa.Table:
+        """Return what one document is mapped to where it cannot be processed."""
+        nothing = document.set_column(1, document.schema.field("text"), [pa.array([None], pa.string())])
+        row, ended = self.map(nothing)
+        if row is None:
+            raise RuntimeError(f"a process ended ({ended}) over a document without text")
+        place = row.schema.get_field_index("error")
+        return row.set_column(place, row.schema.field("error"), [pa.array([reason], pa.string())])
+
+    def _start(self) -> None:
+        processes = multiprocessing.get_context("spawn")
+        self._connection, other = processes.Pipe()
+        self._process = processes.Process(target=_serve, args=(self._work, other), daemon=True)
+        self._process.start()
+        other.close()
+        self._connection.recv()  # it is ready: the start is no part of the time that documents may take
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
+            self._process = None
+
+
+def _serve(work: bytes, connection: Connection) -> None:
+    """Map what comes, until the other end closes."""
+    map_documents: MapDocuments = pickle.loads(work).build()
+    connection.send("ready")
+    while True:
+        try:
+            documents = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(map_documents(documents))
+        except Exception as error:
+            connection.send(error)
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return signal.Signals(-exit_code).name
+    return f"exit code {exit_code}"

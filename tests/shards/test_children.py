@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import pickle
+import time
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from kdner.flags import Actors
+from kdner.runs.schema import CORPUS, ENTITIES
+from kdner.shards.children import map_in_children
+from kdner.shards.work import ShardWork
+
+
+class Fragile:
+    """Finds nothing; some texts end its process, or never end."""
+
+    schema = ENTITIES
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        texts = documents["text"].to_pylist()
+        if any(text and "poison" in text for text in texts):
+            os._exit(9)
+        if "hang" in texts:
+            time.sleep(600)
+        if "raise" in texts:
+            raise ValueError("no such luck")
+        return pa.table(
+            [
+                documents["id"],
+                pa.array([[]] * len(texts), ENTITIES.field("entities").type),
+                pa.array([len((text or "").split()) for text in texts], pa.int32()),
+                pa.array([None if text else "no text" for text in texts], pa.string()),
+            ],
+            schema=ENTITIES,
+        )
+
+    def counts(self, documents, mapped):
+        return {"words": pc.sum(mapped["words"]).as_py()}
+
+
+def mapped(texts, timeout_s=60.0):
+    documents = pa.table({"id": [str(i) for i in range(len(texts))], "text": texts}, schema=CORPUS)
+    work = ShardWork(job="fragile", actor=Fragile, arguments={}, actors=Actors(), use_gpu=False)
+    return map_in_children(pickle.dumps(work), documents, what="part-00000.parquet", timeout_s=timeout_s)
+
+
+def test_documents_that_end_their_process_cost_themselves_alone(caplog):
+    table = mapped(["a b", "poison", None])
+    assert table["id"].to_pylist() == ["0", "1", "2"] and table.schema == ENTITIES
+    assert table["error"].to_pylist() == [None, "ended its process 2 times (exit code 9)", "no text"]
+    assert table["words"].to_pylist() == [2, 0, 0]
+    assert "part-00000.parquet: a process ended (exit code 9) over 3 of 3 documents" in caplog.messages
+
+
+@pytest.mark.faults
+def test_several_of_them_cost_themselves_alone():
+    table = mapped(["a", "b", "poison", "d e", None, "poison too", "g"])
+    died = "ended its process 2 times (exit code 9)"
+    assert table["error"].to_pylist() == [None, None, died, None, "no text", died, None]
+
+
+@pytest.mark.faults
+def test_one_of_many_costs_few_processes(caplog):
+    table = mapped(["word"] * 63 + ["poison"])
+    assert table["error"].null_count == 63
+    assert len(caplog.messages) == 6 + 2  # halves of 64, then two of its own
+
+
+@pytest.mark.faults
+def test_a_document_that_never_ends_is_one_of_them():
+    table = mapped(["a", "hang"], timeout_s=3)
+    assert table["error"].to_pylist() == [None, "ended its process 2 times (it took longer than 3 s)"]
+
+
+def test_where_nothing_ends_the_whole_is_mapped_at_once_and_errors_are_raised(caplog):
+    assert mapped(["a b", "c"])["words"].to_pylist() == [2, 1] and not caplog.messages
+    with pytest.raises(ValueError, match="no such luck"):
+        mapped(["a", "raise"])
