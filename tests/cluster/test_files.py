@@ -50,7 +50,7 @@ KUBERAY = {
     # Of Kubernetes, what is used here.
     "ObjectMeta": "annotations labels name namespace",
     "PodTemplateSpec": "metadata:ObjectMeta spec:PodSpec",
-    "PodSpec": "containers:Container nodeSelector securityContext:PodSecurityContext serviceAccountName "
+    "PodSpec": "containers:Container nodeSelector restartPolicy securityContext:PodSecurityContext serviceAccountName "
     "tolerations:Toleration volumes:Volume",
     "Container": "env image imagePullPolicy name resources:ResourceRequirements securityContext:SecurityContext "
     "volumeMounts:VolumeMount",
@@ -203,7 +203,8 @@ def test_a_typo_in_a_field_is_found(rayjob):
 def test_the_rayjob_ends_with_its_cluster_and_tries_again(rayjob):
     spec = rayjob["spec"]
     assert spec["shutdownAfterJobFinishes"] is True
-    assert spec["backoffLimit"] > 0 and spec["activeDeadlineSeconds"] > 0
+    assert spec["backoffLimit"] > 0
+    assert "activeDeadlineSeconds" not in spec  # what has passed it is not tried again
     cluster = spec["rayClusterSpec"]
     assert cluster["enableInTreeAutoscaling"] and cluster["autoscalerOptions"]["idleTimeoutSeconds"] > 0
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
@@ -214,6 +215,14 @@ def test_the_rayjob_ends_with_its_cluster_and_tries_again(rayjob):
         True,
         False,
     ]
+
+
+def test_the_pod_that_submits_is_let_into_restricted_name_spaces(rayjob):
+    pod = rayjob["spec"]["submitterPodTemplate"]["spec"]
+    (container,), (ray_pod, *_) = pod["containers"], pods(rayjob)
+    assert pod["restartPolicy"] == "Never" and pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"] == ray_pod["containers"][0]["securityContext"]
+    assert container["image"] == ray_pod["containers"][0]["image"]
 
 
 def test_no_pod_is_root_and_all_see_the_shared_folder(rayjob):
@@ -228,12 +237,15 @@ def test_no_pod_is_root_and_all_see_the_shared_folder(rayjob):
 
 
 def test_the_rayjob_runs_the_main_job_of_the_image(rayjob):
-    python, script, *flags = shlex.split(rayjob["spec"]["entrypoint"])
+    *shell, command = shlex.split(rayjob["spec"]["entrypoint"])
+    assert shell == ["bash", "-o", "pipefail", "-c"]  # the exit code is the job's, not that of tee
+    command, log = command.split(" 2>&1 | tee -a ")
+    python, script, *flags = shlex.split(command)
     folder = re.findall(r"^WORKDIR (\S+)", text("Dockerfile"), re.M)[-1]
     assert (python, script) == ("python", f"{folder}/jobs/pipeline.py")
     config = tyro.cli(Pipeline, args=flags)
     paths = (config.labeled, config.test, *config.corpus, *map(encoder_of, config.teacher), config.out)
-    assert all(path.startswith("/shared/") for path in paths)
+    assert all(path.startswith("/shared/") for path in paths) and log == f"{config.out}.log"
     assert config.actors.count  # else none asks for the workers that are not there yet
 
 
