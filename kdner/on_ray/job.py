@@ -27,6 +27,7 @@ from kdner.runs.lock import hold
 from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import create_folder, join, without_secrets
+from kdner.runs.tries import begin_try, end_tries, note_failure
 
 C = TypeVar("C")
 
@@ -65,8 +66,8 @@ def once(
 ) -> dict[str, Any]:
     """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
 
-    To what the work returns the summary adds `stage_seconds` and, as `provenance`, the configuration, versions, commit,
-    the cluster's resources, and when it ended.
+    To what the work returns the summary adds `stage_seconds`, the `tries` that it took and, as `provenance`, the
+    configuration, versions, commit, the cluster's resources, and when it ended.
 
     Args:
         out: the run directory.
@@ -83,13 +84,19 @@ def once(
     if not RunDirectory(out).finished:
         with work_in(out, fingerprint, describe) as directory:
             if not directory.finished:  # else another job came to its end before this one got the lock
-                started = time.monotonic()
-                summary = work(directory)
+                started, tries = time.monotonic(), begin_try(directory)
+                try:
+                    summary = work(directory)
+                except BaseException as error:
+                    note_failure(directory, input_error(error) or error, tries)
+                    raise
                 seconds = round(time.monotonic() - started, 4)
                 if remarks is not None and remarks.found:
                     remarks.write(directory)
                     summary = {**summary, "remarks": remarks.counts}
-                directory.finish(with_provenance({**summary, "stage_seconds": seconds}, configuration))
+                summary = {**summary, "stage_seconds": seconds, "tries": tries}
+                end_tries(directory)
+                directory.finish(with_provenance(summary, configuration))
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint, describe)
     name = stage or stage_name(directory.path)

@@ -24,6 +24,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from kdner.errors import InputError
+from kdner.runs.provenance import submission_id
 from kdner.runs.storage import commit, create_folder, join, locate, look, without_secrets
 
 LOCK = ".lock"
@@ -53,6 +54,8 @@ class Holder:
     """When the process began, in clock ticks after boot; None where the system does not say."""
     since: str
     """When the lock was taken, for people."""
+    submission: str | None = None
+    """Ray's id of the submitted job, if it is one."""
 
     @classmethod
     def this_process(cls) -> Holder:
@@ -65,7 +68,12 @@ class Holder:
             pid=os.getpid(),
             started=stat[1] if stat else None,
             since=datetime.now().astimezone().isoformat(" ", "seconds"),
+            submission=submission_id(),
         )
+
+    def __str__(self) -> str:
+        submission = f"submission {self.submission}, " if self.submission else ""
+        return f"{submission}process {self.pid} on {self.host}"
 
     def lives(self) -> bool | None:
         """Tell whether the process runs; None where that cannot be seen from here, as on another machine."""
@@ -143,16 +151,14 @@ def _outlive(path: str, current: Holder) -> bool:
             return True
         if lives or seen not in (None, sign):
             raise InputError(
-                f"{path}: another job works here: process {current.pid} on {current.host}, since {current.since}. Wait "
-                "until it ends, or stop it, then run the same command again."
+                f"{path}: another job works here: {current}, since {current.since}. Wait until it ends, or stop it, "
+                "then run the same command again."
             )
         if seen is None:
             logger.info(
-                "%s: waiting whether process %d on %s still works here: it is taken over from if it gives no sign of "
-                "life for %.0f s",
+                "%s: waiting whether %s still works here: it is taken over from if it gives no sign of life for %.0f s",
                 without_secrets(path),
-                current.pid,
-                current.host,
+                current,
                 DEAD_AFTER_S,
             )
         seen = sign

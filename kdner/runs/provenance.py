@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -48,6 +49,14 @@ def git_commit() -> str | None:
         packed = (line.split() for line in (folder / "packed-refs").read_text("utf-8").splitlines())
         return next(line[0] for line in packed if line[1:] == [name])
     return os.environ.get("KDNER_COMMIT")
+
+
+def submission_id() -> str | None:
+    """Return Ray's id of the submitted job that this process is the driver of, such as `raysubmit_5Xk2...`."""
+    try:
+        return json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])["metadata"]["job_submission_id"]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def settings(configuration: object) -> Any:

@@ -1,0 +1,71 @@
+"""The tries of a run: a job that is killed, fails or is stopped is started again, perhaps elsewhere.
+
+While a run is unfinished its directory says when each try began, and where; and, where the last one failed, why. The
+summary of a finished run keeps the tries.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from datetime import datetime, timezone
+from typing import Any
+
+from kdner.errors import InputError
+from kdner.runs.provenance import submission_id
+from kdner.runs.run_directory import RunDirectory
+
+TRIES = ".tries.json"
+FAILED = "_failed.json"
+"""Why the last try failed; it goes when the next one begins."""
+
+
+def begin_try(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Note that a try begins; returns all tries so far, this one last.
+
+    Each has `began`, `host`, `pid`, `submission` (Ray's id of the submitted job, or null), and `files_there`, how many
+    of the run's files an earlier try had made.
+    """
+    files = directory.files
+    this = {
+        "began": _now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "submission": submission_id(),
+        "files_there": len(files) - len(directory.pending()),
+    }
+    tries = [*tries_of(directory), this]
+    directory.write_json(TRIES, {"tries": tries})
+    directory.delete([FAILED])
+    return tries
+
+
+def tries_of(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Return the tries of an unfinished run so far."""
+    return list(directory.read_json(TRIES)["tries"]) if directory.has(TRIES) else []
+
+
+def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict[str, Any]]) -> None:
+    """Note why a try ends before its time; a folder that cannot be written to keeps no note."""
+    failure = {
+        **tries[-1],
+        "ended": _now(),
+        "error": type(error).__name__,
+        "message": str(error),
+        "traceback": None if isinstance(error, InputError) else "".join(traceback.format_exception(error)),
+        "try": len(tries),
+    }
+    try:
+        directory.write_json(FAILED, failure)
+    except (InputError, OSError):  # what fails the job may be the storage
+        return
+
+
+def end_tries(directory: RunDirectory) -> None:
+    """Delete the notes: the run is done."""
+    directory.delete([TRIES, FAILED])
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
