@@ -238,7 +238,7 @@ def test_entities_below_a_score_are_left_out_of_a_run_of_its_own_and_texts_kept(
         tag_corpus(replace(config, score=("0.9", "PER=0.5")))
     kept = pa.concat_tables(RunDirectory.finished_at(config.out).tables(["id", "text"]))
     assert kept.to_pydict() == pq.read_table(corpus_file).to_pydict()
-    with pytest.raises(InputError, match=r"keep_columns: there \['text'\]"):
+    with pytest.raises(InputError, match=r'keep_columns: there \["text"\], now nothing'):
         tag_corpus(replace(config, keep_columns=()))
 
 
