@@ -94,7 +94,7 @@ class ShardActor:
         if relay is not None:
             set_up_logging(relay)
         self.plan, self.run, self.work, self.record = plan, run, work, record
-        self.reader = SliceReader(plan.text_column)
+        self.reader = SliceReader(plan.text_column, plan.kept)
         self.turns = Turns(at_once)
         self.limit = TimeLimit(work.timeout_s)
         self.name, self.host = uuid.uuid4().hex, socket.gethostname()

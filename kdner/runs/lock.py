@@ -125,7 +125,7 @@ def hold(path: str) -> Iterator[bool]:
 
 def _take(path: str, holder: Holder) -> bool:
     unseen = False
-    while (current := _read(path)) != holder:
+    while (current := read_holder(path)) != holder:
         if current:
             unseen = _outlive(path, current)
             _bury(path, current)
@@ -174,7 +174,7 @@ def _bury(path: str, dead: Holder) -> None:
     with suppress(FileNotFoundError), Path(inner).open("rb") as file:
         with suppress(OSError):  # some network file systems have no such locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        if _read(path) == dead and os.path.samestat(os.fstat(file.fileno()), Path(inner).stat()):
+        if read_holder(path) == dead and os.path.samestat(os.fstat(file.fileno()), Path(inner).stat()):
             Path(inner).unlink()
 
 
@@ -208,7 +208,7 @@ def _beat(path: str, holder: Holder, ended: threading.Event) -> None:
     filesystem, inner = locate(join(path, LOCK))
     while not ended.wait(BEAT_S):
         try:
-            if _read(path) != holder:
+            if read_holder(path) != holder:
                 logger.warning("%s: the lock is gone or another job's; both go on, with the same result", shown)
                 return
             if isinstance(filesystem, pafs.LocalFileSystem):
@@ -222,13 +222,18 @@ def _beat(path: str, holder: Holder, ended: threading.Event) -> None:
 def _release(path: str, holder: Holder) -> None:
     filesystem, inner = locate(join(path, LOCK))
     try:
-        if _read(path) == holder:
+        if read_holder(path) == holder:
             filesystem.delete_file(inner)
     except (OSError, InputError) as error:
         logger.warning("%s: %s could not be deleted (%s); delete it", without_secrets(path), LOCK, error)
 
 
-def _read(path: str) -> Holder | None:
+def read_holder(path: str) -> Holder | None:
+    """Return who holds the lock of a run directory; None where nobody does.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     lock = join(path, LOCK)
     filesystem, inner = locate(lock)
     try:
