@@ -11,6 +11,11 @@ _URI = re.compile(
 )
 
 
+def without_uri_secrets(text: str) -> str:
+    """Leave out of all URIs in a text the user and the query, which may hold secrets."""
+    return _URI.sub(r"\1\2", text)
+
+
 class InputError(ValueError):
     """Report input that a user can mend.
 
@@ -19,7 +24,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_URI.sub(r"\1\2", message))
+        super().__init__(without_uri_secrets(message))
 
 
 class StorageError(InputError):

@@ -12,7 +12,7 @@ import traceback
 from datetime import datetime, timezone
 from typing import Any
 
-from kdner.errors import InputError
+from kdner.errors import InputError, without_uri_secrets
 from kdner.runs.provenance import submission_id
 from kdner.runs.run_directory import RunDirectory
 
@@ -52,14 +52,18 @@ def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict
         **tries[-1],
         "ended": _now(),
         "error": type(error).__name__,
-        "message": str(error),
-        "traceback": None if isinstance(error, InputError) else "".join(traceback.format_exception(error)),
+        "message": without_uri_secrets(str(error)),
+        "traceback": None if isinstance(error, InputError) else without_uri_secrets("".join(_traceback(error))),
         "try": len(tries),
     }
     try:
         directory.write_json(FAILED, failure)
     except (InputError, OSError):  # what fails the job may be the storage
         return
+
+
+def _traceback(error: BaseException) -> list[str]:
+    return traceback.format_exception(type(error), error, error.__traceback__)
 
 
 def end_tries(directory: RunDirectory) -> None:

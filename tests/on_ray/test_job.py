@@ -34,6 +34,20 @@ def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
         once(out, {"a": 2}, work)
 
 
+def test_a_try_that_fails_leaves_the_reason_and_the_summary_tells_all_tries(tmp_path):
+    def fail(directory):
+        raise OSError("s3://id:hush@bucket/news?secret=hush is away")
+
+    out = str(tmp_path / "run")
+    with pytest.raises(OSError):
+        once(out, {"a": 1}, fail)
+    failure = (tmp_path / "run" / "_failed.json").read_text()
+    assert '"error": "OSError"' in failure and "s3://bucket/news is away" in failure and "hush" not in failure
+    summary = once(out, {"a": 1}, lambda directory: {})
+    assert len(summary["tries"]) == 2 and summary["tries"][0]["began"] <= summary["tries"][1]["began"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["_SUCCESS", "_manifest.json", "_summary.json"]
+
+
 def test_what_was_odd_about_labeled_sets_is_listed_in_the_directory_and_counted_in_the_summary(tmp_path):
     remarks = Remarks()
     remarks.add("empty tokens, passed over", "train.conll:7")
