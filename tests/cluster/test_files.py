@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -370,3 +371,12 @@ def test_no_secret_and_no_open_dashboard(path):
 )
 def test_a_secret_would_be_found(line):
     assert SECRET.search(line)
+
+
+def test_the_dashboard_shows_the_metrics_that_jobs_give():
+    dashboard = json.loads(text("grafana.json"))
+    shown = set(re.findall(r"ray_kdner_\w+", " ".join(t["expr"] for p in dashboard["panels"] for t in p["targets"])))
+    given = {f"ray_kdner_{name}" for name in re.findall(r"ray_kdner_(\w+)", text("README.md"))}
+    steps = {name.replace("documents", "steps") for name in given if "documents" in name}
+    assert {"ray_kdner_documents_done", "ray_kdner_words_total", "ray_kdner_errors"} <= shown <= given | steps
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
