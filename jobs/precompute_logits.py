@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kdner.corpora.plan import corpus_plan
+from kdner.corpora.plan import CorpusPlan
 from kdner.device import dtype_name
 from kdner.flags import Corpus, Estimation, LabelMap, Language, Retries
 from kdner.labels.folding import read_label_map
@@ -63,34 +63,35 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     labels = by_teacher[teachers[0]]
     for teacher, others in by_teacher.items():
         check_same_labels(labels, others, teachers[0], teacher)
-    plan = corpus_plan(config, config.out)
-    sample = list(sample_sentences(plan)) if any(map(may_be_iob1, teachers)) else []
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=True)
     models = dict(zip(teacher_names(len(teachers)), map(model_fingerprint, teachers), strict=True))
-    work = ShardWork(
-        job="precompute_logits",
-        actor=ScoreDocuments,
-        arguments={
-            "teachers": teachers,
-            "dtype": dtype,
-            "label_map": label_map,
-            "sample": sample,
-            "language": config.language,
-            "hard_wrapped": config.hard_wrapped,
-        },
-        actors=config.actors,
-        use_gpu=True,
-    )
+
+    def work(plan: CorpusPlan) -> ShardWork:
+        return ShardWork(
+            job="precompute_logits",
+            actor=ScoreDocuments,
+            arguments={
+                "teachers": teachers,
+                "dtype": dtype,
+                "label_map": label_map,
+                "sample": list(sample_sentences(plan)) if any(map(may_be_iob1, teachers)) else [],
+                "language": config.language,
+                "hard_wrapped": config.hard_wrapped,
+            },
+            actors=config.actors,
+            use_gpu=True,
+        )
+
     return map_corpus(
         config,
         config.out,
         work,
+        job="precompute_logits",
         fingerprint={**models, "dtype": dtype_name(dtype), **({"label_map": label_map} if label_map else {})},
         describe={"labels": labels, "teachers": len(models)},
         language=config.language,
         retries=config,
         estimation=config,
-        plan=plan,
     )
 
 

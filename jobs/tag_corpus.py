@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kdner.corpora.plan import corpus_plan
+from kdner.corpora.plan import CorpusPlan
 from kdner.device import dtype_name
 from kdner.errors import InputError
 from kdner.flags import Corpus, Estimation, Retries
@@ -67,33 +67,37 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     source = pinned(config.student, MODEL_FILES)
     student = Student.from_pretrained(source)
     score = parse_thresholds(config.score, student.labels) if config.score else None
-    plan = corpus_plan(config, config.out, min_shards=MIN_SHARDS, keep_columns=config.keep_columns)
     dtype = numeric_type(config.out, config.dtype, config.actors, use_gpu=False)
-    work = ShardWork(
-        job="tag_corpus",
-        actor=TagDocuments,
-        arguments={
-            "student": source,
-            "dtype": dtype,
-            "hard_wrapped": config.hard_wrapped,
-            "score": score,
-            "kept": plan.kept,
-        },
-        actors=config.actors,
-        use_gpu=False,
-    )
-    given = {"score": score, "keep_columns": [field.name for field in plan.kept]}
+
+    def work(plan: CorpusPlan) -> ShardWork:
+        return ShardWork(
+            job="tag_corpus",
+            actor=TagDocuments,
+            arguments={
+                "student": source,
+                "dtype": dtype,
+                "hard_wrapped": config.hard_wrapped,
+                "score": score,
+                "kept": plan.kept,
+            },
+            actors=config.actors,
+            use_gpu=False,
+        )
+
+    given = {"score": score, "keep_columns": list(dict.fromkeys(config.keep_columns))}
     model = {"model": hash_of_files(str(model_folder(source, MODEL_FILES)), MODEL_FILES), "dtype": dtype_name(dtype)}
     return map_corpus(
         config,
         config.out,
         work,
+        job="tag_corpus",
         fingerprint={**model, **{name: value for name, value in given.items() if value}},
         describe={"labels": student.labels},
         language=student.language,
         retries=config,
         estimation=config,
-        plan=plan,
+        min_shards=MIN_SHARDS,
+        keep_columns=config.keep_columns,
     )
 
 

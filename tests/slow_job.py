@@ -74,7 +74,7 @@ def slow_job(config: SlowJob) -> dict[str, Any]:
         actors=config.actors,
         use_gpu=False,
     )
-    return map_corpus(config, config.out, work, fingerprint={}, describe={}, language="en")
+    return map_corpus(config, config.out, lambda plan: work, job="slow_job", fingerprint={}, describe={}, language="en")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ def find_files(
     id_column: str | None,
     staging: str | None,
     keep_columns: Sequence[str] = (),
-) -> tuple[list[SourceFile], Mapping[str, int]]:
+) -> tuple[Iterator[SourceFile], Mapping[str, int]]:
     """Find the files of a corpus, in the order of their paths, each once; and count those that were passed over.
 
     An input is one of these:
@@ -80,13 +80,16 @@ def find_files(
         passed_over.update(matches.passed_over)
     if not found:
         raise InputError("no corpus is given; name at least one file, folder or glob")
-    parts = {path: without_secrets(path).split("/") for path in sorted(found)}
-    common = _common([folders for *folders, _ in parts.values()])
-    files = [
-        SourceFile(path, "/".join(parts[path][common:]), found[path][1], found[path][0].size, found[path][0].mtime_ns)
-        for path in parts
-    ]
-    return files, Counter(passed_over.values())
+    paths = sorted(found)
+    plain = [without_secrets(path) for path in paths]
+    begin = os.path.commonprefix([min(plain), max(plain)]).rpartition("/")[0]  # noqa: RUF071 - a URI is no path
+
+    def files() -> Iterator[SourceFile]:
+        for path, name in zip(paths, plain, strict=True):
+            info, kind = found[path]
+            yield SourceFile(path, name[len(begin) :].lstrip("/"), kind, info.size, info.mtime_ns)
+
+    return files(), Counter(passed_over.values())
 
 
 @dataclass
@@ -204,9 +207,3 @@ def _match(filesystem: pafs.FileSystem, info: pafs.FileInfo, patterns: Sequence[
 
 def _counts(passed_over: Mapping[str, str]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in sorted(Counter(passed_over.values()).items()))
-
-
-def _common(folders: Sequence[list[str]]) -> int:
-    """Count the parts that all paths begin with."""
-    pairs = zip(min(folders), max(folders), strict=False)
-    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))

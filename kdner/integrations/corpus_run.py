@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
-from kdner.corpora.plan import MIN_SHARDS, CorpusPlan, plan_corpus, read_shard
+from kdner.corpora.kept_plan import plan_of_finished_run
+from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.corpora.slices import SliceReader
 from kdner.errors import InputError
 from kdner.integrations.annotated import Annotated, of_entities, of_logits
-from kdner.runs.fingerprint import differences
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
-
-PLANS = (16, MIN_SHARDS)
-"""Shards that tag_corpus and precompute_logits cut small corpora into; see `kdner.corpora.plan.plan_corpus`."""
-_SHOWN_DIFFERENCES = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class CorpusRun:
         fingerprint = manifest.get("fingerprint", {})
         if fingerprint.get("job") not in ("tag_corpus", "precompute_logits"):
             raise InputError(f"{path}: not a run of tag_corpus or precompute_logits; give the --out of one of these")
-        plan = _plan_again(path, fingerprint["corpus"], corpus)
+        plan = plan_of_finished_run(run, corpus)
         columns: tuple[pa.Field, ...] = ()
         if names := fingerprint.get("keep_columns"):
             columns = tuple(next(run.tables(names, files=run.files[:1])).schema)
@@ -64,7 +59,7 @@ class CorpusRun:
     @property
     def files(self) -> list[str]:
         """The names of the run's files, in order."""
-        return [shard.name for shard in self.plan.shards]
+        return self.plan.shards.names
 
     def read(self, number: int, reader: SliceReader) -> tuple[pa.Table, pa.Table]:
         """Read the documents of a shard and what the run has of them, with the same ids in the same order.
@@ -86,24 +81,3 @@ class CorpusRun:
         if self.teachers:
             return of_logits(documents, found, self.labels, self.teachers)
         return of_entities(documents, found.select([*ENTITIES.names, *(field.name for field in self.kept)]))
-
-
-def _plan_again(path: str, wanted: dict[str, Any], corpus: Sequence[str]) -> CorpusPlan:
-    """Plan a corpus as a run did.
-
-    Raises:
-        InputError: it is not that corpus any more.
-    """
-    cut = {key: value for key, value in wanted.items() if key not in ("files", "shard_text_bytes")}
-    lines: list[str] = []
-    for min_shards in PLANS:
-        plan = plan_corpus(corpus or list(wanted["files"]), min_shards=min_shards, **cut)
-        now = plan.fingerprint()
-        if {**now, "files": list(now["files"].values())} == {**wanted, "files": list(wanted["files"].values())}:
-            return plan
-        lines = differences(wanted, now)
-    raise InputError(
-        f"{path}: its corpus is not what it was made of; they differ in\n  "
-        + "\n  ".join(lines[:_SHOWN_DIFFERENCES])
-        + "\nRestore it, name where it lies now with --corpus, or run the job again"
-    )

@@ -101,7 +101,7 @@ def estimate_words(plan: CorpusPlan, seed: int = 0) -> int:
     drawn = random.Random(seed).sample(plan.shards, min(COUNTED_SHARDS, len(plan.shards)))
     words = sum(_words(read_shard(plan, shard)) for shard in drawn)
     counted_bytes = max(1, sum(shard.text_bytes for shard in drawn))
-    return round(words * sum(shard.text_bytes for shard in plan.shards) / counted_bytes)
+    return round(words * int(plan.shards.text_bytes.sum()) / counted_bytes)
 
 
 def extrapolate(

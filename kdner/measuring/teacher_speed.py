@@ -24,8 +24,9 @@ import torch
 from transformers import AutoModelForTokenClassification, BertConfig
 
 from kdner.corpora.draws import sample_corpus
-from kdner.corpora.plan import CorpusPlan, Shard, read_shard
+from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.corpora.slices import SliceReader
+from kdner.corpora.tables import Shard
 from kdner.device import GPU_SHARDS_AT_ONCE, best_device, best_dtype, dtype_name, dtype_of
 from kdner.errors import InputError
 from kdner.measuring.flops import encoder_flops, matmul_peak

@@ -56,7 +56,7 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
 
 def once(
     out: str,
-    fingerprint: dict[str, Any],
+    fingerprint: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     work: Callable[[RunDirectory], dict[str, Any]],
     *,
     stage: str | None = None,
@@ -71,7 +71,8 @@ def once(
 
     Args:
         out: the run directory.
-        fingerprint: all that changes the result; a directory with another one is refused.
+        fingerprint: all that changes the result; a directory with another one is refused. A function that returns it is
+            called when other jobs are kept out: what takes long is not done where it is for nothing.
         work: does what is still to be done there, and returns the summary.
         stage: what the log calls the job; by default `stage_name` of its directory.
         configuration: of the job, for the summary.
@@ -98,7 +99,7 @@ def once(
                 end_tries(directory)
                 directory.finish(with_provenance(summary, configuration))
                 return directory.summary()
-    directory = RunDirectory.open(out, fingerprint, describe)
+    directory = RunDirectory.open(out, fingerprint() if callable(fingerprint) else fingerprint, describe)
     name = stage or stage_name(directory.path)
     logger.info("%s: everything is there already, in %s", name, shown_path(directory.path))
     return directory.summary()
@@ -110,21 +111,24 @@ def stage_name(out: str) -> str:
 
 
 @contextmanager
-def work_in(out: str, fingerprint: Mapping[str, Any], describe: Mapping[str, Any]) -> Iterator[RunDirectory]:
+def work_in(
+    out: str, fingerprint: Mapping[str, Any] | Callable[[], Mapping[str, Any]], describe: Mapping[str, Any]
+) -> Iterator[RunDirectory]:
     """Start a run directory, or resume the one that is there, and keep other jobs out of it until the block ends.
 
     What a killed job left half written is deleted, but not what a job that cannot be seen may still be writing.
 
     Args:
         out: the run directory.
-        fingerprint: all that changes the result; a directory with another one is refused.
+        fingerprint: all that changes the result, or a function that returns it; another one is refused.
         describe: what else the manifest should say, such as `files` and `labels`.
 
     Raises:
         InputError: if the directory is another run's, or another job works in it.
     """
     with hold(out) as unseen:
-        directory = replace(RunDirectory.open(out, fingerprint, describe), others_may_write=unseen)
+        asked = fingerprint() if callable(fingerprint) else fingerprint
+        directory = replace(RunDirectory.open(out, asked, describe), others_may_write=unseen)
         if not directory.finished:
             directory.clean()
         yield directory

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import socket
 import time
 import uuid
@@ -19,8 +20,9 @@ import pyarrow as pa
 import ray
 from ray import cloudpickle
 
-from kdner.corpora.plan import CorpusPlan, Shard, read_shard
+from kdner.corpora.plan import read_slices
 from kdner.corpora.slices import SliceReader
+from kdner.corpora.tables import Shard
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError, StorageError
 from kdner.on_ray.console import set_up_logging
@@ -73,10 +75,11 @@ class ShardActor:
 
     def __init__(
         self,
-        plan: CorpusPlan,
         run: RunDirectory,
         work: ShardWork,
         *,
+        text_column: str = "text",
+        kept: Sequence[pa.Field] = (),
         at_once: int = 1,
         record: Any = None,
         relay: Any = None,
@@ -84,17 +87,18 @@ class ShardActor:
         """Build the actor.
 
         Args:
-            plan: which documents make which shard.
             run: the run directory for the files.
             work: what to do.
+            text_column: the column of the corpus that holds the texts.
+            kept: columns to read beside it; see `kdner.corpora.kept_columns`.
             at_once: shards that threads work on at once, of which one can be read and one written while one is mapped.
             record: a Ray actor of `PoolRecord`, where the process may die and be replaced.
             relay: the driver's, where this is another process.
         """
         if relay is not None:
             set_up_logging(relay)
-        self.plan, self.run, self.work, self.record = plan, run, work, record
-        self.reader = SliceReader(plan.text_column, plan.kept)
+        self.run, self.work, self.record = run, work, record
+        self.reader = SliceReader(text_column, kept)
         self.turns = Turns(at_once)
         self.limit = TimeLimit(work.timeout_s)
         self.name, self.host = uuid.uuid4().hex, socket.gethostname()
@@ -133,23 +137,23 @@ class ShardActor:
             self.broken = GivenBack("start", f"{type(error).__name__}: {error}")
         self.record.ready.remote()
 
-    def __call__(self, batch: dict[str, Iterable[int]]) -> dict[str, list[Any]]:
-        """Map shards, one row for each; what goes wrong is a row too, because Ray Data loses the cause of an error."""
+    def __call__(self, batch: dict[str, Iterable[bytes]]) -> dict[str, list[Any]]:
+        """Map shards, which come pickled: a row for each. What goes wrong is a row too: Ray Data loses its cause."""
         if self.sick is not None:
             self._leave()
-        rows = [self._row(int(index)) for index in batch["shard"]]
+        rows = [self._row(pickle.loads(shard)) for shard in batch["shard"]]
         return {key: [row[key] for row in rows] for key in rows[0]}
 
-    def _row(self, index: int) -> dict[str, Any]:
+    def _row(self, shard: Shard) -> dict[str, Any]:
         mapped, refused, given_back, reason, began = MappedShard(Counter()), "", "", "", time.time()
         try:
-            mapped = self.map_shard(index)
+            mapped = self.map_shard(shard)
         except GivenBack as back:
             given_back, reason = back.kind, back.reason
         except InputError as error:
             refused = str(error)
         return {
-            "shard": index,
+            "shard": shard.index,
             **{key: mapped.counts[key] for key in ("documents", "words", "errors")},
             "reasons": json.dumps(mapped.reasons),
             "began": began,
@@ -161,14 +165,14 @@ class ShardActor:
             "host": self.host,
         }
 
-    def map_shard(self, index: int) -> MappedShard:
+    def map_shard(self, shard: Shard) -> MappedShard:
         """Make a shard's file, unless it is there.
 
         Raises:
             GivenBack: another process should try.
             InputError: an input file changed, or the shard cannot be done by any process.
         """
-        shard = self.plan.shards[index]
+        index = shard.index
         if self.broken is not None:
             self._await_others()
             raise self.broken
@@ -216,7 +220,7 @@ class ShardActor:
 
     def _read(self, shard: Shard) -> tuple[pa.Table, Counter[str]]:
         replaced = Counter[str]()
-        return read_shard(self.plan, shard, self.reader, replaced), replaced
+        return read_slices(shard, self.reader, replaced), replaced
 
     def _begin(self, index: int, deaths: int) -> None:
         self.under_way.add(index)

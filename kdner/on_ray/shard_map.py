@@ -10,22 +10,26 @@ from __future__ import annotations
 import json
 import logging
 import math
+import pickle
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from itertools import chain
-from statistics import median_high
 from typing import Any
 
+import numpy as np
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from kdner.corpora.plan import CorpusPlan, Shard, corpus_plan
+from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing
+from kdner.corpora.kept_plan import plan_of_run
+from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
@@ -72,53 +76,61 @@ _NO_RETRIES = Retries()
 def map_corpus(
     config: Corpus,
     out: str,
-    work: ShardWork,
+    work: Callable[[CorpusPlan], ShardWork],
     *,
+    job: str,
     fingerprint: Mapping[str, Any],
     describe: Mapping[str, Any],
     language: str,
     retries: Retries = _NO_RETRIES,
     estimation: Estimation | None = None,
-    plan: CorpusPlan | None = None,
+    min_shards: int = MIN_SHARDS,
+    keep_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Do a whole job over a corpus: plan the corpus, map what is missing, check; returns the summary.
 
-    Where `estimation` asks for it, nothing is mapped, and what `estimate_corpus` returned is returned.
+    Other jobs are kept out first; then one listing of the corpus tells whether the run is finished, or another one's.
+    Only then is the corpus read for a plan, unless an earlier start has left one. Where `estimation` asks for it,
+    nothing is kept or mapped, and what `estimate_corpus` returned is returned.
 
     Args:
         config: the corpus, and how it is cut.
         out: the run directory.
-        work: what is done to each shard, and by which processes.
+        work: returns what is done to each shard of a plan, and by which processes.
+        job: name of the job, as `work` has it.
         fingerprint: what changes the result beside the corpus: the model's files and the numeric type.
         describe: what the manifest should say besides, such as the label list.
         language: of the corpus.
         retries: what is done about shards that went wrong.
         estimation: whether to estimate only.
-        plan: the corpus's, where it was made before.
+        min_shards: see `kdner.corpora.plan.plan_listing`.
+        keep_columns: columns of the corpus to read beside the texts.
     """
-    plan = plan or corpus_plan(config, out)
-    if estimation and estimation.estimate:
-        return estimate_corpus(plan, work, price_per_hour=estimation.price_per_hour)
 
-    work = replace(work, timeout_s=retries.shard_timeout)
+    @cache
+    def listing() -> CorpusListing:
+        return corpus_listing(config, out, min_shards=min_shards, keep_columns=keep_columns)
+
+    if estimation and estimation.estimate:
+        plan = plan_listing(listing())
+        return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
+
     if retries.retry_errors:
         forget_errors(out)
 
+    def fingerprint_of_all() -> dict[str, Any]:
+        return {"job": job, **fingerprint, "corpus": listing().fingerprint(), **splitting}
+
     def map_and_check(directory: RunDirectory) -> dict[str, Any]:
-        summary = shard_map(plan, directory, work, max_error_rate=config.max_error_rate)
+        plan = plan_of_run(directory, listing())
+        directory.describe({"files": plan.shards.names})
+        limited = replace(work(plan), timeout_s=retries.shard_timeout)
+        summary = shard_map(plan, directory, limited, max_error_rate=config.max_error_rate)
         check_errors(summary, config.max_error_rate)
         return summary
 
     splitting = splitter_fingerprint(language, hard_wrapped=config.hard_wrapped)
-    return once(
-        out,
-        {"job": work.job, **fingerprint, "corpus": plan.fingerprint(), **splitting},
-        map_and_check,
-        stage=work.job,
-        configuration=config,
-        files=[shard.name for shard in plan.shards],
-        **describe,
-    )
+    return once(out, fingerprint_of_all, map_and_check, stage=job, configuration=config, **describe)
 
 
 def forget_errors(out: str) -> None:
@@ -159,19 +171,20 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
         InputError: an input file changed, no process can do what is left, too many documents ended with an error, or
             the finished files do not add up to the plan.
     """
-    pending = set(run.pending())
-    shards = heaviest_first([shard for shard in plan.shards if shard.name in pending])
+    missing = set(run.pending())
+    pending = np.array([number for number, name in enumerate(plan.shards.names) if name in missing], np.int64)
+    shards = pending[heaviest_first(plan.shards.text_bytes[pending])]
     if len(shards) < len(plan.shards):
         done = len(plan.shards) - len(shards)
         logger.info("%s: %d of %d shards are there", work.job, done, len(plan.shards))
     started = time.time()
-    tally = _map_pending(plan, run, work, shards, max_error_rate) if shards else _Tally(plan, max_error_rate)
+    tally = _map_pending(plan, run, work, shards, max_error_rate) if len(shards) else _Tally(plan, max_error_rate)
     seconds = max(0.0, tally.ended - tally.began)
     counts = _reconcile(plan, run)
     forget_deaths(run)
     return {
         **counts,
-        "start_up_seconds": round(tally.began - started, 2) if shards else 0.0,
+        "start_up_seconds": round(tally.began - started, 2) if len(shards) else 0.0,
         "seconds": round(seconds, 2),
         "words_per_second": round(tally.words / seconds) if tally.words and seconds else 0,
         "actor_peak_memory_mb": round(tally.memory_mb),
@@ -179,19 +192,20 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
     }
 
 
-def heaviest_first(shards: Sequence[Shard]) -> list[Shard]:
-    """Order shards so that the end of a run does not wait for one that is much heavier than the others.
+def heaviest_first(text_bytes: Sequence[int] | np.ndarray) -> list[int]:
+    """Order shards of so many bytes of text so that the end of a run does not wait for a heavy one; returns places.
 
     Those with at least twice the text of the median one come first, by doublings: the longest processing time first.
     A light one follows each, so that none is sent to an actor that has just got another (`TASKS_WAITING`). All others
     keep their order, since an actor that goes through a file in order reads it once.
     """
-    if not shards:
+    if not len(text_bytes):
         return []
-    usual = max(1, median_high(shard.text_bytes for shard in shards))
-    light = [shard for shard in shards if shard.text_bytes < 2 * usual]
-    heavy = [shard for shard in shards if shard.text_bytes >= 2 * usual]
-    heavy.sort(key=lambda shard: -(shard.text_bytes // usual).bit_length())
+    sizes = np.asarray(text_bytes)
+    usual = max(1, int(np.sort(sizes)[len(sizes) // 2]))
+    is_heavy = sizes >= 2 * usual
+    light, heavy = np.flatnonzero(~is_heavy).tolist(), np.flatnonzero(is_heavy).tolist()
+    heavy.sort(key=lambda place: -int(sizes[place] // usual).bit_length())
     return [*chain.from_iterable(zip(heavy, light, strict=False)), *light[len(heavy) :]]
 
 
@@ -235,7 +249,7 @@ class _Tally:
 
 
 def _map_pending(
-    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: Sequence[Shard], max_error_rate: float
+    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: np.ndarray, max_error_rate: float
 ) -> _Tally:
     """Map these shards and show the progress of the whole corpus.
 
@@ -246,7 +260,7 @@ def _map_pending(
     progress = Progress(work.job, "document", display=console.show, watchers=[metrics])
     metrics.show(shards_planned=len(plan.shards))
     done = len(plan.shards) - len(shards)
-    progress.begin(plan.documents, done=plan.documents - sum(shard.documents for shard in shards))
+    progress.begin(plan.documents, done=plan.documents - int(plan.shards.documents[shards].sum()))
     tally, avoided = _Tally(plan, max_error_rate), frozenset[str]()
     record = _pool_record(noted_deaths(run))
     for number in range(MAX_ROUNDS):
@@ -264,8 +278,7 @@ def _map_pending(
             break
         last = number == MAX_ROUNDS - 1 or not _elsewhere(returned[-1], record)
         avoided = _nodes_to_avoid(work.job, returned, record, last=last)
-        numbers = {row["shard"] for row in returned}
-        shards = [shard for shard in shards if shard.index in numbers]
+        shards = shards[np.isin(shards, [row["shard"] for row in returned])]
     return tally
 
 
@@ -273,7 +286,7 @@ def _round(
     plan: CorpusPlan,
     run: RunDirectory,
     work: ShardWork,
-    shards: Sequence[Shard],
+    shards: np.ndarray,
     record: Any,
     avoided: frozenset[str],
 ) -> Iterator[dict[str, Any]]:
@@ -350,7 +363,7 @@ def _dataset(
     plan: CorpusPlan,
     run: RunDirectory,
     work: ShardWork,
-    shards: Sequence[Shard],
+    shards: np.ndarray,
     record: Any,
     avoided: frozenset[str],
 ) -> ray.data.Dataset:
@@ -360,14 +373,15 @@ def _dataset(
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
-    indices = ray.data.from_items([{"shard": shard.index} for shard in shards], override_num_blocks=len(shards))
-    mapped = indices.map_batches(
+    tasks = [{"shard": pickle.dumps(plan.shards[number])} for number in shards.tolist()]
+    mapped = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
         ShardActor,
         batch_size=1,
         fn_constructor_kwargs={
             "at_once": at_once,
             "record": record,
-            "plan": plan,
+            "text_column": plan.text_column,
+            "kept": plan.kept,
             "run": run,
             "work": work,
             "relay": console.relay,
@@ -393,12 +407,12 @@ def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, Any]:
     total: Counter[str] = Counter()
     replaced: Counter[str] = Counter()
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        footers = pool.map(run.table_metadata, [shard.name for shard in plan.shards])
-        for shard, (rows, metadata) in zip(plan.shards, footers, strict=True):
-            if rows != shard.documents:
+        footers = pool.map(run.table_metadata, plan.shards.names)
+        shards = zip(plan.shards.names, plan.shards.documents.tolist(), footers, strict=True)
+        for name, documents, (rows, metadata) in shards:
+            if rows != documents:
                 raise InputError(
-                    f"{run.path}/{shard.name}: holds {rows} documents where the plan has {shard.documents}; "
-                    "delete it and run again"
+                    f"{run.path}/{name}: holds {rows} documents where the plan has {documents}; delete it and run again"
                 )
             total.update(json.loads(metadata[COUNTS]))
             replaced.update(json.loads(metadata.get(REPLACED, "{}")))

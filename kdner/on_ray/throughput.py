@@ -212,14 +212,14 @@ def _time_loop(sample: CorpusPlan, run: RunDirectory, work: ShardWork) -> float:
     """Map all shards in this process, on one thread; returns seconds."""
     torch.set_num_threads(1)
     Path(run.path).mkdir(parents=True)
-    actor = ShardActor(sample, run, work)
+    actor = ShardActor(run, work)
     started = time.monotonic()
     for shard in sample.shards:
-        actor.map_shard(shard.index)
+        actor.map_shard(shard)
     return time.monotonic() - started
 
 
 def _map_sample(sample: CorpusPlan, folder: str, work: ShardWork) -> dict[str, Any]:
     """Run the shard map into a new run directory; returns its summary."""
-    directory = RunDirectory.open(folder, {}, {"files": [shard.name for shard in sample.shards]})
+    directory = RunDirectory.open(folder, {}, {"files": sample.shards.names})
     return shard_map(sample, directory, work)

@@ -14,11 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.corpora.plan import plan_corpus, read_shard
-from kdner.data.encodings import UTF_8
+from kdner.corpora.kept_plan import plan_of_finished_run
+from kdner.corpora.plan import read_shard
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.tag_documents import MIN_SHARDS
 
 PARTS = 64
 """Files of a run that are read at most, evenly over it."""
@@ -92,7 +91,7 @@ def read_tagged(run: RunDirectory) -> TaggedCorpus:
             found = np.flatnonzero(pc.fill_null(pc.list_value_length(table["entities"]), 0).to_numpy())
             places = [int(found[number]) for number in _evenly(len(found), each)]
             rows[name] = list(zip(places, table.take(pa.array(places, pa.int64())).to_pylist(), strict=True))
-    sample, no_sample = _sample(fingerprint["corpus"], rows)
+    sample, no_sample = _sample(run, fingerprint["corpus"], rows)
     names = sorted({label[2:] for label in manifest.get("labels", []) if label != "O"})
     return TaggedCorpus(
         parts=len(files),
@@ -117,11 +116,12 @@ def _by_label(counts: Sequence[pa.Table], labels: Sequence[str]) -> Iterator[tup
 
 
 def _sample(
-    corpus: Mapping[str, Any], rows: Mapping[str, Sequence[tuple[int, dict[str, Any]]]]
+    run: RunDirectory, corpus: Mapping[str, Any], rows: Mapping[str, Sequence[tuple[int, dict[str, Any]]]]
 ) -> tuple[list[TaggedDocument], str]:
     """Return documents with their texts, or why there are none.
 
     Args:
+        run: the run directory.
         corpus: what the run's manifest says of its corpus.
         rows: of some files of the run, by name: places of documents, and what the run has of them.
     """
@@ -130,26 +130,18 @@ def _sample(
     of_run = [row for own in rows.values() for _, row in own]
     if all(corpus["text_column"] in row for row in of_run):
         return _some([TaggedDocument(row["id"], row[corpus["text_column"]], row["entities"]) for row in of_run]), ""
-    if sum(file["size"] for file in corpus["files"].values()) > CORPUS_BYTES:
+    size = corpus["listing"]["bytes"] if "listing" in corpus else sum(file["size"] for file in corpus["files"].values())
+    if size > CORPUS_BYTES:
         return [], f"The corpus has more than {CORPUS_BYTES / 1e9:g} GB, and was not read again for a sample."
     try:
-        plan = plan_corpus(
-            list(corpus["files"]),
-            text_column=corpus["text_column"],
-            id_column=corpus["id_column"],
-            encoding=corpus.get("encoding", UTF_8),
-            shard_documents=corpus.get("shard_documents"),
-            min_shards=MIN_SHARDS,
-        )
-        if plan.fingerprint() != corpus:
-            return [], "The corpus has changed since it was tagged, so that no texts can be shown."
+        plan = plan_of_finished_run(run)
         sample = []
-        for shard in plan.shards:
-            if shard.name in rows:
-                texts = read_shard(plan, shard)["text"].to_pylist()
-                sample += [TaggedDocument(row["id"], texts[place], row["entities"]) for place, row in rows[shard.name]]
+        for index, name in enumerate(plan.shards.names):
+            if name in rows:
+                texts = read_shard(plan, plan.shards[index])["text"].to_pylist()
+                sample += [TaggedDocument(row["id"], texts[place], row["entities"]) for place, row in rows[name]]
     except (InputError, OSError) as error:
-        return [], f"The corpus cannot be read any more, so that no texts can be shown: {error}"
+        return [], f"The corpus has changed or cannot be read any more, so that no texts can be shown: {error}"
     return _some(sample), ""
 
 

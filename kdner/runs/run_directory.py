@@ -132,6 +132,12 @@ class RunDirectory:
         """Read the manifest: ``kdner``, ``schema_version``, ``fingerprint`` and what the job described."""
         return self.read_json(self._own_name(MANIFEST))
 
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Add to the manifest what became known after it was written, unless it stands there."""
+        manifest = self.manifest()
+        if not description.keys() <= manifest.keys():
+            self.write_json(self._own_name(MANIFEST), {**manifest, **description})
+
     def summary(self) -> dict[str, Any]:
         """Read the summary."""
         return self.read_json(self._own_name(SUMMARY))

@@ -114,7 +114,9 @@ def test_line_ends_and_encodings_change_nothing(tmp_path, name, encoding, end):
     source = put(tmp_path / name, end.join(lines).encode(encoding))
     corpus = plan_corpus([source], shard_documents=2, encoding="cp1252")
     assert rows(corpus) == [(f"{name}:{row}", text) for row, text in enumerate(texts)]
-    assert ("encoding" in corpus.fingerprint()) and "encoding" not in replace(corpus, encoding="utf-8").fingerprint()
+    assert ("encoding" in corpus.fingerprint()) and "encoding" not in replace(
+        corpus.listing, encoding="utf-8"
+    ).fingerprint()
     (file,) = corpus.files
     assert file.is_entered_at_offsets == (encoding.startswith("utf-8") and not name.endswith(".gz"))
 

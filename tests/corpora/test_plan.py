@@ -15,10 +15,10 @@ from files import TEXTS, put, put_lines, put_parquet, rows
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from kdner.corpora.corpus_listing import MIN_SHARDS
 from kdner.corpora.draws import draw_documents
 from kdner.corpora.plan import (
     MIN_SHARD_TEXT_BYTES,
-    MIN_SHARDS,
     SHARD_TEXT_BYTES,
     check_unchanged,
     default_shard_text_bytes,
@@ -165,10 +165,9 @@ def test_shards_of_so_many_documents_have_so_many_whatever_their_length(tmp_path
     source = put_lines(tmp_path / "a.txt", ["word " * (100_000 if k == 4 else 1) for k in range(10)])
     corpus = plan_corpus([source], shard_documents=3)
     assert [shard.documents for shard in corpus.shards] == [3, 3, 3, 1]
-    assert corpus.fingerprint()["shard_documents"] == 3 and "shard_text_bytes" not in corpus.fingerprint()
-    by_text = plan_corpus([source])
-    assert by_text.fingerprint()["shard_text_bytes"] == by_text.shard_text_bytes
-    assert "shard_documents" not in by_text.fingerprint()
+    assert corpus.fingerprint()["shard_documents"] == 3 and "min_shards" not in corpus.fingerprint()
+    by_text = plan_corpus([source]).fingerprint()
+    assert by_text["min_shards"] == MIN_SHARDS and "shard_documents" not in by_text
 
 
 def test_no_inputs_no_documents_unknown_suffix_and_shard_size(tmp_path):

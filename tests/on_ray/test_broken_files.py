@@ -70,8 +70,8 @@ def run_here(source, out, corpus=None):
     """Do the same job in this process, one shard after the other."""
 
     def work(corpus, directory):
-        actor = ShardActor(corpus, directory, finding())
-        return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
+        actor = ShardActor(directory, finding())
+        return {"documents": sum(actor.map_shard(shard).counts["documents"] for shard in corpus.shards)}
 
     return do(work, source, out, corpus)
 

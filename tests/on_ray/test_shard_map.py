@@ -129,8 +129,8 @@ def test_heavy_shards_are_begun_first_and_alike_ones_in_their_order(tmp_path):
     path.write_text("".join("x" * (size - 1) + "\n" for size in sizes))
     shards = plan_corpus([str(path)], shard_documents=1).shards
     assert [shard.text_bytes for shard in shards] == sizes
-    assert [shard.index for shard in heaviest_first(shards)] == [3, 0, 8, 1, 5, 2, 7, 4, 10, 6, 9, 11]
-    assert heaviest_first(shards[:3]) == list(shards[:3]) and heaviest_first([]) == []
+    assert heaviest_first(shards.text_bytes) == [3, 0, 8, 1, 5, 2, 7, 4, 10, 6, 9, 11]
+    assert heaviest_first(sizes[:3]) == [0, 1, 2] and heaviest_first([]) == []
 
 
 @pytest.mark.faults
@@ -226,13 +226,13 @@ def test_input_that_changed_after_planning_is_refused(cluster, corpus, directory
 
 
 def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, directory):
-    first = ShardActor(corpus, directory, echo()).map_shard(2).counts
+    first = ShardActor(directory, echo()).map_shard(corpus.shards[2]).counts
     assert first["documents"] == 3
-    assert ShardActor(corpus, directory, echo(fail="word7 of")).map_shard(2).counts == first
+    assert ShardActor(directory, echo(fail="word7 of")).map_shard(corpus.shards[2]).counts == first
 
 
 def test_a_file_keeps_the_counts_that_the_actor_gives(corpus, directory):
-    ShardActor(corpus, directory, echo()).map_shard(3)
+    ShardActor(directory, echo()).map_shard(corpus.shards[3])
     rows, metadata = directory.table_metadata("part-00003.parquet")
     assert rows == 1 and metadata[COUNTS] == '{"documents": 1, "errors": 1, "words": 0, "entities": 0}'
 
@@ -346,8 +346,8 @@ def map_in_threads(actor, shards):
 
 def test_one_shard_is_read_and_written_while_another_is_mapped(corpus, directory):
     work = ShardWork(job="meeting", actor=Meeting, arguments={"count": 2}, actors=Actors(), use_gpu=False)
-    actor = ShardActor(corpus, directory, work, at_once=2)
-    map_in_threads(actor, range(4))
+    actor = ShardActor(directory, work, at_once=2)
+    map_in_threads(actor, corpus.shards)
     assert actor.map_documents.most == 2
     assert all(directory.has(shard.name) for shard in corpus.shards)
 

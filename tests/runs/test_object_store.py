@@ -229,8 +229,8 @@ def run(source, out, *, here=False, **arguments):
         find = ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
         if not here:
             return shard_map(corpus, directory, find)
-        actor = ShardActor(corpus, directory, find)
-        return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
+        actor = ShardActor(directory, find)
+        return {"documents": sum(actor.map_shard(shard).counts["documents"] for shard in corpus.shards)}
 
     return once(out, {"corpus": corpus.fingerprint()}, work, files=[shard.name for shard in corpus.shards])
 

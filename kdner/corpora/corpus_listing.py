@@ -1,0 +1,124 @@
+"""What one listing tells of a corpus: its files, their sizes and times of change, and how they are to be read and cut.
+
+A plan follows from it alone, so that it is all that two runs need to know whether they are of the same corpus; nothing
+is read for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kdner.corpora.listing import find_files
+from kdner.corpora.tables import FileTable
+from kdner.data.encodings import UTF_8, check_encoding
+from kdner.errors import InputError
+from kdner.runs.storage import join, without_secrets
+
+if TYPE_CHECKING:  # flags need tyro, which a machine that only scores need not have
+    from kdner.flags import Corpus
+
+MIN_SHARDS = 64
+"""Shards that a corpus gives by default, if each holds `MIN_SHARD_TEXT_BYTES`: work for as many actors."""
+MAX_FILES_NAMED = 1_000
+"""Files whose names, sizes and times of change stand in a manifest one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusListing:
+    """The files of a corpus as one listing shows them, and how they are to be read: a plan follows from it alone."""
+
+    files: FileTable
+    """Nothing is known of their content."""
+    text_column: str
+    id_column: str | None
+    shard_documents: int | None
+    """Documents of a shard, where they were asked for."""
+    min_shards: int
+    """Shards to make of a small corpus, where no number of documents was asked for."""
+    encoding: str = UTF_8
+    """Encoding of files that are not UTF-8."""
+    keep_columns: tuple[str, ...] = ()
+    """Columns to read beside the texts. They do not change the shards, and are no part of the fingerprint."""
+    passed_over: tuple[tuple[str, int], ...] = ()
+    """How many files of a folder or glob are no part of the corpus, by suffix or name."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Give what determines the plan, for a manifest, without the secrets that a URI may hold.
+
+        Of more than `MAX_FILES_NAMED` files it has their number, bytes and a hash, which is the same wherever they lie.
+        """
+        if len(self.files) <= MAX_FILES_NAMED:
+            files: dict[str, Any] = {"files": {without_secrets(file.path): file.state for file in self.files}}
+        else:
+            files = {"listing": _digest(self.files)}
+        return {
+            **files,
+            "text_column": self.text_column,
+            "id_column": self.id_column,
+            **({} if self.encoding == UTF_8 else {"encoding": self.encoding}),
+            **({"shard_documents": self.shard_documents} if self.shard_documents else {"min_shards": self.min_shards}),
+        }
+
+
+def list_corpus(
+    inputs: Sequence[str],
+    *,
+    text_column: str = "text",
+    id_column: str | None = None,
+    shard_documents: int | None = None,
+    min_shards: int = MIN_SHARDS,
+    staging: str | None = None,
+    encoding: str = UTF_8,
+    keep_columns: Sequence[str] = (),
+) -> CorpusListing:
+    """Find the files of a corpus; nothing is read of them, but where a name tells no format.
+
+    An input is a file, a folder, a glob, or a dataset that is written once to Parquet in the folder `staging`, see
+    `kdner.corpora.listing.find_files`. Files of lines that are not UTF-8 are read in `encoding`. Files are taken in
+    the order of their paths, whatever the order of the inputs. Without `id_column`, a file's ids are its column
+    ``id``, or made where it has none. `keep_columns` are read beside the texts, see `kdner.corpora.kept_columns`.
+
+    Raises:
+        InputError: nothing is found, or a format is unknown.
+    """
+    if shard_documents is not None and shard_documents < 1:
+        raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
+    check_encoding(encoding)
+    found, passed_over = find_files(inputs, text_column, id_column, staging, keep_columns)
+    return CorpusListing(
+        files=FileTable.of(found),
+        text_column=text_column,
+        id_column=id_column,
+        shard_documents=shard_documents,
+        min_shards=min_shards,
+        encoding=encoding,
+        keep_columns=tuple(keep_columns),
+        passed_over=tuple(sorted(passed_over.items())),
+    )
+
+
+def corpus_listing(
+    flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS, keep_columns: Sequence[str] = ()
+) -> CorpusListing:
+    """List the corpus that flags name; datasets from a hub are first written to Parquet in a hidden folder of `out`."""
+    return list_corpus(
+        flags.corpus,
+        text_column=flags.text_column,
+        id_column=flags.id_column,
+        shard_documents=flags.shard_documents,
+        min_shards=min_shards,
+        staging=join(out, ".corpus"),
+        encoding=flags.encoding,
+        keep_columns=keep_columns,
+    )
+
+
+def _digest(files: FileTable) -> dict[str, Any]:
+    digest, size = hashlib.sha256(), 0
+    for file in files:
+        digest.update(f"{file.name}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "backslashreplace"))
+        size += file.size
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
