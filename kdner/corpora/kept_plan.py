@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, list_corpus
-from kdner.corpora.plan import CorpusPlan, plan_listing
+from kdner.corpora.plan import CorpusPlan, MapFiles, plan_listing
 from kdner.corpora.tables import FILES, SHARDS, FileTable, ShardTable
 from kdner.errors import InputError
 from kdner.runs.fingerprint import differences
@@ -35,12 +35,13 @@ _SHOWN_DIFFERENCES = 5
 logger = logging.getLogger(__name__)
 
 
-def plan_of_run(run: RunDirectory, listing: CorpusListing) -> CorpusPlan:
+def plan_of_run(run: RunDirectory, listing: CorpusListing, map_files: MapFiles = map) -> CorpusPlan:
     """Return the plan that a run directory keeps; make it, and keep it, where there is none yet.
 
     Args:
         run: opened with the listing's fingerprint, and locked.
         listing: that of its corpus now.
+        map_files: see `kdner.corpora.plan.plan_listing`.
 
     Raises:
         InputError: as `kdner.corpora.plan.plan_listing` says, or the plan cannot be read.
@@ -48,7 +49,7 @@ def plan_of_run(run: RunDirectory, listing: CorpusListing) -> CorpusPlan:
     if (plan := kept_plan(run, listing)) is not None:
         logger.info("the plan is there: %s documents in %s shards", f"{plan.documents:,}", f"{len(plan.shards):,}")
         return plan
-    plan = plan_listing(listing)
+    plan = plan_listing(listing, map_files)
     keep_plan(run, plan)
     return plan
 

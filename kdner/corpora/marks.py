@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,20 @@ class Marks:
     """The marked rows, rising, from 0 to the number of rows."""
     amounts: Sequence[int]
     """What lies before each of them."""
+
+    def thinned(self, amount: int) -> Marks:
+        """Keep the first and the last mark of each part of so much: what lies between two marks stays one."""
+        if amount <= 1:
+            return self
+        amounts = np.asarray(self.amounts)
+        parts = amounts // amount
+        kept = np.flatnonzero((np.diff(parts, prepend=-1) != 0) | (np.diff(parts, append=parts[-1] + 1) != 0))
+        return Marks(array("q", np.asarray(self.rows)[kept].tolist()), array("q", amounts[kept].tolist()))
+
+    def last_before(self, row: int) -> tuple[int, int]:
+        """Return the last marked row that is not after a row, and what lies before it."""
+        mark = bisect_right(self.rows, row) - 1
+        return self.rows[mark], self.amounts[mark]
 
     def before(self, row: int) -> int:
         """Return how much lies before a row."""

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,13 @@ MIN_SHARD_TEXT_BYTES = 1 << 16
 MEASURED_TEXT_BYTES = 1_000_000_000
 """Bytes of text in Parquet that are read for the plan, to know how long each is. In a larger corpus all documents of a
 row group count as equally long, as its footer tells no more."""
+MAX_SHARDS = 100_000
+"""Shards into which a corpus is cut by default at most: each costs some 10 ms to send, and is a file to list."""
+MAX_MARKS = 16 * MAX_SHARDS
+"""Places of a larger corpus, by the bytes of its files, before which the plan knows exactly how much text there is."""
 _NO_OFFSET = -1
+
+MapFiles = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +93,84 @@ class CorpusPlan:
         return self.listing.fingerprint()
 
 
-def plan_listing(listing: CorpusListing) -> CorpusPlan:
+def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPlan:
     """Check the columns and ids of a corpus, and cut it into shards.
 
     Each shard holds `shard_documents` documents, the last one the rest; by default the documents that begin within
-    equal parts of the text: of `SHARD_TEXT_BYTES`, or less where there would not be `min_shards`, but not less than
-    `MIN_SHARD_TEXT_BYTES`. So no shard holds more text than its part and its longest document.
+    equal parts of the text: of `SHARD_TEXT_BYTES`; more where there would be more than `MAX_SHARDS`; less where there
+    would not be `min_shards`, but not less than `MIN_SHARD_TEXT_BYTES`. So no shard holds more text than its part and
+    its longest document.
 
     Reads footers and id columns of Parquet, the text columns too of a corpus with no more than `MEASURED_TEXT_BYTES` in
-    them, and all of every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for each document
-    that is not in larger Parquet.
+    them, and all of every other file. Keeps 9 bytes a document to find duplicate ids; and of a corpus of no more than
+    `MEASURED_TEXT_BYTES` 8 bytes for each document, of a larger one those for each `MIN_SHARD_TEXT_BYTES` or more.
+
+    Args:
+        listing: of the corpus.
+        map_files: does as `map` does, perhaps at many places at once: each file is inspected by itself.
 
     Raises:
         InputError: if a file cannot be read, a column is missing or has another type, or ids are missing or not unique.
     """
-    text_column, id_column, shard_documents = listing.text_column, listing.id_column, listing.shard_documents
-    inspected = [
-        inspect_parquet(file, text_column, id_column)
-        if file.format == "parquet"
-        else inspect_lines(file, text_column, id_column, listing.encoding)
-        for file in listing.files
-    ]
-    if not any(file.rows for file, _ in inspected):
-        first, *others = (file.path for file in listing.files)
-        more = f" and {len(others):,} other files" if others else ""
+    text_column, shard_documents = listing.text_column, listing.shard_documents
+    size = pc.sum(listing.files.table["size"]).as_py()
+    apart = 1 if size <= MEASURED_TEXT_BYTES else max(MIN_SHARD_TEXT_BYTES, size // MAX_MARKS)
+    inspect = partial(_inspect, text_column=text_column, id_column=listing.id_column, encoding=listing.encoding)
+    files, marks = _gathered(map_files(partial(_thinned, inspect=inspect, apart=apart), listing.files))
+    if not pc.sum(files.table["rows"]).as_py():
+        first, others = files[0].path, len(files) - 1
+        more = f" and {others:,} other files" if others else ""
         raise InputError(f"no documents in {first}{more}: all files there are empty")
-    kept = kept_fields([file for file, _ in inspected if file.rows], listing.keep_columns, text_column)
-    check_ids([file for file, _ in inspected])
-    parquet_bytes = sum(file.text_bytes for file, _ in inspected if file.format == "parquet")
-    if parquet_bytes <= MEASURED_TEXT_BYTES:
-        inspected = [
-            measure_texts(file, text_column) if file.format == "parquet" else (file, marks) for file, marks in inspected
-        ]
-    files = FileTable.of(file for file, _ in inspected)
+    kept = (
+        kept_fields([file for file in files if file.rows], listing.keep_columns, text_column)
+        if listing.keep_columns
+        else ()
+    )
+    check_ids(files)
+    is_parquet = pc.equal(files.table["format"], "parquet")
+    if 0 < (pc.sum(files.table["text_bytes"].filter(is_parquet)).as_py() or 0) <= MEASURED_TEXT_BYTES:
+        measured = map_files(partial(_measured, text_column=text_column), zip(files, marks, strict=True))
+        files, marks = _gathered(measured)
     shard_text_bytes = None
     if shard_documents is None:
-        shard_text_bytes = default_shard_text_bytes(sum(file.text_bytes for file, _ in inspected), listing.min_shards)
-    table = _cut(inspected, shard_documents or shard_text_bytes or 1, by_documents=shard_documents is not None)
+        text_bytes = pc.sum(files.table["text_bytes"]).as_py()
+        shard_text_bytes = default_shard_text_bytes(text_bytes, listing.min_shards)
+    rows = files.table["rows"].to_pylist()
+    table = _cut(
+        zip(rows, files.table["is_entered_at_offsets"].to_pylist(), marks, strict=True),
+        shard_documents or shard_text_bytes or 1,
+        by_documents=shard_documents is not None,
+    )
     return CorpusPlan(listing, files, ShardTable(table, files), shard_text_bytes, kept)
+
+
+def _inspect(file: SourceFile, text_column: str, id_column: str | None, encoding: str) -> tuple[SourceFile, Marks]:
+    if file.format == "parquet":
+        return inspect_parquet(file, text_column, id_column)
+    return inspect_lines(file, text_column, id_column, encoding)
+
+
+def _thinned(
+    file: SourceFile, inspect: Callable[[SourceFile], tuple[SourceFile, Marks]], apart: int
+) -> tuple[SourceFile, Marks]:
+    file, marks = inspect(file)
+    return file, marks.thinned(apart)
+
+
+def _measured(inspected: tuple[SourceFile, Marks], text_column: str) -> tuple[SourceFile, Marks]:
+    file, marks = inspected
+    return measure_texts(file, text_column) if file.format == "parquet" else (file, marks)
+
+
+def _gathered(inspected: Iterable[tuple[SourceFile, Marks]]) -> tuple[FileTable, list[Marks]]:
+    marks: list[Marks] = []
+
+    def files() -> Iterator[SourceFile]:
+        for file, own in inspected:
+            marks.append(own)
+            yield file
+
+    return FileTable.of(files()), marks
 
 
 def plan_corpus(inputs: Sequence[str], **how: Any) -> CorpusPlan:
@@ -134,29 +181,29 @@ def plan_corpus(inputs: Sequence[str], **how: Any) -> CorpusPlan:
 def default_shard_text_bytes(corpus_bytes: int, min_shards: int = MIN_SHARDS) -> int:
     """Give the bytes of text of each shard of a corpus, see `plan_corpus`."""
     shards = max(-(-corpus_bytes // SHARD_TEXT_BYTES), min(min_shards, corpus_bytes // MIN_SHARD_TEXT_BYTES), 1)
+    shards = min(shards, MAX_SHARDS)
     return max(1, -(-corpus_bytes // shards))
 
 
-def _cut(inspected: Sequence[tuple[SourceFile, Marks]], size: int, *, by_documents: bool) -> pa.Table:
+def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_documents: bool) -> pa.Table:
     """Cut files at every so many documents, or bytes of text: a document belongs to the shard that it begins in."""
     columns: dict[str, array[int]] = {name: array("q") for name in SHARDS.names}
     shard, current, done = -1, -1, 0
-    for number, (file, marks) in enumerate(inspected):
-        measure = Marks((0, file.rows), (0, file.rows)) if by_documents else marks
+    for number, (rows, is_entered, marks) in enumerate(inspected):
+        measure = Marks((0, rows), (0, rows)) if by_documents else marks
         first = 0
-        while first < file.rows:
+        while first < rows:
             part = (done + measure.before(first)) // size
             if part != current:
                 shard, current = shard + 1, part
             last = measure.row_at((part + 1) * size - done)
-            offset = marks.before(first) if file.is_entered_at_offsets else _NO_OFFSET
             text_bytes = marks.before(last) - marks.before(first)
-            for column, value in zip(
-                columns.values(), (shard, number, first, last - first, offset, text_bytes), strict=True
-            ):
+            entry, offset = marks.last_before(first) if is_entered else (first, _NO_OFFSET)
+            row = (shard, number, first, last - first, offset, text_bytes, first - entry)
+            for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             first = last
-        done += measure.before(file.rows)
+        done += measure.before(rows)
     values = {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
     arrays = [pa.array(v, mask=v == _NO_OFFSET if name == "offset" else None) for name, v in values.items()]
     return pa.Table.from_arrays(arrays, schema=SHARDS)

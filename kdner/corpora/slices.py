@@ -30,9 +30,11 @@ class Slice:
     """Row of the first document."""
     rows: int
     offset: int | None
-    """Byte at which the first row begins; None where only reading from the start finds it."""
+    """Byte from which on the file is read; None where only reading from the start finds the first row."""
     text_bytes: int
     """Bytes of their text, as far as they are known when the plan is made."""
+    passed: int = 0
+    """Rows between the offset and the first document."""
 
 
 class SliceReader:
@@ -120,7 +122,7 @@ class _LineStream:
 
     def __init__(self, piece: Slice, text_column: str, kept: Sequence[pa.Field]) -> None:
         self.file, self.text_column, self.kept = piece.file, text_column, kept
-        self.row = 0 if piece.offset is None else piece.first
+        self.row = 0 if piece.offset is None else piece.first - piece.passed
         self.lines = read_lines(self.file, piece.offset or 0)
 
     def on_the_way_to(self, piece: Slice) -> bool:

@@ -39,6 +39,7 @@ SHARDS = pa.schema(
         pa.field("rows", pa.int64(), nullable=False),
         pa.field("offset", pa.int64()),
         pa.field("text_bytes", pa.int64(), nullable=False),
+        pa.field("passed", pa.int64(), nullable=False),
     ]
 )
 """A row for each slice of each shard, in order, with the number of its file and the other fields of `Slice`."""

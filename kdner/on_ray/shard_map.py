@@ -38,6 +38,7 @@ from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console, without_line
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.job import once
+from kdner.on_ray.map_files import map_files_of
 from kdner.on_ray.pool import estimate_corpus, shards_at_once, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.shard_actor import COUNTS, REPLACED, ShardActor
@@ -112,7 +113,7 @@ def map_corpus(
         return corpus_listing(config, out, min_shards=min_shards, keep_columns=keep_columns)
 
     if estimation and estimation.estimate:
-        plan = plan_listing(listing())
+        plan = plan_listing(listing(), map_files_of(listing()))
         return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
 
     if retries.retry_errors:
@@ -122,7 +123,7 @@ def map_corpus(
         return {"job": job, **fingerprint, "corpus": listing().fingerprint(), **splitting}
 
     def map_and_check(directory: RunDirectory) -> dict[str, Any]:
-        plan = plan_of_run(directory, listing())
+        plan = plan_of_run(directory, listing(), map_files_of(listing()))
         directory.describe({"files": plan.shards.names})
         limited = replace(work(plan), timeout_s=retries.shard_timeout)
         summary = shard_map(plan, directory, limited, max_error_rate=config.max_error_rate)

@@ -55,9 +55,8 @@ def test_what_a_killed_planner_left_is_no_plan(news, tmp_path):
     run = RunDirectory.open(str(tmp_path / "run"), {})
     listing = list_corpus([str(news)])
     plan = plan_of_run(run, listing)
-    (run.local_path / FOLDER / "shards.parquet").rename(
-        run.local_path / FOLDER / ".shards.parquet.tmp-0123456789abcdef"
-    )
+    folder = run.local_path / FOLDER
+    (folder / "shards.parquet").rename(folder / ".shards.parquet.tmp-0123456789abcdef")
     assert kept_plan(run, listing) is None and plan_of_run(run, listing) == plan
     assert {path.name for path in folder.iterdir()} == {"files.parquet", "shards.parquet"}
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kdner.corpora.corpus_listing import MIN_SHARDS
 from kdner.corpora.draws import draw_documents
 from kdner.corpora.plan import (
+    MAX_SHARDS,
     MIN_SHARD_TEXT_BYTES,
     SHARD_TEXT_BYTES,
     check_unchanged,
@@ -92,7 +93,8 @@ def test_a_shard_holds_3_mb_or_less_so_that_there_are_some_but_never_tiny_ones()
     def shards(corpus_bytes, **options):
         return -(-corpus_bytes // default_shard_text_bytes(corpus_bytes, **options))
 
-    assert default_shard_text_bytes(10**12) == pytest.approx(SHARD_TEXT_BYTES, rel=0.01)
+    assert default_shard_text_bytes(10**11) == pytest.approx(SHARD_TEXT_BYTES, rel=0.01)
+    assert shards(10**12) == shards(10**14) == MAX_SHARDS
     assert shards(10**8) == shards(MIN_SHARDS * MIN_SHARD_TEXT_BYTES) == MIN_SHARDS
     assert shards(10**8, min_shards=16) == 34 and shards(10**7, min_shards=16) == 16
     assert shards(3 * MIN_SHARD_TEXT_BYTES) == 3 and shards(2 * MIN_SHARD_TEXT_BYTES - 1) == shards(1) == 1
@@ -123,6 +125,21 @@ def test_of_parquet_with_more_text_than_is_read_the_row_groups_tell_the_text(tmp
     sizes = characters(corpus)[-10:]
     assert max(sizes) < 1.3 * min(sizes[:-1]) and corpus.shards != exact.shards
     assert sum(shard.text_bytes for shard in corpus.shards) == corpus.files[0].text_bytes
+
+
+@pytest.mark.parametrize("name", ["txt", "txt.gz", "jsonl"])
+def test_a_larger_corpus_is_cut_at_places_that_are_not_all_known(tmp_path, monkeypatch, name):
+    texts = [f"{k} " + "word " * (k % 50) for k in range(3_000)]
+    source = put_texts(tmp_path, f"a.{name}", texts)
+    exact = plan_corpus([source], shard_documents=70)
+    monkeypatch.setattr("kdner.corpora.plan.MEASURED_TEXT_BYTES", 0)
+    monkeypatch.setattr("kdner.corpora.plan.MIN_SHARD_TEXT_BYTES", 5_000)
+    by_documents, by_text = plan_corpus([source], shard_documents=70), plan_corpus([source], min_shards=12)
+    assert [text for _, text in rows(by_text)] == [text for _, text in rows(by_documents)] == texts
+    assert [shard.documents for shard in by_documents.shards] == [shard.documents for shard in exact.shards]
+    assert any(piece.passed for shard in by_text.shards for piece in shard.slices) == (not name.endswith("gz"))
+    sizes = characters(by_text)
+    assert len(sizes) == 12 and max(sizes) < 1.4 * min(sizes[:-1])
 
 
 CORPORA = st.lists(
