@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kdner.corpora.files import SourceFile
 from kdner.corpora.slices import Slice
@@ -156,6 +157,14 @@ class ShardTable(_Rows[Shard]):
     def names(self) -> list[str]:
         """The name of each shard's file."""
         return [shard_name(index) for index in range(len(self))]
+
+    @property
+    def files_read_from_the_start(self) -> np.ndarray:
+        """The number of the file that each shard begins in, where that can only be read from its start; else -1."""
+        first = self.table.take(self._begins[:-1])
+        files = first["file"].to_numpy()
+        in_parquet = pc.equal(self.files.table["format"], "parquet").to_numpy()[files]
+        return np.where(in_parquet | first["offset"].is_valid().to_numpy(), -1, files)
 
     def __len__(self) -> int:
         return len(self._begins) - 1

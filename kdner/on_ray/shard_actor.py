@@ -13,7 +13,8 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
@@ -54,6 +55,8 @@ class MappedShard(NamedTuple):
     """Documents, words, errors, and what else the work counts."""
     reasons: Sequence[tuple[str, int, str]] = ()
     """The most frequent errors, each with its number and the id of a document."""
+    replaced: Mapping[str, int] = MappingProxyType({})
+    """Characters that became U+FFFD when it was read, by input file."""
 
 
 class GivenBack(Exception):
@@ -138,10 +141,15 @@ class ShardActor:
         self.record.ready.remote()
 
     def __call__(self, batch: dict[str, Iterable[bytes]]) -> dict[str, list[Any]]:
-        """Map shards, which come pickled: a row for each. What goes wrong is a row too: Ray Data loses its cause."""
-        if self.sick is not None:
-            self._leave()
-        rows = [self._row(pickle.loads(shard)) for shard in batch["shard"]]
+        """Map the shards of a task, which come pickled: a row for each.
+
+        What goes wrong is a row too, because Ray Data loses the cause of an error.
+        """
+        rows = []
+        for shard in (shard for task in batch["shards"] for shard in pickle.loads(task)):
+            if self.sick is not None:
+                self._leave()
+            rows.append(self._row(shard))
         return {key: [row[key] for row in rows] for key in rows[0]}
 
     def _row(self, shard: Shard) -> dict[str, Any]:
@@ -155,6 +163,8 @@ class ShardActor:
         return {
             "shard": shard.index,
             **{key: mapped.counts[key] for key in ("documents", "words", "errors")},
+            "counts": json.dumps(mapped.counts),
+            "replaced": json.dumps(dict(mapped.replaced)),
             "reasons": json.dumps(mapped.reasons),
             "began": began,
             "ended": time.time(),
@@ -177,7 +187,8 @@ class ShardActor:
             self._await_others()
             raise self.broken
         if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
-            return MappedShard(Counter(json.loads(self.run.table_metadata(shard.name)[1][COUNTS])))
+            metadata = self.run.table_metadata(shard.name)[1]
+            return MappedShard(Counter(json.loads(metadata[COUNTS])), replaced=json.loads(metadata.get(REPLACED, "{}")))
         deaths = self.deaths.get(index, 0)
         with self.turns.take(alone=deaths > 0):
             self._begin(index, deaths)
@@ -216,7 +227,7 @@ class ShardActor:
         metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
         schema = self.map_documents.schema
         patiently(lambda: self.run.write_table(shard.name, mapped, schema, metadata=metadata), self.work.patience_s)
-        return MappedShard(counts, most_frequent(mapped) if errors else ())
+        return MappedShard(counts, most_frequent(mapped) if errors else (), replaced)
 
     def _read(self, shard: Shard) -> tuple[pa.Table, Counter[str]]:
         replaced = Counter[str]()

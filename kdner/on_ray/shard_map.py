@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import pickle
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing
 from kdner.corpora.kept_plan import plan_of_run
 from kdner.corpora.plan import CorpusPlan, plan_listing
+from kdner.corpora.tables import shard_name
 from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
@@ -42,6 +41,7 @@ from kdner.on_ray.map_files import map_files_of
 from kdner.on_ray.pool import estimate_corpus, shards_at_once, size_pool
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.shard_actor import COUNTS, REPLACED, ShardActor
+from kdner.on_ray.shard_tasks import pickled, tasks_of
 from kdner.progress import Progress
 from kdner.runs.lock import hold
 from kdner.runs.run_directory import SUCCESS, RunDirectory
@@ -157,7 +157,7 @@ def forget_errors(out: str) -> None:
 def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error_rate: float = 1.0) -> dict[str, Any]:
     """Map every shard that has no file yet, then reconcile; returns the summary's counts, speed and memory.
 
-    Shards that are much heavier than the others are begun first; see `heaviest_first`.
+    Shards that are much heavier than the others are begun first; see `kdner.on_ray.shard_tasks`.
 
     Seconds, and the words per second by them, run from the first shard's begin to the last one's end, by the clocks of
     the actors' machines; what passed before, while actors started and loaded the model, is `start_up_seconds`.
@@ -174,18 +174,17 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
     """
     missing = set(run.pending())
     pending = np.array([number for number, name in enumerate(plan.shards.names) if name in missing], np.int64)
-    shards = pending[heaviest_first(plan.shards.text_bytes[pending])]
-    if len(shards) < len(plan.shards):
-        done = len(plan.shards) - len(shards)
+    if len(pending) < len(plan.shards):
+        done = len(plan.shards) - len(pending)
         logger.info("%s: %d of %d shards are there", work.job, done, len(plan.shards))
     started = time.time()
-    tally = _map_pending(plan, run, work, shards, max_error_rate) if len(shards) else _Tally(plan, max_error_rate)
+    tally = _map_pending(plan, run, work, pending, max_error_rate) if len(pending) else _Tally(plan, max_error_rate)
     seconds = max(0.0, tally.ended - tally.began)
-    counts = _reconcile(plan, run)
+    counts = _reconcile(plan, run, tally, pending)
     forget_deaths(run)
     return {
         **counts,
-        "start_up_seconds": round(tally.began - started, 2) if len(shards) else 0.0,
+        "start_up_seconds": round(tally.began - started, 2) if len(pending) else 0.0,
         "seconds": round(seconds, 2),
         "words_per_second": round(tally.words / seconds) if tally.words and seconds else 0,
         "actor_peak_memory_mb": round(tally.memory_mb),
@@ -193,28 +192,12 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
     }
 
 
-def heaviest_first(text_bytes: Sequence[int] | np.ndarray) -> list[int]:
-    """Order shards of so many bytes of text so that the end of a run does not wait for a heavy one; returns places.
-
-    Those with at least twice the text of the median one come first, by doublings: the longest processing time first.
-    A light one follows each, so that none is sent to an actor that has just got another (`TASKS_WAITING`). All others
-    keep their order, since an actor that goes through a file in order reads it once.
-    """
-    if not len(text_bytes):
-        return []
-    sizes = np.asarray(text_bytes)
-    usual = max(1, int(np.sort(sizes)[len(sizes) // 2]))
-    is_heavy = sizes >= 2 * usual
-    light, heavy = np.flatnonzero(~is_heavy).tolist(), np.flatnonzero(is_heavy).tolist()
-    heavy.sort(key=lambda place: -int(sizes[place] // usual).bit_length())
-    return [*chain.from_iterable(zip(heavy, light, strict=False)), *light[len(heavy) :]]
-
-
 class _Tally:
     """What the rows that actors return add up to."""
 
     def __init__(self, plan: CorpusPlan, max_error_rate: float) -> None:
-        self.documents = self.words = self.errors = 0
+        self.counts, self.replaced = Counter[str](), Counter[str]()
+        self._planned = plan.shards.documents
         self.began, self.ended, self.memory_mb = math.inf, -math.inf, 0.0
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
@@ -224,11 +207,13 @@ class _Tally:
         """Add a row.
 
         Raises:
-            InputError: so many documents ended with an error that the job will fail, whatever comes.
+            InputError: so many documents ended with an error that the job will fail, whatever comes; or the file has
+                not the plan's number of documents.
         """
-        self.documents += row["documents"]
-        self.words += row["words"]
-        self.errors += row["errors"]
+        counts = json.loads(row["counts"])
+        check_documents(shard_name(row["shard"]), counts["documents"], int(self._planned[row["shard"]]))
+        self.counts.update(counts)
+        self.replaced.update(json.loads(row["replaced"]))
         self.began, self.ended = min(self.began, row["began"]), max(self.ended, row["ended"])
         self.memory_mb = max(self.memory_mb, row["memory_mb"])
         for reason, count, example in json.loads(row["reasons"]):
@@ -240,6 +225,21 @@ class _Tally:
                 f"--max-error-rate allows for all of the corpus, so that the job stops here:\n{self.reasons()}\n"
                 "Mend the cause and run the same command with --retry-errors, or raise the limit"
             )
+
+    @property
+    def documents(self) -> int:
+        """Documents of the shards whose rows are in."""
+        return self.counts["documents"]
+
+    @property
+    def words(self) -> int:
+        """Their words."""
+        return self.counts["words"]
+
+    @property
+    def errors(self) -> int:
+        """How many of them ended with an error."""
+        return self.counts["errors"]
 
     def reasons(self) -> str:
         """Lay out the most frequent errors, a line for each, with an example."""
@@ -368,13 +368,13 @@ def _dataset(
     record: Any,
     avoided: frozenset[str],
 ) -> ray.data.Dataset:
-    """Return the lazy dataset of what `ShardActor` returns: a row for each shard, in a task of its own."""
+    """Return the lazy dataset of what `ShardActor` returns: a row for each shard."""
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu, avoided=avoided)
     at_once = shards_at_once(work, pool)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
-    tasks = [{"shard": pickle.dumps(plan.shards[number])} for number in shards.tolist()]
+    tasks = [{"shards": pickled(plan.shards, group)} for group in tasks_of(plan.shards, shards, pool.count)]
     mapped = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
         ShardActor,
         batch_size=1,
@@ -403,23 +403,34 @@ def _dataset(
     return mapped
 
 
-def _reconcile(plan: CorpusPlan, run: RunDirectory) -> dict[str, Any]:
-    """Add up the counts of all files; documents in must equal documents out, file by file."""
-    total: Counter[str] = Counter()
-    replaced: Counter[str] = Counter()
+def _reconcile(plan: CorpusPlan, run: RunDirectory, tally: _Tally, mapped: np.ndarray) -> dict[str, Any]:
+    """Add up the counts of all files; documents in must equal documents out, file by file.
+
+    Those of the shards that were mapped now are in the tally; those that were there before are read from the files.
+    """
+    total, replaced = tally.counts.copy(), tally.replaced.copy()
+    before = np.setdiff1d(np.arange(len(plan.shards)), mapped)
+    names = [shard_name(number) for number in before.tolist()]
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        footers = pool.map(run.table_metadata, plan.shards.names)
-        shards = zip(plan.shards.names, plan.shards.documents.tolist(), footers, strict=True)
-        for name, documents, (rows, metadata) in shards:
-            if rows != documents:
-                raise InputError(
-                    f"{run.path}/{name}: holds {rows} documents where the plan has {documents}; delete it and run again"
-                )
+        footers = pool.map(run.table_metadata, names)
+        planned = plan.shards.documents[before].tolist()
+        for name, documents, (rows, metadata) in zip(names, planned, footers, strict=True):
+            check_documents(f"{run.path}/{name}", rows, documents)
             total.update(json.loads(metadata[COUNTS]))
             replaced.update(json.loads(metadata.get(REPLACED, "{}")))
     warn_of_replaced(replaced)
     passed_over = {"files_passed_over": dict(plan.passed_over)} if plan.passed_over else {}
     return {**total, "replaced_characters": replaced.total(), **passed_over}
+
+
+def check_documents(name: str, documents: int, planned: int) -> None:
+    """Check that a file has as many documents as the plan.
+
+    Raises:
+        InputError: it has not.
+    """
+    if documents != planned:
+        raise InputError(f"{name}: holds {documents} documents where the plan has {planned}; delete it and run again")
 
 
 def check_errors(counts: Mapping[str, Any], max_error_rate: float) -> None:

@@ -19,7 +19,7 @@ from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.shard_actor import COUNTS, ShardActor
-from kdner.on_ray.shard_map import check_errors, heaviest_first, shard_map
+from kdner.on_ray.shard_map import check_errors, shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.shards.attempts import note_deaths
@@ -121,16 +121,6 @@ def test_each_shard_has_one_file_and_only_missing_ones_are_made_again(cluster, c
     now = {name: (directory.local_path / name).stat().st_mtime_ns for name in directory.files}
     assert [name for name in written if written[name] != now[name]] == ["part-00002.parquet"]
     assert run(corpus, directory)["words_per_second"] == 0  # nothing left to time
-
-
-def test_heavy_shards_are_begun_first_and_alike_ones_in_their_order(tmp_path):
-    sizes = [100, 90, 110, 5_000, 120, 310, 10, 450, 6_000, 100, 330, 100]
-    path = tmp_path / "corpus.txt"
-    path.write_text("".join("x" * (size - 1) + "\n" for size in sizes))
-    shards = plan_corpus([str(path)], shard_documents=1).shards
-    assert [shard.text_bytes for shard in shards] == sizes
-    assert heaviest_first(shards.text_bytes) == [3, 0, 8, 1, 5, 2, 7, 4, 10, 6, 9, 11]
-    assert heaviest_first(sizes[:3]) == [0, 1, 2] and heaviest_first([]) == []
 
 
 @pytest.mark.faults
