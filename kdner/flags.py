@@ -143,8 +143,8 @@ class Corpus(Encoded):
     and row."""
     shard_documents: int | None = None
     """Documents in one shard: the unit of work, of retry, and of output. By default shards are cut by text, not by
-    documents, and hold 3 MB of it; less where that would make fewer than 64 shards, or 16 for a student, which is done
-    with 1 MB in a second, but not less than 64 KB."""
+    documents, and hold 3 MB of it; more where that would make more than 100,000 shards; less where it would make fewer
+    than 64, or 16 for a student, which is done with 1 MB in a second, but not less than 64 KB."""
     max_error_rate: float = 0.05
     """Share of documents (0 to 1) that may end with an error; above it the job fails once all are done."""
     hard_wrapped: bool = False

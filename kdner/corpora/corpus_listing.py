@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from kdner.corpora.listing import find_files
 from kdner.corpora.tables import FileTable
 from kdner.data.encodings import UTF_8, check_encoding
@@ -24,6 +26,7 @@ MIN_SHARDS = 64
 """Shards that a corpus gives by default, if each holds `MIN_SHARD_TEXT_BYTES`: work for as many actors."""
 MAX_FILES_NAMED = 1_000
 """Files whose names, sizes and times of change stand in a manifest one by one."""
+_ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,11 @@ def corpus_listing(
 
 
 def _digest(files: FileTable) -> dict[str, Any]:
-    digest, size = hashlib.sha256(), 0
-    for file in files:
-        digest.update(f"{file.name}\0{file.size}\0{file.mtime_ns}\n".encode("utf-8", "backslashreplace"))
-        size += file.size
+    digest = hashlib.sha256()
+    for batch in files.table.select(["name", "size", "mtime_ns"]).to_batches(_ROWS_AT_ONCE):
+        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        digest.update(
+            "".join(f"{name}\0{size}\0{time}\n" for name, size, time in rows).encode("utf-8", "backslashreplace")
+        )
+    size = pc.sum(files.table["size"]).as_py()
     return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}

@@ -6,7 +6,7 @@ Both are sequences of plain values, `SourceFile` and `Shard`, over Arrow tables,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, overload
 
@@ -99,6 +99,9 @@ class _Rows(Sequence[T]):
     def __len__(self) -> int:
         return self.table.num_rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), _as_stream(self.table))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Rows) and self.table.equals(other.table)
 
@@ -166,6 +169,15 @@ class ShardTable(_Rows[Shard]):
         in_parquet = pc.equal(self.files.table["format"], "parquet").to_numpy()[files]
         return np.where(in_parquet | first["offset"].is_valid().to_numpy(), -1, files)
 
+    def part(self, numbers: np.ndarray) -> ShardTable:
+        """Return the table of some shards, by their numbers in order, with the files that they need and no others."""
+        rows = np.concatenate([np.arange(self._begins[k], self._begins[k + 1]) for k in numbers.tolist()])
+        slices = self.table.take(rows)
+        files, places = np.unique(slices["file"].to_numpy(), return_inverse=True)
+        column = SHARDS.get_field_index("file")
+        slices = slices.set_column(column, SHARDS.field(column), pa.array(places, pa.int64()))
+        return ShardTable(slices, FileTable(self.files.table.take(files)))
+
     def __len__(self) -> int:
         return len(self._begins) - 1
 
@@ -173,7 +185,7 @@ class ShardTable(_Rows[Shard]):
         return self._of(self.table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.table, self.files)
+        return _unpickled, (type(self), _as_stream(self.table), self.files)
 
     def _sums(self, column: str) -> np.ndarray:
         return np.add.reduceat(self.table[column].to_numpy(), self._begins[:-1])
@@ -196,3 +208,15 @@ class ShardTable(_Rows[Shard]):
 def _dicts(table: pa.Table) -> Iterator[dict[str, Any]]:
     for batch in table.to_batches(_ROWS_AT_ONCE):
         yield from batch.to_pylist()
+
+
+def _as_stream(table: pa.Table) -> bytes:
+    """Return a table as a stream of Arrow, which takes a tenth of the time of its pickle."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _unpickled(kind: Callable[..., Any], stream: bytes, *others: Any) -> Any:
+    return kind(pa.ipc.open_stream(stream).read_all(), *others)

@@ -39,8 +39,8 @@ def tasks_of(shards: ShardTable, pending: np.ndarray, actors: int) -> list[np.nd
 
 
 def pickled(shards: ShardTable, group: np.ndarray) -> bytes:
-    """Return the shards of a group as they are sent."""
-    return pickle.dumps([shards[number] for number in group.tolist()])
+    """Return the shards of a group as they are sent: a table of their own, which gives them in order."""
+    return pickle.dumps(shards.part(group))
 
 
 def heaviest_first(text_bytes: Sequence[int]) -> list[int]:

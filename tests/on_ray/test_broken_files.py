@@ -85,8 +85,9 @@ def do(work, source, out, corpus):
 
 
 def contents(out):
-    """Everything in a run directory but the summary, which holds times."""
-    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name != "_summary.json"}
+    """Everything in a run directory but what holds times: the summary, and the account of tries."""
+    times = {"_summary.json", ".tries.json", "_failed.json"}
+    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name not in times}
 
 
 def put_corpus(folder, name, **options):

@@ -31,7 +31,7 @@ def test_a_task_is_a_shard_or_some_of_very_many_and_brings_all_that_an_actor_nee
     monkeypatch.setattr(shard_tasks, "MAX_TASKS", 4)
     assert numbers(corpus, [0, 1, 3, 4, 5, 6, 8, 9], 4) == [[0, 1], [3, 4], [5, 6], [8, 9]]
     assert tasks_of(corpus.shards, np.array([], int), 4) == []
-    assert pickle.loads(pickled(corpus.shards, np.array([3, 4]))) == [corpus.shards[3], corpus.shards[4]]
+    assert list(pickle.loads(pickled(corpus.shards, np.array([3, 4])))) == [corpus.shards[3], corpus.shards[4]]
 
 
 def test_a_packed_file_is_read_by_few_actors_but_none_is_without_work(tmp_path):

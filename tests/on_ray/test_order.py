@@ -1,0 +1,53 @@
+"""In which order a job over a corpus does what takes long: nothing is read where it is for nothing."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import pytest
+from files import contents, put_lines
+from slow_job import Echo
+
+import kdner.corpora.plan
+from kdner.errors import InputError
+from kdner.flags import Actors, Corpus
+from kdner.on_ray.shard_map import map_corpus
+from kdner.runs.lock import hold
+from kdner.shards.work import ShardWork
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job over a corpus of nine documents, by the folder that it writes."""
+    source = put_lines(tmp_path / "corpus.txt", ["some words"] * 9)
+    work = ShardWork(job="echo", actor=Echo, arguments={}, actors=Actors(count=1), use_gpu=False)
+    config = Corpus(corpus=(source,), shard_documents=2)
+    return partial(
+        map_corpus, config, work=lambda plan: work, job="echo", fingerprint={}, describe={"labels": []}, language="en"
+    )
+
+
+def test_the_corpus_is_read_once_after_the_lock_and_by_no_later_start(cluster, job, tmp_path, monkeypatch, caplog):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(kdner.corpora.plan, "inspect_lines", None)
+        with hold(str(out)), pytest.raises(InputError, match="another job works here"):
+            job(out=str(out))
+    assert not list(out.iterdir())
+    summary = job(out=str(out))
+    whole = contents(out)
+
+    monkeypatch.setattr(kdner.corpora.plan, "inspect_lines", None)
+    with caplog.at_level(logging.INFO, "kdner"):
+        assert job(out=str(out)) == summary
+        assert "echo: everything is there already" in caplog.text
+        (out / "_SUCCESS").unlink()
+        (out / "part-00003.parquet").unlink()
+        assert job(out=str(out))["documents"] == 9
+    assert "the plan is there: 9 documents in 5 shards" in caplog.text and contents(out) == whole
+    put_lines(tmp_path / "corpus.txt", ["other words"] * 9)
+    with pytest.raises(InputError, match=r"(?s)holds a run that differs.*corpus\.files.*corpus\.txt\.mtime_ns"):
+        job(out=str(out))
