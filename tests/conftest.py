@@ -27,6 +27,8 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.trainer import Trainer
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import label_list
 from kdner.progress import Progress
@@ -250,6 +252,23 @@ def make_student(toy, labels):
         return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def taught(make_student, toy):
+    """A tiny student that has learned the toy set."""
+    student = make_student(dropout=0.0)
+    recipe = Distillation(epochs=15, min_steps=1, batch_words=100)
+    Trainer(student, recipe, seed=1, labeled=toy).train(lambda _: None, Progress("taught", "step"))
+    return student.eval()
+
+
+@pytest.fixture(scope="session")
+def taught_folder(taught, tmp_path_factory) -> str:
+    """The folder of that student."""
+    folder = tmp_path_factory.mktemp("taught")
+    taught.save_pretrained(folder)
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

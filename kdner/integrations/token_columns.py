@@ -45,7 +45,7 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
     columns: dict[str, list[object]] = {name: [] for name in schema.names}
     for document in documents:
         for number, sentence in enumerate(tagged_sentences(document)):
-            columns["id"].append(f"{document.id}:{number}" if document.given is None else document.id)
+            columns["id"].append(document.id if document.document else f"{document.id}:{number}")
             columns["document"].append(document.document or document.id)
             columns["tokens"].append(sentence.words.words)
             columns["ner_tags"].append([places[tag] for tag in sentence.tags])
