@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["PYTHONPATH"] = os.pathsep.join(map(str, Path(__file__).parents[:2]))  # for Ray's workers
+os.environ["PYTHONPATH"] = os.pathsep.join(  # for Ray's workers
+    map(str, (*Path(__file__).parents[:2], Path(__file__).parents[1] / "jobs" / "examples"))
+)
 
 import pyarrow as pa
 import pyarrow.parquet as pq

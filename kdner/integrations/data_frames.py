@@ -20,8 +20,8 @@ COLUMNS = {"start": "int64", "end": "int64", "label": object, "text": object, "s
 def entity_frame(student: Student, texts: Iterable[str], *, score: Score = None) -> pd.DataFrame:
     """Tag a column of texts; returns a row for each entity, with the columns of `COLUMNS`.
 
-    The index of a row is that of its text, as of `DataFrame.explode`: `frame.join(entities.drop(columns="text"))` puts them
-    beside their texts. A column with missing texts is given as `column.dropna()`, which keeps the index.
+    The index of a row is that of its text, as in `DataFrame.explode`: `frame.join(entities.drop(columns="text"))` puts
+    them beside their texts. A column with missing texts is given as `column.dropna()`, which keeps the index.
 
     Args:
         student: who tags.
