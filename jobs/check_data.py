@@ -15,19 +15,19 @@ import sys
 from dataclasses import dataclass
 
 from kdner.errors import InputError
-from kdner.flags import Corpus, Layout, part_of
+from kdner.flags import Corpus, HeldOut, Layout, part_of
 from kdner.measuring.data_check import Checked, check_data
 from kdner.on_ray.job import run_job
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckData(Layout, Corpus):
+class CheckData(HeldOut, Layout, Corpus):
     """Check a labeled set, a test set and a corpus before any job reads them."""
 
     labeled: str = ""
     """Labeled set, in any format that kdner reads."""
     test: str = ""
-    """Labeled test set, in the same formats; also looked at beside the labeled set."""
+    """Labeled test set, in the same formats; also looked at beside the labeled set. Or --test-share is held out."""
     corpus: tuple[str, ...] = ()
     """Files, folders or globs of documents, and hf:NAME[/CONFIG][:SPLIT]. Of more than a million words a sample is
     looked at, beside all files and ids."""
@@ -49,7 +49,8 @@ def main(config: CheckData) -> None:
     """Do the job and print what it found."""
     if not (config.labeled or config.test or config.corpus):
         raise InputError("nothing to check: give --labeled, --test or --corpus")
-    checked = check_data(part_of(config, Layout), part_of(config, Corpus), labeled=config.labeled, test=config.test)
+    layout, corpus, held_out = part_of(config, Layout), part_of(config, Corpus), part_of(config, HeldOut)
+    checked = check_data(layout, corpus, labeled=config.labeled, test=config.test, held_out=held_out)
     print_checks(checked, as_json=config.json)
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from kdner.errors import InputError
-from kdner.flags import LabelMap, Layout
+from kdner.flags import HeldOut, LabelMap, Layout
 from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
-from kdner.labeled.sets import check_labels, read_labeled, source_fingerprint
+from kdner.labeled.sets import check_labels, read_test, source_fingerprint
 from kdner.labels.folding import read_label_map
 from kdner.measuring.errors import error_lines
 from kdner.measuring.evaluation import Evaluation, add_analysis, evaluate_models
@@ -41,7 +41,7 @@ from kdner.text.words import splitter_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(LabelMap, Layout):
+class Evaluate(HeldOut, LabelMap, Layout):
     """Compare teachers and students on a labeled set."""
 
     test: str
@@ -59,7 +59,7 @@ class Evaluate(LabelMap, Layout):
 def evaluate(config: Evaluate) -> dict[str, Any]:
     """Do the job; returns its summary: the test set, the measurements by model directory, and examples."""
     remarks = Remarks()
-    sentences = read_labeled(config.test, config, remarks)
+    sentences = read_test(config.test, config, config, remarks)
     for model in config.models:
         check_model(model)
     label_map = read_label_map(config.label_map)
@@ -71,7 +71,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         raise InputError(f"--compare {' '.join(compare)}: two of --models {' '.join(config.models)} are needed")
     fingerprint = {
         "job": "evaluate",
-        "test": source_fingerprint(config.test, config),
+        "test": source_fingerprint(config.test, config, config),
         **splitter_fingerprint(config.language),
         "models": [model_fingerprint(model) for model in config.models],
         "compare": [config.models.index(model) for model in compare],

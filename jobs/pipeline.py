@@ -21,7 +21,7 @@ from typing import Any
 
 from kdner.distillation.main_inputs import QUICKSTART, QUICKSTART_STEPS, Inputs, read_inputs
 from kdner.distillation.recipe import Distillation
-from kdner.flags import Corpus, LabeledSet, Layout, changed_flags, part_of
+from kdner.flags import Corpus, HeldOut, LabeledSet, Layout, changed_flags, part_of
 from kdner.jobs.check_data import print_checks
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.jobs.evaluate import Evaluate, evaluate
@@ -55,7 +55,7 @@ class Pipeline(LabeledSet, Corpus):
     """Labeled set: a file of CoNLL columns (token first, tag last), a .jsonl file of text and spans, or
     hf:NAME[/CONFIG][:SPLIT]; quickstart is the embedded example, with its own test set and corpus."""
     test: str = ""
-    """Labeled set for the final quality, in the same formats."""
+    """Labeled set for the final quality, in the same formats; or --test-share holds it out of --labeled."""
     corpus: tuple[str, ...] = ()
     """Files, folders or globs of Parquet, JSONL or plain text (a document a line), each also gzipped, on a local disk
     or any file system that pyarrow knows (s3://, gs://), and hf:NAME[/CONFIG][:SPLIT]. All of it is tagged."""
@@ -85,9 +85,9 @@ class Pipeline(LabeledSet, Corpus):
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
     check_tracker(config.tracker)
-    passing = (*NOT_IN_RESULT, *vars(part_of(config, Layout)))
+    passing = (*NOT_IN_RESULT, *vars(part_of(config, Layout)), *vars(part_of(config, HeldOut)))
     fixed = {key: value for key, value in settings(config).items() if key not in passing}
-    fixed |= changed_flags(config, Layout)
+    fixed |= changed_flags(config, Layout) | changed_flags(config, HeldOut)
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)
     inputs = read_inputs(
         labeled,
@@ -131,8 +131,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
     most = trainings_at_once(config.workers)
     stages.run("Distill the student; train the baseline", learning, [inputs.labeled.labeled, logits], most=most)
     models = (*teachers, student, baseline)
-    layout = vars(part_of(config, Layout))
-    compared = Evaluate(**layout, test=inputs.test, models=models, compare=(first, student), out=evaluation)
+    reading_test = vars(part_of(config, Layout)) | vars(part_of(config, HeldOut))
+    compared = Evaluate(**reading_test, test=inputs.test, models=models, compare=(first, student), out=evaluation)
     (quality,) = stages.run("Evaluate all models", {"evaluate": (evaluate, compared)}, [inputs.test, *models])
     write_test_quality((student, baseline), quality, quickstart=config.labeled == QUICKSTART)
     corpus = inputs.corpus_to_tag(drawn)
@@ -148,8 +148,8 @@ def main(config: Pipeline) -> None:
     """Do the job and print its report; with --check only that of its input."""
     if config.check:
         labeled = "" if config.labeled == QUICKSTART else config.labeled
-        layout, corpus = part_of(config, Layout), part_of(config, Corpus)
-        print_checks(check_data(layout, corpus, labeled=labeled, test=config.test))
+        layout, corpus, held_out = part_of(config, Layout), part_of(config, Corpus), part_of(config, HeldOut)
+        print_checks(check_data(layout, corpus, labeled=labeled, test=config.test, held_out=held_out))
     else:
         print(pipeline_report(pipeline(config), config.out, quickstart=config.labeled == QUICKSTART))
 

@@ -52,7 +52,24 @@ class Layout(Encoded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabeledSet(Layout):
+class HeldOut:
+    """The part of a labeled set that is its test set, for those who have one file."""
+
+    test_share: float | None = None
+    """Share (0 to 1) of the labeled set's sentences to hold out as its test set: whole documents where it has several,
+    drawn at random, but the same ones whatever --seed is. Trainings with this flag do not read them; evaluate with this
+    flag, and the labeled set as --test, measures on them only."""
+    test_sentences: int | None = None
+    """The same by a number of sentences."""
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether any sentence is held out."""
+        return self.test_share is not None or self.test_sentences is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledSet(HeldOut, Layout):
     """A labeled set, or a part of one drawn at random."""
 
     labeled: str

@@ -13,7 +13,7 @@ from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
 from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
-from kdner.labeled.sets import check_labels, read_drawn, read_labeled
+from kdner.labeled.sets import check_labels, read_drawn, read_test
 from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.tokenizers import check_encoder
@@ -66,10 +66,10 @@ def read_inputs(
     """Read and check the main job's input.
 
     Args:
-        labeled: the labeled set, and how it and the test set are written; `QUICKSTART` names the embedded example,
-            with its own test set and corpus.
+        labeled: the labeled set, which part of it is held out as the test set, and how both are written; `QUICKSTART`
+            names the embedded example, with its own test set and corpus.
         corpus: the corpus, and how it is cut.
-        test: the labeled test set.
+        test: the labeled test set, where none is held out.
         teachers: names of the teachers to train.
         student: the student's shape.
         vectors: its first word vectors: `teacher`, `random`, or the path of a text file of vectors.
@@ -79,6 +79,8 @@ def read_inputs(
         InputError: something is missing, cannot be read, or does not fit.
     """
     if labeled.labeled == QUICKSTART:
+        if labeled.holds_out:
+            raise InputError(f"--labeled {QUICKSTART}: the embedded example has its own test set; hold out none")
         files = write_quickstart(Path(out) / ".quickstart")
         labeled, test = replace(labeled, labeled=str(files.labeled)), str(files.test)
         corpus = replace(corpus, corpus=(str(files.corpus),))
@@ -86,13 +88,20 @@ def read_inputs(
         raise InputError("--teacher: at least one is needed")
     if len(set(teachers)) < len(teachers):
         raise InputError(f"--teacher {' '.join(teachers)}: one is named twice, and would learn the same twice")
+    if labeled.holds_out:
+        if test:
+            raise InputError("--test: the test set is held out of the labeled set already; give one or the other")
+        test = labeled.labeled
     if not test:
-        raise InputError("--test: a labeled set for the final quality is needed")
+        raise InputError(
+            "--test: a labeled set for the final quality is needed; --test-share 0.2 holds it out of --labeled"
+        )
     for name in teachers:
         check_encoder(encoder_of(name))
     remarks = Remarks()
     drawn, rest, labels = read_drawn(labeled, remarks)
-    check_labels(read_labeled(test, labeled, remarks), labels, test)
+    if not labeled.holds_out:
+        check_labels(read_test(test, labeled, remarks=remarks), labels, test)
     check_untrained_student(student, labels=labels, labeled=drawn, vectors=vectors)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")

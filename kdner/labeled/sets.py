@@ -13,9 +13,10 @@ from typing import Any
 
 from kdner.data import hub_datasets
 from kdner.errors import InputError
-from kdner.flags import LabeledSet, Layout, changed_flags
+from kdner.flags import HeldOut, LabeledSet, Layout, changed_flags
 from kdner.labeled.annotations import is_accepted
 from kdner.labeled.conll import read_columns
+from kdner.labeled.held_out import hold_out
 from kdner.labeled.json_records import Record, is_json, read_json
 from kdner.labeled.json_spans import SpanReader
 from kdner.labeled.lines import read_labeled_lines
@@ -28,6 +29,7 @@ from kdner.labels.tags import label_list
 from kdner.runs.fingerprint import fingerprint_of_files
 
 _DEFAULT = Layout()
+_ALL = HeldOut()
 
 
 def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None = None) -> list[LabeledSentence]:
@@ -112,25 +114,37 @@ def draw(
 def read_drawn(
     flags: LabeledSet, remarks: Remarks | None = None
 ) -> tuple[list[LabeledSentence], list[LabeledSentence], list[str]]:
-    """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set."""
-    sentences = read_labeled(flags.labeled, flags, remarks)
+    """Return the drawn sentences of the labeled set that flags name, the rest, and the label list of the whole set.
+
+    Sentences that the flags hold out are neither drawn nor among the rest.
+    """
+    whole = read_labeled(flags.labeled, flags, remarks)
+    sentences, _ = hold_out(whole, flags, flags.labeled)
     size = len(sentences) if flags.labeled_size is None else flags.labeled_size
     if size < 1:
         raise InputError(f"--labeled-size {size}: at least one sentence is needed")
     drawn, rest = draw(sentences, size, flags.seed)
-    return drawn, rest, labels_in(sentences)
+    return drawn, rest, labels_in(whole)
+
+
+def read_test(
+    source: str, layout: Layout = _DEFAULT, held_out: HeldOut = _ALL, remarks: Remarks | None = None
+) -> list[LabeledSentence]:
+    """Read a labeled set to measure on: all of it, or the part that flags hold out."""
+    sentences = read_labeled(source, layout, remarks)
+    return hold_out(sentences, held_out, source)[1] if held_out.holds_out else sentences
 
 
 def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
     """Return what decides which sentences `read_drawn` draws."""
     source = source_fingerprint(flags.labeled, flags)
-    return {**source, "labeled_size": flags.labeled_size, "seed": flags.seed}
+    return {**source, "labeled_size": flags.labeled_size, "seed": flags.seed, **changed_flags(flags, HeldOut)}
 
 
-def source_fingerprint(source: str, layout: Layout = _DEFAULT) -> dict[str, Any]:
-    """Return the identity of a labeled set: its name, size and time of change where it is a file, and its layout."""
+def source_fingerprint(source: str, layout: Layout = _DEFAULT, held_out: HeldOut = _ALL) -> dict[str, Any]:
+    """Return the identity of a labeled set: name, size and time of change of its file, layout, what is held out."""
     identity = {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
-    return {**identity, **changed_flags(layout, Layout)}
+    return {**identity, **changed_flags(layout, Layout), **changed_flags(held_out, HeldOut)}
 
 
 def _read_records(

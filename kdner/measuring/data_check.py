@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from kdner.corpora.draws import draw_documents
 from kdner.corpora.plan import CorpusPlan, corpus_plan
 from kdner.errors import InputError
-from kdner.flags import Corpus, Layout
+from kdner.flags import Corpus, HeldOut, Layout
 from kdner.labeled.annotation_review import LabelCounts, count_labels, review, review_for_training, review_test
+from kdner.labeled.held_out import hold_out
 from kdner.labeled.remarks import REPLACED, Remarks
 from kdner.labeled.sentence import LabeledSentence
-from kdner.labeled.sets import check_labels, labels_in, read_labeled
+from kdner.labeled.sets import check_labels, labels_in, read_labeled, read_test
 
 SAMPLE_WORDS = 1_000_000
 """White-space separated words of a corpus that are read to look at its documents."""
@@ -65,23 +66,37 @@ class Checked:
         }
 
 
-def check_data(layout: Layout, corpus: Corpus, *, labeled: str = "", test: str = "") -> list[Checked]:
+_NO_PART = HeldOut()
+
+
+def check_data(
+    layout: Layout, corpus: Corpus, *, labeled: str = "", test: str = "", held_out: HeldOut = _NO_PART
+) -> list[Checked]:
     """Read what is named, as jobs would, and gather what is wrong or odd about each source.
 
     Args:
         layout: how the labeled set and the test set are written.
         corpus: the corpus; without files there is none. Of a large one only a sample of the documents is looked at.
         labeled: the labeled set.
-        test: the test set.
+        test: the test set, where none is held out of the labeled set.
+        held_out: what part of the labeled set is the test set.
     """
+    if held_out.holds_out and (test or not labeled):
+        raise InputError("--test-share, --test-sentences: hold out of --labeled, in place of --test; give no --test")
     checked = []
     sentences: Sequence[LabeledSentence] = ()
     if labeled:
-        sentences, learned = _check_labeled("labeled set", labeled, layout)
+        sentences, learned = _check_labeled(
+            "labeled set",
+            labeled,
+            lambda remarks: hold_out(read_labeled(labeled, layout, remarks), held_out, labeled)[0],
+        )
         review_for_training(sentences, learned.remarks)
         checked.append(learned)
-    if test:
-        test_sentences, tested = _check_labeled("test set", test, layout)
+    if test := (labeled if held_out.holds_out else test):
+        test_sentences, tested = _check_labeled(
+            "test set", test, lambda remarks: read_test(test, layout, held_out, remarks)
+        )
         if sentences and test_sentences:
             review_test(sentences, test_sentences, tested.remarks)
             try:
@@ -94,10 +109,12 @@ def check_data(layout: Layout, corpus: Corpus, *, labeled: str = "", test: str =
     return checked
 
 
-def _check_labeled(role: str, source: str, layout: Layout) -> tuple[list[LabeledSentence], Checked]:
+def _check_labeled(
+    role: str, source: str, read: Callable[[Remarks], list[LabeledSentence]]
+) -> tuple[list[LabeledSentence], Checked]:
     remarks = Remarks()
     try:
-        sentences = read_labeled(source, layout, remarks)
+        sentences = read(remarks)
     except InputError as error:
         return [], Checked(role=role, source=source, holds={}, refusal=str(error), remarks=remarks)
     review(sentences, remarks)

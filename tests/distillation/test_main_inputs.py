@@ -42,7 +42,9 @@ def test_what_a_later_step_would_refuse_is_refused_before_the_first_model_is_tra
         ({"vectors": foreign}, r"foreign\.txt: holds none of the [0-9]+ words"),
         ({"student": StudentConfig(max_parameters=1000)}, r"--student\.max-parameters 1000: no room"),
         ({"test": unlike}, r"unlike\.conll: .*'B-BOOK', which training never saw"),
-        ({"test": ""}, r"--test: a labeled set"),
+        ({"test": ""}, r"--test: a labeled set.*--test-share 0\.2"),
+        ({"labeled": replace(given["labeled"], test_share=0.2)}, r"--test: .*held out of the labeled set already"),
+        ({"labeled": LabeledSet(labeled=QUICKSTART, test_share=0.2), "test": ""}, r"has its own test set"),
         ({"teachers": ()}, r"--teacher: at least one"),
         ({"teachers": ("nowhere/at/all",)}, r"--teacher nowhere/at/all: no such folder"),
         ({"corpus": Corpus(corpus=(twice,))}, r"documents share an id"),
@@ -52,6 +54,12 @@ def test_what_a_later_step_would_refuse_is_refused_before_the_first_model_is_tra
     ]:
         with pytest.raises(InputError, match=message):
             read_inputs(**{**given, **changes})
+
+
+def test_a_test_set_may_be_held_out_of_the_labeled_set(given):
+    labeled = replace(given["labeled"], labeled_size=None, test_sentences=10)
+    inputs = read_inputs(**{**given, "labeled": labeled, "test": ""})
+    assert inputs.test == labeled.labeled and inputs.labeled == labeled
 
 
 def test_the_embedded_example_brings_its_own_test_set_and_corpus(given):

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 
-from kdner.flags import Corpus, Layout
+import pytest
+from files import put_lines
+
+from kdner.errors import InputError
+from kdner.flags import Corpus, HeldOut, Layout
 from kdner.measuring.data_check import check_data
 
 TRAIN = "Ada B-PER\nleft O\nParis B-LOC\n\nBob B-PER\n\n"
@@ -71,3 +75,13 @@ def test_json_holds_every_place(tmp_path):
     remarks = json.loads(json.dumps(labeled.as_json()))["remarks"]
     assert [remark["where"] for remark in remarks] == ["train.conll:5"]
     assert remarks[0]["what"] == "sentences of the same words as another, with other tags"
+
+
+def test_a_held_out_test_set_is_looked_at_beside_the_rest(tmp_path):
+    labeled = put_lines(tmp_path / "all.conll", ["Anna B-PER", "left O", ""] * 10)
+    held_out = HeldOut(test_sentences=4)
+    learned, tested = check_data(Layout(), NOTHING, labeled=labeled, held_out=held_out)
+    assert (learned.holds["sentences"], tested.holds["sentences"]) == (6, 4)
+    assert any("learned from, too" in what for what in tested.remarks.counts)
+    with pytest.raises(InputError, match="give no --test"):
+        check_data(Layout(), NOTHING, labeled=labeled, test=labeled, held_out=held_out)

@@ -27,14 +27,20 @@ def scraped(stage):
     return {name: float(value) for name, tags, value in lines if f'stage="{stage}"' in tags}
 
 
+def scraped_once(stage, complete):
+    """The same, as soon as `complete` says that the stage's last report is in it."""
+    deadline = time.monotonic() + LONGEST_S
+    while not complete(found := scraped(stage)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
 def test_prometheus_finds_what_a_stage_has_done(cluster):
     progress = Progress("test_metrics", "document", watchers=[PrometheusMetrics("test_metrics")])
     progress.begin(100, done=20)
     progress.advance(30, 1000, errors=1, shards=3)
     progress.advance(10, 500, errors=2, shards=4)
-    deadline = time.monotonic() + LONGEST_S
-    while len(found := scraped("test_metrics")) < 7 and time.monotonic() < deadline:
-        time.sleep(0.2)
+    found = scraped_once("test_metrics", lambda found: len(found) == 7 and found["shards"] == 4)
     assert found.pop("words_per_second") > 0
     assert found == {
         "documents_total": 40,
@@ -51,7 +57,5 @@ def test_prometheus_tells_trainings_apart_by_their_folders(cluster, bert_base, t
     finetune_teacher(
         FinetuneTeacher(labeled=train_file, teacher=bert_base, out=str(tmp_path / "teacher-9"), fine_tuning=recipe)
     )
-    deadline = time.monotonic() + LONGEST_S
-    while "steps_done" not in (found := scraped("teacher-9")) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    found = scraped_once("teacher-9", lambda found: 0 < found.get("steps_planned", 0) == found.get("steps_done"))
     assert found["steps_done"] == found["steps_planned"] > 0
