@@ -1,10 +1,10 @@
 """From a labeled file and a folder of texts to a student and a tagged corpus, in Python.
 
-Reads   a labeled set, a labeled test set, and a folder of texts (.txt, a document a line; .jsonl; or .parquet)
+Reads   a labeled set, and a folder of texts (.txt, a document a line; .jsonl; or .parquet)
 Writes  all that the main job writes: OUT/student, OUT/entities, OUT/page.html and the rest
 Needs   what jobs/pipeline.py needs, and pandas; started again it goes on where it stopped
 
-    python jobs/examples/own_data.py --labeled train.conll --test test.conll --texts news/ --out runs/own_data
+    python jobs/examples/own_data.py --labeled train.conll --texts news/ --out runs/own_data
 
 Every job is a function of a config and returns its summary; the fields of the config are the flags of the command line.
 """
@@ -30,8 +30,6 @@ class OwnData:
 
     labeled: str
     """Labeled set, in any format that kdner reads."""
-    test: str
-    """Labeled test set."""
     texts: str
     """Folder of texts without labels."""
     text: str = "Angela Merkel flew to Paris."
@@ -44,7 +42,7 @@ def settings(files: OwnData) -> Pipeline:
     """Return the config of the main job; what is not named here has its default."""
     return Pipeline(
         labeled=files.labeled,
-        test=files.test,
+        test_share=0.2,
         corpus=(files.texts,),
         teacher=("minilm", "features:minilm"),
         transfer_words=300_000,

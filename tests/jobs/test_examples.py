@@ -38,13 +38,14 @@ SHORT = Distillation(epochs=2, min_steps=200, batch_words=100, learning_rate=1e-
 
 
 @pytest.mark.ray
+@pytest.mark.cluster
 def test_own_data_in_python_from_labels_and_texts_to_a_student_and_a_tagged_corpus(
-    cluster, bert_base, train_file, test_file, toy_texts, toy_recipe, tmp_path, capsys
+    cluster, bert_base, train_file, toy_texts, toy_recipe, tmp_path, capsys
 ):
     example = load("own_data")
     texts = tmp_path / "texts"
     put_lines(texts / "news.txt", [" ".join(toy_texts[k : k + 3]) for k in range(0, 45, 3)])
-    files = example["OwnData"](labeled=train_file, test=test_file, texts=str(texts), out=str(tmp_path / "out"))
+    files = example["OwnData"](labeled=train_file, texts=str(texts), out=str(tmp_path / "out"))
     config = replace(
         example["settings"](files), teacher=(bert_base,), fine_tuning=toy_recipe, student=SMALL, distillation=SHORT
     )
