@@ -9,8 +9,8 @@ Needs   CPU cores; started again it does only what is missing
 `Gazetteer` is a class of one's own. Where its name stands, `ready_made_teacher:Gazetteer=names.tsv`, the name of any
 other finished tagger may stand as well: a folder, or NAME of the Hugging Face hub, for a token classifier; `spacy:NAME`
 for a spaCy pipeline; `gliner:NAME=person,city` for a GLiNER model. A class that wraps a model, and returns its logits
-from `score_words`, teaches more than a list, which only knows right and wrong. The student learns the contexts of names, too,
-and may find some that are not in the list.
+from `score_words`, teaches more than a list, which only knows right and wrong. The student learns the contexts of
+names, too, and may find some that are not in the list.
 """
 
 from __future__ import annotations
@@ -87,8 +87,14 @@ def distill(config: ReadyMade) -> Student:
     logits, student, entities = (f"{config.out}/{name}" for name in ("logits", "student", "entities"))
 
     precompute_logits(PrecomputeLogits(corpus=config.corpus, teacher=(teacher,), out=logits))
-    recipe = {"student": config.student, "distillation": config.distillation}
-    distill_student(DistillStudent(logits=(logits,), teacher=config.encoder, **recipe, out=student))
+    learning = DistillStudent(
+        logits=(logits,),
+        teacher=config.encoder,
+        student=config.student,
+        distillation=config.distillation,
+        out=student,
+    )
+    distill_student(learning)
     tagged = tag_corpus(TagCorpus(corpus=config.corpus, student=student, out=entities))
 
     print(f"{tagged['entities']:,} entities in {tagged['documents']:,} documents, in {entities}")
