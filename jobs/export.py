@@ -68,7 +68,7 @@ class ExportShard:
     def __call__(self, number: int, directory: RunDirectory, name: str) -> int:
         """Make one file."""
         documents = self.source.annotated(number, self.reader)
-        directory.write_bytes(name, self.format.write(documents, self.source.labels))
+        directory.write_bytes(name, self.format.write(documents, self.source.labels, self.source.kept))
         return self.source.plan.shards[number].documents
 
 

@@ -28,8 +28,11 @@ def best_dtype(device: torch.device) -> torch.dtype:
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        native = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    else:  # an older torch tells it of x86 only
+        native = torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
 

@@ -18,7 +18,14 @@ def test_a_gpu_is_used_where_there_is_one():
 
 @pytest.mark.parametrize(("flag", "dtype"), [("amx_bf16", torch.bfloat16), ("avx2", torch.float32)])
 def test_bfloat16_on_a_cpu_only_where_it_is_native(monkeypatch, flag, dtype):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {flag: True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {flag: True}, raising=False)
+    assert best_dtype(torch.device("cpu")) is dtype
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_an_older_torch_tells_bfloat16_in_its_own_way(monkeypatch, native, dtype):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     assert best_dtype(torch.device("cpu")) is dtype
 
 

@@ -43,7 +43,7 @@ def check_types(path: str, schema: pa.Schema, text_column: str, id_column: str |
     for column, option in ((text_column, "--text-column"), (id_column, "--id-column")):
         if column is None:
             continue
-        kind = _type_of(schema, column)
+        kind = type_of(schema, column)
         if kind is None:
             raise InputError(f"{path}: no column {column!r}, only {', '.join(schema.names)}; name one with {option}")
         is_number = pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind)
@@ -60,6 +60,21 @@ def check_types(path: str, schema: pa.Schema, text_column: str, id_column: str |
         raise InputError(
             f"{path}: column {column!r} is {kind}, expected {expected}; {remedy}, or name another column with {option}"
         )
+
+
+def type_of(schema: pa.Schema, column: str) -> pa.DataType | None:
+    """Return the type of a column, or, of the name ``a.b``, of the field b of its structs a; None without one."""
+    if schema.get_field_index(column) >= 0:
+        return schema.field(column).type
+    first, *fields = column.split(".")
+    if schema.get_field_index(first) < 0:
+        return None
+    kind = schema.field(first).type
+    for name in fields:
+        if not pt.is_struct(kind) or kind.get_field_index(name) < 0:
+            return None
+        kind = kind.field(name).type
+    return kind
 
 
 def column_of(batch: pa.RecordBatch, column: str) -> pa.Array:
@@ -110,18 +125,6 @@ def as_ids(values: pa.Array, where: str) -> pa.Array:
     except pa.ArrowInvalid as error:
         raise InputError(f"{where} is {values.type}, and not all of its values are ids ({error}); {_CAST}") from None
     return _cleaned(strings)[0]
-
-
-def _type_of(schema: pa.Schema, column: str) -> pa.DataType | None:
-    if column in schema.names:
-        return schema.field(column).type
-    first, *fields = column.split(".")
-    kind = schema.field(first).type
-    for name in fields:
-        if not pt.is_struct(kind) or kind.get_field_index(name) < 0:
-            return None
-        kind = kind.field(name).type
-    return kind
 
 
 def _is_text(kind: pa.DataType) -> bool:

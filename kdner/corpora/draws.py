@@ -28,7 +28,7 @@ def draw_documents(plan: CorpusPlan, words: int, seed: int, replaced: Counter[st
     replaced = Counter() if replaced is None else replaced
     try:
         if words == 0:
-            reader = SliceReader(plan.text_column)
+            reader = SliceReader(plan.text_column, plan.kept)
             yield from (read_shard(plan, shard, reader, replaced) for shard in plan.shards)
             return
         left = words

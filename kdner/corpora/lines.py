@@ -11,7 +11,7 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdner.corpora.columns import choose_columns
 from kdner.corpora.files import SourceFile, opened
@@ -71,7 +71,7 @@ def line_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[st
     places: list[str] = []
     ids: list[str | None] = []
     for number, _, line in read_lines(file):
-        record = _parse(line)
+        record = parse(line)
         if record is None:
             raise InputError(
                 f"{file.path} line {number}: not a JSON object, so it has no id in column {column!r}; mend or remove it"
@@ -85,14 +85,27 @@ def line_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[st
         yield places, ids
 
 
-def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> tuple[str | None, str | None, int]:
-    """Return id and text of the document that a line holds, None for what it lacks, and how much was replaced."""
+class LineDocument(NamedTuple):
+    """The document that a line holds."""
+
+    id: str | None
+    text: str | None
+    replaced: int
+    """Characters of the text that became U+FFFD."""
+    record: Mapping[str, Any]
+    """All of a JSON object; nothing of plain text."""
+
+
+def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> LineDocument:
+    """Return the document that a line holds, with None for what it lacks."""
     if file.format == "text":
-        return file.made_id(row), *clean(decode(line))
-    record = _parse(line) or {}
+        text, replaced = clean(decode(line))
+        return LineDocument(file.made_id(row), text, replaced, {})
+    record = parse(line) or {}
     id_ = file.made_id(row) if file.id_column is None else _json_id(record, file.id_column)
-    text = _value(record, text_column)
-    return id_, *(clean(text) if isinstance(text, str) else (None, 0))
+    value = value_of(record, text_column)
+    cleaned, replaced = clean(value) if isinstance(value, str) else (None, 0)
+    return LineDocument(id_, cleaned, replaced, record)
 
 
 def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = None) -> Iterator[tuple[int, int, bytes]]:
@@ -114,21 +127,8 @@ def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = No
                 offset += len(line)
 
 
-def _count(file: SourceFile, evidence: Evidence) -> tuple[list[str], array[int]]:
-    """Return the columns of the first lines, and the offsets of all rows, with one for their end."""
-    columns: dict[str, None] = {}
-    offsets = array("q")
-    end = 0
-    for _, offset, line in read_lines(file, evidence=evidence):
-        if file.format == "json" and len(offsets) < _LINES_LOOKED_AT_FOR_COLUMNS:
-            columns.update(dict.fromkeys(_parse(line) or ()))
-        offsets.append(offset)
-        end = offset + len(line)
-    offsets.append(end)
-    return list(columns), offsets
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
+def parse(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a line holds; None where it holds none."""
     try:
         value = json.loads(decode(line), strict=False)
     except (ValueError, RecursionError):
@@ -136,17 +136,31 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _value(record: Mapping[str, Any], column: str) -> object:
+def value_of(record: Mapping[str, Any], column: str, default: object = None) -> object:
     """Return the value of a key, or, of ``a.b``, that of the key b of the object a."""
     if column in record or "." not in column:
-        return record.get(column)
+        return record.get(column, default)
     first, _, rest = column.partition(".")
     inner = record.get(first)
-    return _value(inner, rest) if isinstance(inner, dict) else None
+    return value_of(inner, rest, default) if isinstance(inner, dict) else default
+
+
+def _count(file: SourceFile, evidence: Evidence) -> tuple[list[str], array[int]]:
+    """Return the columns of the first lines, and the offsets of all rows, with one for their end."""
+    columns: dict[str, None] = {}
+    offsets = array("q")
+    end = 0
+    for _, offset, line in read_lines(file, evidence=evidence):
+        if file.format == "json" and len(offsets) < _LINES_LOOKED_AT_FOR_COLUMNS:
+            columns.update(dict.fromkeys(parse(line) or ()))
+        offsets.append(offset)
+        end = offset + len(line)
+    offsets.append(end)
+    return list(columns), offsets
 
 
 def _json_id(record: Mapping[str, Any], column: str) -> str | None:
-    id_ = _value(record, column)
+    id_ = value_of(record, column)
     if isinstance(id_, float) and id_.is_integer():
         id_ = int(id_)
     if isinstance(id_, int) and not isinstance(id_, bool):

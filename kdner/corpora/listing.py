@@ -38,7 +38,11 @@ _NAMED = 3
 
 
 def find_files(
-    inputs: Sequence[str], text_column: str, id_column: str | None, staging: str | None
+    inputs: Sequence[str],
+    text_column: str,
+    id_column: str | None,
+    staging: str | None,
+    keep_columns: Sequence[str] = (),
 ) -> tuple[list[SourceFile], Mapping[str, int]]:
     """Find the files of a corpus, in the order of their paths, each once; and count those that were passed over.
 
@@ -49,7 +53,7 @@ def find_files(
       suffixes, README, LICENSE and the like are passed over, and counted by suffix or name;
     - a glob: ``*``, ``?``, ``[]`` within a name, ``**`` for any folders (in a URI ``?`` begins the query); it must
       match no file of an unknown suffix, but may match files of several formats, and folders;
-    - a dataset for `kdner.corpora.staged_datasets.as_parquet`, whose two columns go to the folder `staging`.
+    - a dataset for `kdner.corpora.staged_datasets.as_parquet`, whose columns go to the folder `staging`.
 
     Raises:
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded; if a folder
@@ -58,7 +62,7 @@ def find_files(
     found: dict[str, tuple[pafs.FileInfo, str]] = {}
     passed_over: dict[str, str] = {}
     for source in inputs:
-        path = as_parquet(source, staging, text_column, id_column) if is_dataset(source) else source
+        path = as_parquet(source, staging, text_column, id_column, keep_columns) if is_dataset(source) else source
         try:
             matches = _expand(path)
         except OSError as error:

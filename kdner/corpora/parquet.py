@@ -125,6 +125,11 @@ def read_batches(
         yield from gathered(decoded)
 
 
+def schema_of(stream: IO[bytes]) -> pa.Schema:
+    """Give the columns of a file."""
+    return _parquet(stream).schema_arrow
+
+
 def groups_of_rows(path: str) -> list[int]:
     """Give the first row of each row group, and the number of rows."""
     with opened_parquet(path) as stream:

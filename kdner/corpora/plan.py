@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from kdner.corpora.files import SourceFile
 from kdner.corpora.ids import check_ids
+from kdner.corpora.kept_columns import kept_fields
 from kdner.corpora.lines import inspect_lines
 from kdner.corpora.listing import find_files
 from kdner.corpora.marks import Marks
@@ -84,6 +85,8 @@ class CorpusPlan:
     """Bytes of text of a shard, where no number of documents was asked for."""
     encoding: str = UTF_8
     """Encoding of files that are not UTF-8."""
+    kept: tuple[pa.Field, ...] = ()
+    """Columns that are read beside the texts. They do not change the shards, and are no part of the fingerprint."""
     passed_over: tuple[tuple[str, int], ...] = ()
     """How many files of a folder or glob are no part of the corpus, by suffix or name."""
 
@@ -118,6 +121,7 @@ def plan_corpus(
     min_shards: int = MIN_SHARDS,
     staging: str | None = None,
     encoding: str = UTF_8,
+    keep_columns: Sequence[str] = (),
 ) -> CorpusPlan:
     """Find the files of a corpus, check their columns and ids, and cut them into shards.
 
@@ -131,7 +135,7 @@ def plan_corpus(
     Without `id_column`, a file's ids are its column ``id``, or made where it has none. Reads footers and id
     columns of Parquet, the text columns too of a corpus with no more than `MEASURED_TEXT_BYTES` in them, and all of
     every other file; keeps 9 bytes a document to find duplicate ids, and 8 bytes for each document that is not in
-    larger Parquet.
+    larger Parquet. `keep_columns` are read beside the texts, see `kdner.corpora.kept_columns`.
 
     Raises:
         InputError: if nothing is found, a file cannot be read, a column is missing or has another type, or
@@ -140,7 +144,7 @@ def plan_corpus(
     if shard_documents is not None and shard_documents < 1:
         raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
     check_encoding(encoding)
-    found, passed_over = find_files(inputs, text_column, id_column, staging)
+    found, passed_over = find_files(inputs, text_column, id_column, staging, keep_columns)
     inspected = [
         inspect_parquet(file, text_column, id_column)
         if file.format == "parquet"
@@ -149,6 +153,7 @@ def plan_corpus(
     ]
     if not any(file.rows for file, _ in inspected):
         raise InputError(f"no documents in {', '.join(inputs)}: all files there ({len(inspected)}) are empty")
+    kept = kept_fields([file for file, _ in inspected if file.rows], keep_columns, text_column)
     check_ids([file for file, _ in inspected])
     parquet_bytes = sum(file.text_bytes for file, _ in inspected if file.format == "parquet")
     if parquet_bytes <= MEASURED_TEXT_BYTES:
@@ -167,6 +172,7 @@ def plan_corpus(
         shard_documents=shard_documents,
         shard_text_bytes=shard_text_bytes,
         encoding=encoding,
+        kept=kept,
         passed_over=tuple(sorted(passed_over.items())),
     )
 
@@ -195,7 +201,9 @@ def _cut(inspected: Sequence[tuple[SourceFile, Marks]], size: int, *, by_documen
     return tuple(Shard(index, tuple(slices)) for index, slices in enumerate(shards.values()))
 
 
-def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> CorpusPlan:
+def corpus_plan(
+    flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS, keep_columns: Sequence[str] = ()
+) -> CorpusPlan:
     """Plan the corpus that flags name; datasets from a hub are first written to Parquet in a hidden folder of `out`."""
     return plan_corpus(
         flags.corpus,
@@ -205,21 +213,22 @@ def corpus_plan(flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS) -> Cor
         min_shards=min_shards,
         staging=join(out, ".corpus"),
         encoding=flags.encoding,
+        keep_columns=keep_columns,
     )
 
 
 def read_shard(
     plan: CorpusPlan, shard: Shard, reader: SliceReader | None = None, replaced: Counter[str] | None = None
 ) -> pa.Table:
-    """Read a shard's documents, in order, as a table of schema `kdner.runs.schema.CORPUS`.
+    """Read a shard's documents, in order, as a table of schema `kdner.runs.schema.CORPUS`, and the plan's kept columns.
 
     To `replaced` the number of characters that became U+FFFD is added, by the file's name. Whoever reads several shards
-    in order saves time with a `SliceReader(plan.text_column)` for all of them.
+    in order saves time with one `SliceReader(plan.text_column, plan.kept)` for all of them.
 
     Raises:
         InputError: if a file has changed since the plan was made, or cannot be read.
     """
-    reader = reader or SliceReader(plan.text_column)
+    reader = reader or SliceReader(plan.text_column, plan.kept)
     parts = []
     for piece in shard.slices:
         check_unchanged(piece.file)

@@ -12,6 +12,7 @@ from threading import Lock
 import pyarrow as pa
 
 from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.kept_columns import kept_of_batch, kept_of_record
 from kdner.corpora.lines import line_document, read_lines
 from kdner.corpora.parquet import batch_documents, groups_of_rows, read_batches
 from kdner.runs.schema import CORPUS
@@ -42,16 +43,17 @@ class SliceReader:
     Threads that share a reader wait for one another.
     """
 
-    def __init__(self, text_column: str) -> None:
-        self.text_column = text_column
+    def __init__(self, text_column: str, kept: Sequence[pa.Field] = ()) -> None:
+        """Take the column of the texts, and those to read beside; see `kdner.corpora.kept_columns`."""
+        self.text_column, self.kept = text_column, tuple(kept)
         self._reading = Lock()
         self._stream: _ParquetStream | _LineStream | None = None
 
     def read(self, piece: Slice, replaced: Counter[str] | None = None) -> pa.Table:
         """Read documents, in order, as a table of schema `kdner.runs.schema.CORPUS`; fewer where the file has no more.
 
-        To `replaced` the number of characters that became U+FFFD is added, by the file's name. Of Parquet only the row
-        groups and the two columns that are needed are read.
+        The columns that are kept follow, in their order. To `replaced` the number of characters that became U+FFFD in
+        texts is added, by the file's name. Of Parquet only the row groups and columns that are needed are read.
 
         Raises:
             InputError: if the file cannot be read.
@@ -60,7 +62,7 @@ class SliceReader:
             stream, self._stream = self._stream, None
             if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
                 make = _ParquetStream if piece.file.format == "parquet" else _LineStream
-                stream = make(piece, self.text_column)
+                stream = make(piece, self.text_column, self.kept)
             documents, characters = stream.take(piece)
             self._stream = stream
         if replaced is not None and characters:
@@ -71,8 +73,8 @@ class SliceReader:
 class _ParquetStream:
     """A file from the row group of a slice on."""
 
-    def __init__(self, piece: Slice, text_column: str) -> None:
-        self.file, self.text_column = piece.file, text_column
+    def __init__(self, piece: Slice, text_column: str, kept: Sequence[pa.Field]) -> None:
+        self.file, self.text_column, self.kept = piece.file, text_column, kept
         self.begins = groups_of_rows(self.file.path)
         group = self._group_of(piece.first)
         self.row = self.begins[group]
@@ -86,8 +88,13 @@ class _ParquetStream:
         for _ in self._parts(piece.first):
             pass
         parts = self._parts(piece.first + piece.rows)
-        documents = [batch_documents(self.file, first, part, self.text_column) for first, part in parts]
-        return pa.Table.from_batches([batch for batch, _ in documents], CORPUS), sum(count for _, count in documents)
+        schema, documents, characters = _schema(self.kept), [], 0
+        for first, part in parts:
+            batch, replaced = batch_documents(self.file, first, part, self.text_column)
+            kept = kept_of_batch(self.file.path, part, self.kept, self.text_column, batch.column("text"))
+            documents.append(pa.record_batch([*batch.columns, *kept], schema=schema))
+            characters += replaced
+        return pa.Table.from_batches(documents, schema), characters
 
     def _parts(self, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Go on to a row, and yield what lies before it, each part with its first row."""
@@ -101,7 +108,8 @@ class _ParquetStream:
 
     def _batches(self, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
         with opened_parquet(self.file.path) as stream:
-            yield from read_batches(stream, [self.text_column, self.file.id_column or self.text_column], groups)
+            kept = [field.name for field in self.kept]
+            yield from read_batches(stream, [self.text_column, self.file.id_column or self.text_column, *kept], groups)
 
     def _group_of(self, row: int) -> int:
         return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1
@@ -110,8 +118,8 @@ class _ParquetStream:
 class _LineStream:
     """A file from a slice's first line on, or, where it is not known where that begins, from the beginning."""
 
-    def __init__(self, piece: Slice, text_column: str) -> None:
-        self.file, self.text_column = piece.file, text_column
+    def __init__(self, piece: Slice, text_column: str, kept: Sequence[pa.Field]) -> None:
+        self.file, self.text_column, self.kept = piece.file, text_column, kept
         self.row = 0 if piece.offset is None else piece.first
         self.lines = read_lines(self.file, piece.offset or 0)
 
@@ -119,21 +127,26 @@ class _LineStream:
         return self.row <= piece.first if piece.offset is None else self.row == piece.first
 
     def take(self, piece: Slice) -> tuple[pa.Table, int]:
-        parts: list[pa.RecordBatch] = []
-        ids: list[str | None] = []
-        texts: list[str | None] = []
+        schema, parts = _schema(self.kept), []
+        columns: list[list[object]] = [[] for _ in schema]
         replaced = size = 0
         lines = itertools.islice(self.lines, piece.first - self.row, piece.first - self.row + piece.rows)
         self.row = piece.first
         for _, _, line in lines:
-            id_, text, characters = line_document(self.file, self.row, line, self.text_column)
-            ids.append(id_)
-            texts.append(text)
-            replaced += characters
+            document = line_document(self.file, self.row, line, self.text_column)
+            kept = kept_of_record(document.record, self.kept, self.text_column, document.text)
+            for column, value in zip(columns, (document.id, document.text, *kept), strict=True):
+                column.append(value)
+            replaced += document.replaced
             size += len(line)
             self.row += 1
             if size >= _BYTES_IN_A_BATCH:
-                parts.append(pa.record_batch([ids, texts], schema=CORPUS))
-                ids, texts, size = [], [], 0
-        parts.append(pa.record_batch([ids, texts], schema=CORPUS))
-        return pa.Table.from_batches(parts, CORPUS), replaced
+                parts.append(pa.record_batch(columns, schema=schema))
+                columns, size = [[] for _ in schema], 0
+        parts.append(pa.record_batch(columns, schema=schema))
+        return pa.Table.from_batches(parts, schema), replaced
+
+
+def _schema(kept: Sequence[pa.Field]) -> pa.Schema:
+    """Return `CORPUS` with the columns that are kept, under names of their own: a corpus may have others called so."""
+    return pa.schema([*CORPUS, *(field.with_name(f"kept:{field.name}") for field in kept)])

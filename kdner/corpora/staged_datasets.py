@@ -1,4 +1,4 @@
-"""Datasets as files of a corpus: their texts and ids, written once to Parquet."""
+"""Datasets as files of a corpus: their texts, ids and kept columns, written once to Parquet."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from kdner.corpora.columns import as_ids, as_strings, check_types, choose_columns, column_of
 from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.kept_columns import fields_of_schema, kept_fields, kept_of_batch
 from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, read_batches
 from kdner.data import hub_datasets
 from kdner.errors import InputError
@@ -22,18 +23,22 @@ from kdner.runs.fingerprint import fingerprint_of_files
 from kdner.runs.storage import commit, create_folder, join, locate
 
 
-def as_parquet(source: str, folder: str | None, text_column: str, id_column: str | None) -> str:
-    """Write a dataset's texts and ids to one Parquet file in a folder, unless it is there, and give its path.
+def as_parquet(
+    source: str, folder: str | None, text_column: str, id_column: str | None, keep_columns: Sequence[str] = ()
+) -> str:
+    """Write a dataset's texts, ids and kept columns to one Parquet file in a folder, unless it is there; give its path.
 
-    Where Parquet lies behind the dataset, its two columns are copied, some rows at a time.
+    Where Parquet lies behind the dataset, these columns are copied, some rows at a time.
 
     Raises:
-        InputError: if no folder is given, the dataset cannot be loaded, or its columns are no texts or ids.
+        InputError: if no folder is given, the dataset cannot be loaded, a column is missing, or is no texts or ids.
     """
     if folder is None:
         raise InputError(f"{source}: no folder is given to write it to; save it as Parquet and name that file")
     name, split = hub_datasets.name_and_split(source)
     identity: list[Any] = [name, split, (text_column, id_column)]
+    if keep_columns:
+        identity.append(list(keep_columns))
     if local := hub_datasets.local_folder_of(source):
         identity.append(fingerprint_of_files(sorted(str(p) for p in local.rglob("*") if p.is_file())))
     place = join(folder, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
@@ -43,9 +48,9 @@ def as_parquet(source: str, folder: str | None, text_column: str, id_column: str
         return path
     files = hub_datasets.parquet_files(source)
     if files is not None:
-        batches = _of_files(source, files, text_column, id_column)
+        batches = _of_files(source, files, text_column, id_column, keep_columns)
     else:
-        batches = _of_dataset(source, text_column, id_column)
+        batches = _of_dataset(source, text_column, id_column, keep_columns)
     first = next(batches, None)
     if first is None:
         raise InputError(f"{source}: holds no rows; name another split in {hub_datasets.FORM}")
@@ -56,33 +61,44 @@ def as_parquet(source: str, folder: str | None, text_column: str, id_column: str
     return path
 
 
-def _of_files(source: str, paths: Sequence[str], text_column: str, id_column: str | None) -> Iterator[pa.RecordBatch]:
+def _of_files(
+    source: str, paths: Sequence[str], text_column: str, id_column: str | None, keep_columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     whole = [SourceFile(path, path, "parquet", size=0, mtime_ns=None) for path in paths]
     files = [file for file, _ in (inspect_parquet(file, text_column, id_column) for file in whole) if file.rows]
     columns = {file.id_column for file in files}
     if len(columns) > 1:
         raise InputError(f"{source}: only some of its files have a column 'id'; name one of all with --id-column")
+    kept = kept_fields(files, keep_columns, text_column)
     for file in files:
+        wanted = [text_column, file.id_column or text_column, *(field.name for field in kept)]
         with opened_parquet(file.path) as stream:
-            for batch in read_batches(stream, [text_column, file.id_column or text_column]):
-                yield _texts_and_ids(file.path, batch, text_column, file.id_column)
+            for batch in read_batches(stream, wanted):
+                yield _columns(file.path, batch, text_column, file.id_column, kept)
 
 
-def _of_dataset(source: str, text_column: str, id_column: str | None) -> Iterator[pa.RecordBatch]:
+def _of_dataset(
+    source: str, text_column: str, id_column: str | None, keep_columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     dataset = hub_datasets.load(source)
     id_column = choose_columns(source, dataset.column_names, text_column, id_column)
     check_types(source, dataset.features.arrow_schema, text_column, id_column)
-    wanted = [text_column, id_column or text_column]
+    kept = fields_of_schema(source, dataset.features.arrow_schema, keep_columns, text_column)
+    wanted = [text_column, id_column or text_column, *(field.name for field in kept)]
     names = [name if name in dataset.column_names else name.partition(".")[0] for name in wanted]
     rows = dataset.select_columns(list(dict.fromkeys(names))).with_format("arrow")
     small = (batch for table in rows.iter(batch_size=ROWS_DECODED_AT_ONCE) for batch in table.to_batches())
     for batch in gathered(small):
-        yield _texts_and_ids(source, batch, text_column, id_column)
+        yield _columns(source, batch, text_column, id_column, kept)
 
 
-def _texts_and_ids(source: str, batch: pa.RecordBatch, text_column: str, id_column: str | None) -> pa.RecordBatch:
-    """Return the two columns as strings, under their own names."""
+def _columns(
+    source: str, batch: pa.RecordBatch, text_column: str, id_column: str | None, kept: Sequence[pa.Field]
+) -> pa.RecordBatch:
+    """Return texts and ids as strings, and the kept columns, all under their own names."""
     columns = {text_column: as_strings(column_of(batch, text_column))}
     if id_column is not None:
         columns[id_column] = as_ids(column_of(batch, id_column), f"{source}: column {id_column!r}")
-    return pa.RecordBatch.from_pydict(columns)
+    others = [field for field in kept if field.name not in columns]
+    values = kept_of_batch(source, batch, others, text_column, columns[text_column])
+    return pa.RecordBatch.from_pydict({**columns, **{field.name: v for field, v in zip(others, values, strict=True)}})

@@ -5,8 +5,10 @@ Shapes: N words of all documents, T teachers, L labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -19,6 +21,7 @@ from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import entities_of, entities_of_words
+from kdner.runs.schema import ENTITIES
 from kdner.student.model import Student
 from kdner.student.tagger import Entity
 from kdner.text.given import listed_texts
@@ -38,7 +41,7 @@ class Annotated:
     document: str = ""
     """Id of the document that it is a sentence of; by default it is one itself."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """What else is known of it, of values that JSON knows."""
+    """What else is known of it."""
     given: Sequence[Sentence] | None = None
     """Its sentences, where they are not those of the splitter."""
 
@@ -46,6 +49,10 @@ class Annotated:
     def sentences(self) -> Sequence[Sentence]:
         """Its sentences, of words with offsets."""
         return split(self.text) if self.given is None else self.given
+
+    def record(self, **own: Any) -> dict[str, Any]:
+        """Return its metadata as JSON has them, then these keys; metadata of the same name get an underscore."""
+        return {**{apart(name, own): as_json(value) for name, value in self.metadata.items()}, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,26 @@ class TaggedSentence:
     """IOB2."""
     scores: list[float | None]
     """Score of the entity that a word belongs to, None outside."""
+
+
+def apart(name: str, taken: Container[str]) -> str:
+    """Return a name with an underscore after it where it is taken."""
+    return f"{name}_" if name in taken else name
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON has it: dates and the like as text, and null for a number that is none or infinite."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def tagged_sentences(document: Annotated) -> Iterator[TaggedSentence]:
@@ -98,11 +125,11 @@ def of_entities(documents: pa.Table, entities: pa.Table) -> list[Annotated]:
     """Join documents with the entities that a student found in them, without those that ended with an error.
 
     Args:
-        documents: of `kdner.runs.schema.CORPUS`; further columns are metadata.
-        entities: of `kdner.runs.schema.ENTITIES`, with the same ids in the same order.
+        documents: of `kdner.runs.schema.CORPUS`.
+        entities: of `kdner.runs.schema.ENTITIES`, with the same ids in the same order; further columns are metadata.
     """
-    extra = [name for name in documents.column_names if name not in ("id", "text")]
-    metadata = documents.select(extra).to_pylist() if extra else [{}] * documents.num_rows
+    extra = entities.column_names[len(ENTITIES) :]
+    metadata = entities.select(extra).to_pylist() if extra else [{}] * documents.num_rows
     rows = zip(
         documents["id"].to_pylist(),
         documents["text"].to_pylist(),

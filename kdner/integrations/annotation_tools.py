@@ -10,40 +10,46 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from kdner import __version__
 from kdner.integrations.annotated import Annotated
 
 
-def prodigy(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
-    """Write JSON lines for Prodigy's `ner.manual`: `text`, `tokens`, `spans`, and `meta` with the id."""
+def prodigy(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
+    """Write JSON lines for Prodigy's `ner.manual`: `text`, `tokens`, `spans`, and `meta` with the id and metadata."""
     return _lines(map(_prodigy_task, documents))
 
 
-def doccano(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+def doccano(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
     """Write JSON lines for doccano's sequence labeling: `text`, `label`, `id`; other keys become metadata there."""
     return _lines(
-        {**d.metadata, "id": d.id, "text": d.text, "label": [[e.start, e.end, e.label] for e in d.entities]}
-        for d in documents
+        document.record(
+            id=document.id,
+            text=document.text,
+            label=[[entity.start, entity.end, entity.label] for entity in document.entities],
+        )
+        for document in documents
     )
 
 
-def label_studio(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+def label_studio(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
     """Write a JSON list of Label Studio's tasks, with predictions; what people have labeled is annotations there.
 
     The project's labeling configuration has `<Text name="text" value="$text"/>` and `<Labels name="label"
-    toName="text">`.
+    toName="text">`. Metadata are in `data`, beside the text.
     """
     tasks: list[dict[str, Any]] = []
     for document in documents:
         result = [_label_studio_region(document, number) for number in range(len(document.entities))]
-        task: dict[str, Any] = {"data": {**document.metadata, "id": document.id, "text": document.text}}
+        task: dict[str, Any] = {"data": document.record(id=document.id, text=document.text)}
         if document.is_gold:
             task["annotations"] = [{"result": result}]
         else:
             score = round(min((entity.score for entity in document.entities), default=1.0), 4)
             task["predictions"] = [{"model_version": f"kdner {__version__}", "score": score, "result": result}]
         tasks.append(task)
-    return (json.dumps(tasks, ensure_ascii=False, indent=1, default=str) + "\n").encode("utf-8", "surrogatepass")
+    return (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass")
 
 
 def _prodigy_task(document: Annotated) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def _prodigy_task(document: Annotated) -> dict[str, Any]:
         span |= {"token_start": first, "token_end": last - 1}
         spans.append(span if document.is_gold else {**span, "score": round(entity.score, 4)})
     answer = {"answer": "accept"} if document.is_gold else {}
-    meta = {**document.metadata, "id": document.id}
+    meta = document.record(id=document.id)
     return {"text": document.text, "tokens": tokens, "spans": spans, "meta": meta, **answer}
 
 
@@ -72,5 +78,5 @@ def _label_studio_region(document: Annotated, number: int) -> dict[str, Any]:
 
 
 def _lines(records: Iterable[dict[str, Any]]) -> bytes:
-    lines = (json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in records)
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     return "".join(lines).encode("utf-8", "surrogatepass")

@@ -31,6 +31,8 @@ class CorpusRun:
     labels: list[str]
     teachers: int
     """Teachers whose logits it holds; 0 where it holds a student's entities."""
+    columns: tuple[pa.Field, ...] = ()
+    """Columns of the corpus that were kept beside the entities."""
 
     @classmethod
     def open(cls, path: str, corpus: Sequence[str] = ()) -> CorpusRun:
@@ -49,7 +51,15 @@ class CorpusRun:
         if fingerprint.get("job") not in ("tag_corpus", "precompute_logits"):
             raise InputError(f"{path}: not a run of tag_corpus or precompute_logits; give the --out of one of these")
         plan = _plan_again(path, fingerprint["corpus"], corpus)
-        return cls(run, plan, manifest["labels"], manifest.get("teachers", 0))
+        columns: tuple[pa.Field, ...] = ()
+        if names := fingerprint.get("keep_columns"):
+            columns = tuple(next(run.tables(names, files=run.files[:1])).schema)
+        return cls(run, plan, manifest["labels"], manifest.get("teachers", 0), columns)
+
+    @property
+    def kept(self) -> list[pa.Field]:
+        """The columns that were kept, other than the text: what is known of a document besides."""
+        return [field for field in self.columns if field.name != self.plan.text_column]
 
     @property
     def files(self) -> list[str]:
@@ -64,7 +74,8 @@ class CorpusRun:
         """
         documents = read_shard(self.plan, self.plan.shards[number], reader)
         name = self.files[number]
-        (found,) = self.run.tables(schema=LOGITS if self.teachers else ENTITIES, files=[name])
+        schema = LOGITS if self.teachers else pa.schema([*ENTITIES, *self.columns])
+        (found,) = self.run.tables(schema=schema, files=[name])
         if not found["id"].equals(documents["id"]):
             raise InputError(f"{self.run.path}/{name}: holds other documents than the corpus has there")
         return documents, found
@@ -74,7 +85,7 @@ class CorpusRun:
         documents, found = self.read(number, reader)
         if self.teachers:
             return of_logits(documents, found, self.labels, self.teachers)
-        return of_entities(documents, found)
+        return of_entities(documents, found.select([*ENTITIES.names, *(field.name for field in self.kept)]))
 
 
 def _plan_again(path: str, wanted: dict[str, Any], corpus: Sequence[str]) -> CorpusPlan:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
+
+import pyarrow as pa
 
 from kdner.integrations.annotated import Annotated
 from kdner.integrations.annotation_tools import doccano, label_studio, prodigy
@@ -12,13 +14,25 @@ from kdner.integrations.spacy_docs import docbin
 from kdner.integrations.token_columns import conll, hf_parquet
 
 
+class Write(Protocol):
+    """Makes the content of a file."""
+
+    def __call__(self, documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
+        """Write documents.
+
+        Args:
+            documents: what to write.
+            labels: the label list that their tags come from.
+            kept: the columns that are metadata of each, for formats whose columns have types.
+        """
+
+
 class Format(NamedTuple):
     """How documents with entities become a file."""
 
     suffix: str
     """That of the file's name."""
-    write: Callable[[Sequence[Annotated], Sequence[str]], bytes]
-    """From documents, and the label list that their tags come from, to the file's content."""
+    write: Write
 
 
 FormatName = Literal["prodigy", "doccano", "label-studio", "conll", "docbin", "hf"]

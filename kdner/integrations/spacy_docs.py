@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kdner.integrations.annotated import Annotated, tagged_sentences
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from spacy.tokens import Doc
     from spacy.vocab import Vocab
 
@@ -15,10 +16,10 @@ SCORE = "kdner_score"
 """Extension of spaCy's spans: `entity._.kdner_score`, 0 to 1; None where people labeled."""
 
 
-def docbin(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+def docbin(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
     """Write a DocBin. Its Docs have kdner's words, with `Doc.text` exactly the text, sentences and entities.
 
-    `doc.user_data["id"]` is the document's id, `entity._.kdner_score` the score.
+    `doc.user_data` has the document's `id` and metadata, `entity._.kdner_score` is the score.
     """
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
@@ -66,7 +67,7 @@ def make_doc(document: Annotated, vocab: Vocab) -> Doc:
     if starts:
         starts[0] = True
     doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts, ents=[tag or "O" for tag in tags])
-    doc.user_data["id"] = document.id
+    doc.user_data.update(document.record(id=document.id))
     if not document.is_gold:
         for span, entity in zip(doc.ents, document.entities, strict=True):
             span._.set(SCORE, entity.score)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kdner.integrations.annotated import Annotated, tagged_sentences
+from kdner.integrations.annotated import Annotated, apart, as_json, tagged_sentences
 
 
-def conll(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
-    """Write two columns, word and IOB2 tag, with a tab between them; -DOCSTART- before each document."""
+def conll(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
+    """Write two columns, word and IOB2 tag, with a tab between them; -DOCSTART- before each document. No metadata."""
     parts: list[str] = []
     before = None
     for document in documents:
@@ -25,14 +27,15 @@ def conll(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
     return "".join(parts).encode("utf-8", "surrogatepass")
 
 
-def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
+def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
     """Write Parquet with a row for each sentence: `id`, `document`, `tokens`, `ner_tags` of a ClassLabel, `scores`.
 
-    `scores` has the score of the entity that a word belongs to; null outside, and where people labeled.
+    `scores` has the score of the entity that a word belongs to; null outside, and where people labeled. The columns
+    `kept` of the documents follow, of their types, or as JSON where `datasets` does not know a type.
     """
     from datasets import ClassLabel, Features, List, Value
 
-    schema = Features(
+    features = Features(
         {
             "id": Value("string"),
             "document": Value("string"),
@@ -40,11 +43,21 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
             "ner_tags": List(ClassLabel(names=list(labels))),
             "scores": List(Value("float32")),
         }
-    ).arrow_schema
+    )
+    names = {field.name: apart(field.name, features) for field in kept}
+    own = {field.name: _feature(field) for field in kept}
+    features |= {names[name]: feature or Value("string") for name, feature in own.items()}
+    schema = features.arrow_schema
     places = {label: place for place, label in enumerate(labels)}
     columns: dict[str, list[object]] = {name: [] for name in schema.names}
     for document in documents:
+        metadata = {
+            names[name]: document.metadata[name] if feature else _json(document.metadata[name])
+            for name, feature in own.items()
+        }
         for number, sentence in enumerate(tagged_sentences(document)):
+            for name, value in metadata.items():
+                columns[name].append(value)
             columns["id"].append(document.id if document.document else f"{document.id}:{number}")
             columns["document"].append(document.document or document.id)
             columns["tokens"].append(sentence.words.words)
@@ -56,3 +69,20 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str]) -> bytes:
             writer.write_table(pa.table(columns, schema=schema))
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _feature(field: pa.Field) -> Any:
+    """Return the type of a column as `datasets` has it; None where it has none."""
+    from datasets import Features
+
+    if isinstance(field.type, pa.BaseExtensionType):
+        return None
+    try:
+        return Features.from_arrow_schema(pa.schema([field]))[field.name]
+    except (ValueError, NotImplementedError):
+        return None
+
+
+def _json(value: object) -> str | None:
+    plain = as_json(value)
+    return plain if plain is None or isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)

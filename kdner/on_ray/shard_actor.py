@@ -40,7 +40,7 @@ class MapDocuments(Protocol):
         """The schema of the tables that it returns: one row per document, with the columns `id` and `error`."""
 
     def __call__(self, documents: pa.Table) -> pa.Table:
-        """Map a table of `schema.CORPUS` to one of this schema, with the same ids in the same order."""
+        """Map a table of `schema.CORPUS`, and kept columns, to one of this schema: the same ids in the same order."""
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
         """Count what went in or came out: at least `words`, the white-space separated words of the documents."""
@@ -93,7 +93,7 @@ class ShardActor:
         if relay is not None:
             set_up_logging(relay)
         self.plan, self.run, self.record = plan, run, record
-        self.reader = SliceReader(plan.text_column)
+        self.reader = SliceReader(plan.text_column, plan.kept)
         self.turns = Turns(at_once)
         if record is None:
             self.map_documents = work.actor(**work.arguments)

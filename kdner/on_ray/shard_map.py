@@ -25,7 +25,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from kdner.corpora.plan import MIN_SHARDS, CorpusPlan, Shard, corpus_plan
+from kdner.corpora.plan import CorpusPlan, Shard, corpus_plan
 from kdner.data.text_files import warn_of_replaced
 from kdner.device import peak_memory_mb
 from kdner.errors import InputError
@@ -66,7 +66,6 @@ def map_corpus(
     describe: Mapping[str, Any],
     language: str,
     estimation: Estimation | None = None,
-    min_shards: int = MIN_SHARDS,
     plan: CorpusPlan | None = None,
 ) -> dict[str, Any]:
     """Do a whole job over a corpus: plan the corpus, map what is missing, check; returns the summary.
@@ -81,10 +80,9 @@ def map_corpus(
         describe: what the manifest should say besides, such as the label list.
         language: of the corpus.
         estimation: whether to estimate only.
-        min_shards: shards that even a small corpus is cut into, unless they would be tiny: work for as many actors.
         plan: the corpus's, where it was made before.
     """
-    plan = plan or corpus_plan(config, out, min_shards=min_shards)
+    plan = plan or corpus_plan(config, out)
     if estimation and estimation.estimate:
         return estimate_corpus(plan, work, price_per_hour=estimation.price_per_hour)
 

@@ -1,7 +1,7 @@
 """What a student found in a corpus: entities by label, the most frequent ones, their scores, and some documents.
 
-Read from a run directory of tag_corpus. The documents' texts, which it does not hold, come from the corpus, where that
-is still there and unchanged.
+Read from a run directory of tag_corpus. The documents' texts come from it too where they were kept; else from the
+corpus, where that is still there and unchanged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kdner.corpora.plan import plan_corpus, read_shard
+from kdner.data.encodings import UTF_8
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
 from kdner.student.tag_documents import MIN_SHARDS
@@ -79,7 +80,10 @@ def read_tagged(run: RunDirectory) -> TaggedCorpus:
     each = -(-DOCUMENTS // max(1, len(sampled)))
     counts, scores = [], np.zeros(BINS, np.int64)
     rows: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-    for name, table in zip(chosen, run.tables(["id", "entities"], files=chosen), strict=True):
+    fingerprint = manifest["fingerprint"]
+    text_column = fingerprint["corpus"]["text_column"]
+    kept = [text_column] if text_column in fingerprint.get("keep_columns", ()) else []
+    for name, table in zip(chosen, run.tables(["id", "entities", *kept], files=chosen), strict=True):
         flat = pa.Table.from_struct_array(table["entities"].combine_chunks().flatten())
         sums = [([], "count_all"), ("score", "sum")]
         counts.append(flat.group_by(["label", "text"]).aggregate(sums))
@@ -88,7 +92,7 @@ def read_tagged(run: RunDirectory) -> TaggedCorpus:
             found = np.flatnonzero(pc.fill_null(pc.list_value_length(table["entities"]), 0).to_numpy())
             places = [int(found[number]) for number in _evenly(len(found), each)]
             rows[name] = list(zip(places, table.take(pa.array(places, pa.int64())).to_pylist(), strict=True))
-    sample, no_sample = _sample(manifest["fingerprint"]["corpus"], rows)
+    sample, no_sample = _sample(fingerprint["corpus"], rows)
     names = sorted({label[2:] for label in manifest.get("labels", []) if label != "O"})
     return TaggedCorpus(
         parts=len(files),
@@ -123,6 +127,9 @@ def _sample(
     """
     if not any(rows.values()):
         return [], "No document has an entity."
+    of_run = [row for own in rows.values() for _, row in own]
+    if all(corpus["text_column"] in row for row in of_run):
+        return _some([TaggedDocument(row["id"], row[corpus["text_column"]], row["entities"]) for row in of_run]), ""
     if sum(file["size"] for file in corpus["files"].values()) > CORPUS_BYTES:
         return [], f"The corpus has more than {CORPUS_BYTES / 1e9:g} GB, and was not read again for a sample."
     try:
@@ -130,6 +137,7 @@ def _sample(
             list(corpus["files"]),
             text_column=corpus["text_column"],
             id_column=corpus["id_column"],
+            encoding=corpus.get("encoding", UTF_8),
             shard_documents=corpus.get("shard_documents"),
             min_shards=MIN_SHARDS,
         )
@@ -142,7 +150,11 @@ def _sample(
                 sample += [TaggedDocument(row["id"], texts[place], row["entities"]) for place, row in rows[shard.name]]
     except (InputError, OSError) as error:
         return [], f"The corpus cannot be read any more, so that no texts can be shown: {error}"
-    return [sample[number] for number in _evenly(len(sample), DOCUMENTS)], ""
+    return _some(sample), ""
+
+
+def _some(sample: Sequence[TaggedDocument]) -> list[TaggedDocument]:
+    return [sample[number] for number in _evenly(len(sample), DOCUMENTS)]
 
 
 def _evenly(count: int, wanted: int) -> list[int]:

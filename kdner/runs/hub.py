@@ -19,6 +19,8 @@ PUBLISHED = (CARD, "*.json", "*.safetensors", "*.txt", "*.model")
 """What of a model directory is put on a hub: weights, configurations and tokenizers."""
 KEPT_BACK = ("_*", ".*", "*/.*", "tensorboard/*")
 """What of a model directory is the run's own."""
+SHIPPED = Path(__file__).parents[1] / "student" / "pretrained"
+"""Folder of the models that come with this package, each by the name `kdner/FOLDER`."""
 _NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 
@@ -34,7 +36,8 @@ def model_folder(
     """Return the local folder of a model, by its name.
 
     Args:
-        name: a folder, or its URI; else a model of the hub, `OWNER/MODEL` or `OWNER/MODEL@REVISION`. A folder wins.
+        name: a folder, or its URI; else a model that comes with this package, such as `kdner/general-tiny`; else one of
+            the hub, `OWNER/MODEL` or `OWNER/MODEL@REVISION`. The first of these that there is.
         files: names of the files to fetch from a hub, which has a card beside them.
         revision: branch, tag or commit on the hub; by default that in the name, else `main`.
         token: the hub's, as `huggingface_hub` takes it: by default the one that this machine is logged in with.
@@ -54,9 +57,12 @@ def model_folder(
         if not folder.is_dir():
             raise InputError(f"{name}: no such folder; give one, or a model of the hub as OWNER/MODEL")
         return folder
+    revision = revision or match["revision"]
+    owner, _, model = match["name"].partition("/")
+    if owner == "kdner" and revision is None and (SHIPPED / model).is_dir():
+        return SHIPPED / model
     from huggingface_hub import snapshot_download
 
-    revision = revision or match["revision"]
     try:
         fetched = snapshot_download(
             match["name"],
@@ -76,13 +82,13 @@ def model_folder(
 
 
 def pinned(name: str, files: Sequence[str]) -> str:
-    """Return a model's name as all processes of a job can use it: of a hub's model with its commit.
+    """Return a model's name as all processes of a job can use it: that of a hub's model with its commit.
 
     Raises:
         InputError: there is no such model; see `model_folder`.
     """
     folder = model_folder(name, files)
-    is_path = "://" in name or Path(name).exists()
+    is_path = "://" in name or Path(name).exists() or folder.parent == SHIPPED
     return name if is_path else f"{name.partition('@')[0]}@{folder.name}"
 
 

@@ -53,7 +53,7 @@ ENTITIES = pa.schema(
         _column("error", pa.string(), "why the document could not be processed; null if it was"),
     ]
 )
-"""One row per document: the entities that the student found."""
+"""One row per document: the entities that the student found. Columns of the corpus may follow that were kept."""
 
 DOUBTS = pa.schema(
     [

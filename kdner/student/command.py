@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 
-from kdner.student.model import Student
+from kdner.student.model import GENERAL, Student
 from kdner.student.tagger import Entity
 from kdner.text.marked import marked
 
@@ -27,7 +27,12 @@ def tag(arguments: Sequence[str]) -> None:
         "kdner tag", description="Tag texts: those given, else each line of standard input."
     )
     flags.add_argument("texts", nargs="*", metavar="TEXT", help="a text to tag; by default each line of standard input")
-    flags.add_argument("--student", required=True, help="student: a directory, as distill_student writes it, or a URI")
+    flags.add_argument(
+        "--student",
+        default=GENERAL,
+        help="student: a directory, as distill_student writes it, a URI, or OWNER/MODEL of the Hugging Face hub; by "
+        f"default {GENERAL}, which finds persons, places, organizations and other names in English",
+    )
     flags.add_argument("--json", action="store_true", help="print a JSON object a text, with its entities and scores")
     flags.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours; by default on a terminal only"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from kdner.runs.schema import ENTITIES
+from kdner.runs.schema import CORPUS, ENTITIES
 from kdner.student.model import Student
 from kdner.student.tagger import EntityTable, Tagger
 from kdner.text.documents import in_order, in_parts
@@ -21,7 +21,7 @@ MIN_SHARDS = 16
 
 
 class TagDocuments:
-    """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`.
+    """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`; columns that are kept follow in both.
 
     It computes on one thread, whatever the process had: the last digits of a product depend on their number, and a
     shard that is made again must be the same.
@@ -36,6 +36,7 @@ class TagDocuments:
         *,
         hard_wrapped: bool = False,
         score: Mapping[str, float] | None = None,
+        kept: Sequence[pa.Field] = (),
     ) -> None:
         """Load a student.
 
@@ -44,7 +45,9 @@ class TagDocuments:
             dtype: what it computes in; by default what the CPU is fastest at.
             hard_wrapped: whether lines of documents end in the middle of sentences.
             score: entities with a lower score than that of their label are left out.
+            kept: columns of the corpus that are copied, as its plan has them.
         """
+        self.schema = pa.schema([*ENTITIES, *kept])
         torch.set_num_threads(1)
         self.score = score
         self.tagger = Tagger(Student.from_pretrained(student), dtype=dtype)
@@ -62,8 +65,9 @@ class TagDocuments:
             if error and texts[row]:
                 words[row] = count_words(texts[row])
         entities = in_order([self._lists(table) for _, table in parts], parts, len(texts), _LIST)
+        kept = documents.columns[len(CORPUS) :]
         return pa.Table.from_arrays(
-            [documents["id"], entities, pa.array(words), pa.array(errors, pa.string())], schema=ENTITIES
+            [documents["id"], entities, pa.array(words), pa.array(errors, pa.string()), *kept], schema=self.schema
         )
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:

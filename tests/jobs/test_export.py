@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from files import contents
@@ -85,6 +86,21 @@ def test_the_teachers_labels_for_other_trainers(logits, corpus_file, tmp_path):
     assert [line["text"] for line in lines] == [row["text"] for row in corpus_rows(corpus_file)]
     spans = [span for line in lines for span in line["spans"]]
     assert {span["label"] for span in spans} == {"PER", "LOC"} and all(0.3 < span["score"] <= 1 for span in spans)
+
+
+def test_kept_columns_are_metadata_there(cluster, student, refused, tmp_path):
+    columns = {"id": ["a", "b"], "text": ["Anna left.", "Rain."], "page": [7, 8]}
+    pq.write_table(pa.table(columns), tmp_path / "news.parquet")
+    flags = ("--corpus", tmp_path / "news.parquet", "--student", student, "--out", tmp_path / "run", "--keep-columns")
+    tag_corpus(
+        TagCorpus(corpus=(str(flags[1]),), student=student, out=str(tmp_path / "run"), keep_columns=("text", "page"))
+    )
+    (table,) = RunDirectory(str(tmp_path / "run")).tables()
+    assert table.drop_columns(["entities", "words", "error"]).to_pydict() == columns
+    assert "keep_columns" in refused(TagCorpus, tag_corpus, *flags, "page")
+    export(Export(run=str(tmp_path / "run"), format="prodigy", out=str(tmp_path / "out")))
+    (path,) = (tmp_path / "out").glob("part-*.jsonl")
+    assert [json.loads(line)["meta"] for line in path.open()] == [{"page": 7, "id": "a"}, {"page": 8, "id": "b"}]
 
 
 def test_started_again_it_makes_only_what_is_missing(entities, tmp_path):

@@ -127,6 +127,17 @@ def test_a_missing_column_is_named_with_those_there_are(refused, tmp_path, corpu
     assert corpus_file in message and "uid" in message and "id, text" in message
 
 
+def test_columns_that_cannot_be_kept(refused, tmp_path, corpus_file, make_student):
+    make_student().save_pretrained(tmp_path / "student")
+    out = tmp_path / "entities"
+    flags = ("--corpus", corpus_file, "--student", tmp_path / "student", "--out", out, "--keep-columns")
+    message = refused(TagCorpus, tag_corpus, *flags, "id", "text", "error")
+    assert "--keep-columns id error: the output has id, entities, words, error of its own" in " ".join(message.split())
+    message = refused(TagCorpus, tag_corpus, *flags, "text", "day")
+    assert f"--keep-columns day: not in {corpus_file}; there are id, text" in message
+    assert not out.exists()
+
+
 def test_a_test_label_that_training_never_saw(refused, tmp_path, train_file, write):
     source = write("test.conll", "Ajax\tB-CLUB\nwon\tO\n")
     message = refused(Pipeline, pipeline, "--labeled", train_file, "--test", source, "--out", tmp_path / "out")

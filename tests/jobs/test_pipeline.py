@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from files import unusual_permissions
@@ -213,11 +214,12 @@ def test_errors_lie_in_a_file_and_add_up(out, summary):
         assert ("score" in own) == (name in ("student", "baseline")) and "score" not in summary[name]
 
 
-def test_entities_below_a_score_are_left_out_of_a_run_of_its_own(out, tmp_path, cluster, corpus_file):
+def test_entities_below_a_score_are_left_out_of_a_run_of_its_own_and_texts_kept(out, tmp_path, cluster, corpus_file):
     config = TagCorpus(
         corpus=(corpus_file,),
         student=str(out / "student"),
         score=("0.9", "PER=0.999"),
+        keep_columns=("text",),
         out=str(tmp_path / "sure"),
         max_error_rate=0.1,
     )
@@ -236,6 +238,10 @@ def test_entities_below_a_score_are_left_out_of_a_run_of_its_own(out, tmp_path, 
 
     with pytest.raises(InputError, match=r"score\.PER: there 0\.999, now 0\.5"):
         tag_corpus(replace(config, score=("0.9", "PER=0.5")))
+    kept = pa.concat_tables(RunDirectory.finished_at(config.out).tables(["id", "text"]))
+    assert kept.to_pydict() == pq.read_table(corpus_file).to_pydict()
+    with pytest.raises(InputError, match=r'keep_columns: there \["text"\], now nothing'):
+        tag_corpus(replace(config, keep_columns=()))
 
 
 def test_a_pipeline_that_was_killed_before_it_wrote_the_cards_writes_the_same(config, summary, out):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from files import put
 from html_pages import check_page
 
 from kdner.corpora.plan import plan_corpus, read_shard
@@ -15,7 +16,6 @@ from kdner.pages.corpus_page import corpus_page
 from kdner.pages.tagged_corpus import BINS, read_tagged
 from kdner.pages.view import view
 from kdner.runs.run_directory import RunDirectory
-from kdner.runs.schema import ENTITIES
 from kdner.student.tag_documents import MIN_SHARDS, TagDocuments
 
 SUMMARY = {"documents": 61, "words": 700, "entities": 200, "errors": 2, "words_per_second": 54_321}
@@ -33,15 +33,15 @@ def tagged(tmp_path, make_student, corpus):
     """Tag a corpus as tag_corpus does, without a cluster; returns the run directory."""
     (tmp_path / "student").mkdir()
     make_student(seed=4).save(tmp_path / "student")
-    tag = TagDocuments(str(tmp_path / "student"))
 
-    def make(name="entities", **options):
-        plan = plan_corpus([corpus], min_shards=MIN_SHARDS, **options)
+    def make(name="entities", source=corpus, **options):
+        plan = plan_corpus([source], min_shards=MIN_SHARDS, **options)
+        tag = TagDocuments(str(tmp_path / "student"), kept=plan.kept)
         described = {"files": [shard.name for shard in plan.shards], "labels": tag.tagger.labels}
-        fingerprint = {"job": "tag_corpus", "corpus": plan.fingerprint()}
+        fingerprint = {"job": "tag_corpus", "corpus": plan.fingerprint(), "keep_columns": [f.name for f in plan.kept]}
         run = RunDirectory.open(str(tmp_path / name), fingerprint, described)
         for shard in plan.shards:
-            run.write_table(shard.name, tag(read_shard(plan, shard)), ENTITIES)
+            run.write_table(shard.name, tag(read_shard(plan, shard)), tag.schema)
         run.finish(SUMMARY)
         return run
 
@@ -78,6 +78,19 @@ def test_the_sample_has_documents_of_the_whole_corpus_with_their_texts(tagged, c
         assert all(document.text[e["start"] : e["end"]] == e["text"] for e in document.entities)
     rows = [int(document.id.removeprefix("d")) for document in found.sample]
     assert rows == sorted(rows) and rows[-1] > 45
+
+
+def test_texts_that_the_run_has_kept_are_those_of_the_sample_though_the_corpus_is_gone(tagged, corpus):
+    run, other = tagged(shard_documents=4, keep_columns=["text"]), tagged("other", shard_documents=4)
+    expected = read_tagged(other)
+    Path(corpus).unlink()
+    assert read_tagged(run) == expected and expected.sample and read_tagged(other).sample == []
+
+
+def test_a_corpus_of_another_encoding(tagged, tmp_path):
+    path = put(tmp_path / "old.txt", "Tom Brown met Mary in Rome, at the Café.\n".encode("cp1252") * 20)
+    found = read_tagged(tagged(source=path, encoding="cp1252"))
+    assert found.no_sample == "" and {document.text[-5:] for document in found.sample} == {"Café."}
 
 
 def test_of_many_files_a_part_is_read_and_the_page_says_so(tagged, monkeypatch):

@@ -16,7 +16,7 @@ from kdner.study.specs import Study
 from kdner.study.trial import Trial
 from kdner.teacher.fine_tuning import FineTuning
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.cluster]
 
 
 def first_sentences(source: Path, count: int) -> str:
