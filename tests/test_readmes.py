@@ -115,6 +115,8 @@ def stand_ins(tmp_path_factory, taught, taught_folder, toy, toy_texts):
     for name, content in {
         "train.conll": columns,
         "test.conll": columns,
+        "eng.train": columns * 8,  # more than the 300 sentences that are drawn of it
+        "eng.testb": columns,
         "train.jsonl": lines,
         "labeled_1.jsonl": lines,
     }.items():
