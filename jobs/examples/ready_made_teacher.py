@@ -9,8 +9,7 @@ Needs   CPU cores; started again it does only what is missing
 `Gazetteer` is a class of one's own. Where its name stands, `ready_made_teacher:Gazetteer=names.tsv`, the name of any
 other finished tagger may stand as well: a folder, or NAME of the Hugging Face hub, for a token classifier; `spacy:NAME`
 for a spaCy pipeline; `gliner:NAME=person,city` for a GLiNER model. A class that wraps a model, and returns its logits
-from `score_words`, teaches more than a list, which only knows right and wrong. The student learns the contexts of
-names, too, and may find some that are not in the list.
+from `score_words`, teaches more than a list, which says of each name that it lacks that it is none.
 """
 
 from __future__ import annotations
