@@ -79,7 +79,7 @@ def test_a_student_learns_from_a_list_of_names_alone(cluster, bert_base, toy_tex
     assert "entities in 192 documents" in printed
     assert re.search(r" 0 +12  PER .* Anna Schmidt$", printed, re.M) and re.search(r"LOC .* Paris$", printed, re.M)
     put_lines(tmp_path / "names.tsv", ["Anna\tPER"])
-    with pytest.raises(InputError, match=r"labels: "):
+    with pytest.raises(InputError, match=r"teacher\.names: "):
         example["distill"](config)
 
 
