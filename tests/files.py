@@ -72,7 +72,7 @@ def entity_texts(sentences):
     ]
 
 
-MEASURED = re.compile("seconds?$|memory_mb$|provenance$")
+MEASURED = re.compile("seconds?$|memory_mb$|provenance$|^tries$")
 
 
 def contents(folder):

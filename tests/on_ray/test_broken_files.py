@@ -54,7 +54,7 @@ class Finder:
 
 
 def finding(**arguments):
-    return ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+    return ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False, patience_s=0)
 
 
 def run(source, out, corpus=None, **arguments):
@@ -71,7 +71,7 @@ def run_here(source, out, corpus=None):
 
     def work(corpus, directory):
         actor = ShardActor(corpus, directory, finding())
-        return {"documents": sum(actor.map_shard(shard.index)["documents"] for shard in corpus.shards)}
+        return {"documents": sum(actor.map_shard(shard.index).counts["documents"] for shard in corpus.shards)}
 
     return do(work, source, out, corpus)
 
@@ -85,8 +85,9 @@ def do(work, source, out, corpus):
 
 
 def contents(out):
-    """Everything in a run directory but the summary, which holds times."""
-    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name != "_summary.json"}
+    """Everything in a run directory but the summary, which holds times, and the notes on tries."""
+    notes = ("_summary.json", "_failed.json", ".tries.json")
+    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name not in notes}
 
 
 def put_corpus(folder, name, **options):

@@ -163,7 +163,7 @@ def test_a_row_on_which_the_model_fails_stays_with_its_reason(toy_texts, stumbli
     arguments = {"teachers": (str(stumbling_teacher),), "dtype": torch.float32}
     work = ShardWork(job="score", actor=ScoreDocuments, arguments=arguments, actors=Actors(), use_gpu=False)
     actor = ShardActor(plan, run, work)
-    assert [actor.map_shard(k)["errors"] for k in range(6)] == [0, 0, 0, 1, 0, 0]
+    assert [actor.map_shard(k).counts["errors"] for k in range(6)] == [0, 0, 0, 1, 0, 0]
     rows = pa.concat_tables(run.tables()).to_pylist()
     assert [row["id"] for row in rows] == [f"d{k}" for k in range(30)]
     (bad,) = [row for row in rows if row["error"]]
