@@ -59,6 +59,7 @@ def test_own_data_in_python_from_labels_and_texts_to_a_student_and_a_tagged_corp
 
 
 @pytest.mark.ray
+@pytest.mark.cluster
 def test_a_student_learns_from_a_list_of_names_alone(cluster, bert_base, toy_texts, tmp_path, capsys):
     example = load("ready_made_teacher")
     names = put_lines(
