@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdner.student import Student
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = ["Student", "__version__"]
 
 

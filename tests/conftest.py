@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["PYTHONPATH"] = os.pathsep.join(map(str, Path(__file__).parents[:2]))  # for Ray's workers
+os.environ["PYTHONPATH"] = os.pathsep.join(  # for Ray's workers
+    map(str, (*Path(__file__).parents[:2], Path(__file__).parents[1] / "jobs" / "examples"))
+)
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +29,8 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
+from kdner.distillation.recipe import Distillation
+from kdner.distillation.trainer import Trainer
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.tags import label_list
 from kdner.progress import Progress
@@ -250,6 +254,23 @@ def make_student(toy, labels):
         return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def taught(make_student, toy):
+    """A tiny student that has learned the toy set."""
+    student = make_student(dropout=0.0)
+    recipe = Distillation(epochs=15, min_steps=1, batch_words=100)
+    Trainer(student, recipe, seed=1, labeled=toy).train(lambda _: None, Progress("taught", "step"))
+    return student.eval()
+
+
+@pytest.fixture(scope="session")
+def taught_folder(taught, tmp_path_factory) -> str:
+    """The folder of that student."""
+    folder = tmp_path_factory.mktemp("taught")
+    taught.save_pretrained(folder)
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

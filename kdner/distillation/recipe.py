@@ -30,7 +30,7 @@ class Distillation:
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
     """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 1600."""
-    gold_share: float = 0.3
+    gold_share: float = 0.1
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float | None = None
     """Peak learning rate of AdamW, and of SparseAdam for the word vectors of a step's words; by default 5e-3, or 3e-3

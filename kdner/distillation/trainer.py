@@ -185,7 +185,7 @@ class Trainer:
         state.epoch += 1
         measured: dict[str, float] = {}
         if self.development:
-            measured["development_f1"] = measure_f1(Tagger(self.student).tags, self.development)["micro"].f1
+            measured["development_f1"] = measure_f1(Tagger(self.student).tags, self.development).f1
         f1 = measured.get("development_f1")
         if f1 is None or state.best_f1 is None or f1 >= state.best_f1:
             state.best_f1, state.best_epoch = f1, state.epoch

@@ -22,7 +22,9 @@ from kdner.labeled.sentence import LabeledSentence
 from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import entities_of, entities_of_words
 from kdner.runs.schema import ENTITIES
+from kdner.student.model import Student
 from kdner.student.tagger import Entity
+from kdner.text.given import listed_texts
 from kdner.text.words import Sentence, split
 
 
@@ -98,6 +100,25 @@ def tagged_sentences(document: Annotated) -> Iterator[TaggedSentence]:
                 tags[i] = f"{'B' if entity.start == start else 'I'}-{entity.label}"
                 tagged.scores[i] = None if document.is_gold else entity.score
         yield tagged
+
+
+def of_texts(student: Student, texts: Iterable[str], ids: Iterable[object] | None = None) -> list[Annotated]:
+    """Tag texts; each becomes a document with the entities that the student finds in it.
+
+    Args:
+        student: who tags.
+        texts: any iterable of strings, such as a column of pandas.
+        ids: of the documents; by default their numbers.
+
+    Raises:
+        InputError: one of them is no string.
+    """
+    listed = listed_texts(texts)
+    names = range(len(listed)) if ids is None else ids
+    return [
+        Annotated(str(id_), text, entities, given=split(text, language=student.language))
+        for id_, text, entities in zip(names, listed, student.tag(listed), strict=True)
+    ]
 
 
 def of_entities(documents: pa.Table, entities: pa.Table) -> list[Annotated]:

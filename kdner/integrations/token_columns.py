@@ -58,7 +58,7 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequ
         for number, sentence in enumerate(tagged_sentences(document)):
             for name, value in metadata.items():
                 columns[name].append(value)
-            columns["id"].append(f"{document.id}:{number}" if document.given is None else document.id)
+            columns["id"].append(document.id if document.document else f"{document.id}:{number}")
             columns["document"].append(document.document or document.id)
             columns["tokens"].append(sentence.words.words)
             columns["ner_tags"].append([places[tag] for tag in sentence.tags])

@@ -17,7 +17,7 @@ Shapes: N words of all sentences, S labels of the tagger, L labels of IOB2.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Folding:
         self.types = sorted({tag[2:] for tag in self._tags if tag != "O"})
         """The types of entities, before they are renamed."""
         renamed = {name: _renamed(name, label_map or {}) for name in self.types}
+        _check_new_names(renamed.values(), f"{owner} with --label-map")
         self.labels = label_list(f"B-{name}" for name in renamed.values() if name)
         """The IOB2 labels."""
         if len(self.labels) == 1:
@@ -213,6 +214,13 @@ def _renamed(name: str, label_map: Mapping[str, str]) -> str:
     others = name if name in label_map.values() else label_map.get(ALL_OTHERS, name)
     new = label_map.get(name, others)
     return "" if new == "O" else new
+
+
+def _check_new_names(names: Iterable[str], where: str) -> None:
+    types = TypeNames()
+    for name in filter(None, names):
+        types.add(name, where)
+    types.check()
 
 
 def _add(folded: np.ndarray, label: int, logit_n: np.ndarray) -> None:

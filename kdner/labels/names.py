@@ -62,6 +62,10 @@ class TypeNames:
                     f"{where}: the label {name!a} holds U+{ord(hidden):04X} ({known_as}), which is no part of a name. "
                     "Remove it."
                 )
+            if name == "O":
+                raise InputError(
+                    f"{where}: the label 'O' is a tag, that of words outside entities. Give the type another name."
+                )
             if self._is_tag(name):
                 raise InputError(
                     f"{where}: the label {name!r} is a tag, not the name of an entity type. "
@@ -79,6 +83,6 @@ class TypeNames:
         """Tell whether a name is a tag: ``B-`` and ``I-`` say so alone, other prefixes where there is the type too."""
         prefix, rest = name[:2], name[2:]
         if not rest or prefix[1] != "-" or prefix[0] not in PREFIXES:
-            return name == "O"
+            return False
         kin = {rest, *(f"{other}-{rest}" for other in PREFIXES)} - {name}
         return prefix[0] in "BI" or not kin.isdisjoint(self.places)

@@ -59,11 +59,11 @@ def evaluate(
     quality = measure_f1(lambda _: tags, sentences)
     documents = len({sentence.document for sentence in sentences})
     measures = {
-        **quality.pop("micro").rounded(),
+        **quality.rounded(),
         "parameters": model.parameters,
         "seconds_per_document": round(seconds / documents, 6),
         "peak_memory_mb": round(peak_memory_mb()),
-        "per_label": {label: row.rounded() for label, row in quality.items()},
+        "per_label": {label: row.rounded() for label, row in quality.per_label.items()},
     }
     if not isinstance(model, Tagger):
         return Evaluation(measures, Tagged(tags))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from kdner.labeled.sentence import LabeledSentence
@@ -23,9 +23,11 @@ class Quality:
     f1: float
     support: int
     """Gold entities."""
+    per_label: Mapping[str, Quality] = field(default_factory=dict)
+    """That of each type of entity, such as `PER`, where this is the quality over all of them."""
 
     def rounded(self) -> dict[str, float | int]:
-        """Return the numbers with four decimals, by name, for a summary."""
+        """Return its own four numbers with four decimals, by name, for a summary."""
         return {
             "f1": round(self.f1, 4),
             "precision": round(self.precision, 4),
@@ -34,35 +36,35 @@ class Quality:
         }
 
 
-def measure_f1(tag: Tag, sentences: Sequence[LabeledSentence]) -> dict[str, Quality]:
-    """Tag a labeled set and compare with its gold tags.
+def measure_f1(tag: Tag, sentences: Sequence[LabeledSentence]) -> Quality:
+    """Tag a labeled set and compare with its gold tags: the micro average over all entities, and each type alone.
 
     The tagger sees the splitter's words; its tags are brought back to the gold words by the one rule of
     `kdner.labeled.sentence`.
-
-    Returns:
-        the quality over all entities under `micro`, and that of each type of entity under its name, such as `PER`.
     """
-    from seqeval.metrics import classification_report  # here because it imports scikit-learn, a second for every worker
-    from seqeval.scheme import IOB2
+    from seqeval.metrics.v1 import (
+        precision_recall_fscore_support,
+    )  # here: it imports scikit-learn, which takes a second
+    from seqeval.scheme import IOB2, Entities
 
     predicted = tag([sentence.words()[0] for sentence in sentences])
     gold_tags = [sentence.tags for sentence in sentences]
     predicted_tags = [s.gold_word_tags(tags) for s, tags in zip(sentences, predicted, strict=True)]
-    report = classification_report(
-        gold_tags, predicted_tags, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
-    )
-    rows = {"micro": report["micro avg"]}
-    rows |= {name: row for name, row in report.items() if not name.endswith(" avg")}
-    return {
-        name: Quality(
-            precision=float(row["precision"]),
-            recall=float(row["recall"]),
-            f1=float(row["f1-score"]),
-            support=int(row["support"]),
+    both = {"entities_true": Entities(gold_tags, IOB2), "entities_pred": Entities(predicted_tags, IOB2)}
+    labels = sorted(both["entities_true"].unique_tags | both["entities_pred"].unique_tags)
+
+    def scores(average: str | None) -> Any:
+        """Return precision, recall, F1 and support: numbers, or where nothing is averaged a number for each label."""
+        return precision_recall_fscore_support(
+            gold_tags, predicted_tags, average=average, scheme=IOB2, zero_division=0, **both
         )
-        for name, row in rows.items()
-    }
+
+    def quality(precision: float, recall: float, f1: float, support: int, **more: Any) -> Quality:
+        return Quality(precision=float(precision), recall=float(recall), f1=float(f1), support=int(support), **more)
+
+    rows = zip(*scores(None), strict=True)
+    per_label = {label: quality(*row) for label, row in zip(labels, rows, strict=True)}
+    return quality(*scores("micro"), per_label=per_label)
 
 
 def entities_found(tags: Sequence[Sequence[str]], sentences: Sequence[LabeledSentence]) -> list[bool]:

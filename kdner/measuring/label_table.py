@@ -14,7 +14,7 @@ def label_table(models: dict[str, dict[str, Any]]) -> str:
         models: by name, what `kdner.measuring.evaluation.add_analysis` made of their measures.
     """
     labels = list(dict.fromkeys(label for own in models.values() for label in own["per_label"]))
-    rows = [("all", list(models.values()))]
+    rows = [("all labels", list(models.values()))]
     rows += [(label, [own["per_label"].get(label) for own in models.values()]) for label in labels]
     width = max(len(name) for name, _ in rows)
     wide = [max(26, len(name) + 2) for name in models]

@@ -12,7 +12,7 @@ there are none; and to the teachers' distributions a student's own are fitted al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ def score_quality(predictions: Sequence[Prediction], model: str) -> dict[str, An
 
     Returns:
         `expected_calibration_error`; `bins`, of those with entities; `thresholds`, the micro quality of the entities
-        with at least that score; and `best_thresholds`, the least of the thresholds with the best F1, under `micro` for
-        all entities and by label.
+        with at least that score; `best_threshold`, the least of them with the best F1; and `best_thresholds`, the same
+        of each label alone.
     """
     gold: dict[str, int] = {}
     rows: list[tuple[str, float, bool]] = []
@@ -45,18 +45,24 @@ def score_quality(predictions: Sequence[Prediction], model: str) -> dict[str, An
     scores = np.array([score for _, score, _ in rows], np.float64)
     right = np.array([is_right for _, _, is_right in rows], bool)
     table = _by_threshold(scores, right, sum(gold.values()))
-    best = {"micro": _best(table)}
+    best = {}
     for label in sorted({*gold, *labels}):
         own = labels == label
-        best[label] = _best(_by_threshold(scores[own], right[own], gold.get(label, 0)))
+        best[label] = best_threshold(_by_threshold(scores[own], right[own], gold.get(label, 0)))
     bins = _bins(scores, right)
     error = sum(b["entities"] * abs(b["mean_score"] - b["share_right"]) for b in bins) / max(1, len(rows))
     return {
         "expected_calibration_error": round(error, 4),
         "bins": [{key: round(value, 4) for key, value in b.items()} for b in bins],
-        "thresholds": [{key: round(value, 4) for key, value in row.items()} for row in table],
+        "thresholds": table,
+        "best_threshold": best_threshold(table),
         "best_thresholds": best,
     }
+
+
+def best_threshold(thresholds: Sequence[Mapping[str, float]]) -> float:
+    """Return the least threshold with the best F1, of rows with `threshold` and `f1`."""
+    return max(thresholds, key=lambda row: (row["f1"], -row["threshold"]))["threshold"]
 
 
 def _by_threshold(scores: np.ndarray, right: np.ndarray, gold: int) -> list[dict[str, float]]:
@@ -65,17 +71,13 @@ def _by_threshold(scores: np.ndarray, right: np.ndarray, gold: int) -> list[dict
     return [
         {
             "threshold": threshold,
-            "f1": float(2 * c / max(1, n + gold)),
-            "precision": float(c / max(1, n)),
-            "recall": float(c / max(1, gold)),
+            "f1": round(float(2 * c / max(1, n + gold)), 4),
+            "precision": round(float(c / max(1, n)), 4),
+            "recall": round(float(c / max(1, gold)), 4),
             "entities": int(n),
         }
         for threshold, n, c in zip(THRESHOLDS, found, correct, strict=True)
     ]
-
-
-def _best(table: Sequence[dict[str, float]]) -> float:
-    return max(table, key=lambda row: (row["f1"], -row["threshold"]))["threshold"]
 
 
 def _bins(scores: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:

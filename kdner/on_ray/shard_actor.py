@@ -246,9 +246,11 @@ class ShardActor:
 
     def _judge(self, shard: Shard, documents: pa.Table, mapped: pa.Table) -> None:
         """Let errors stand that are the documents', and give the shard back where they may be those of this process."""
+        if self.record is None:
+            return
         blame = self.health.blame(documents, mapped)
         self.unsure = self.unsure + 1 if blame is Blame.UNKNOWN else 0
-        if blame is Blame.DOCUMENTS or self.record is None:
+        if blame is Blame.DOCUMENTS:
             return
         (error, count, _), *_ = most_frequent(mapped)
         reason = f"{count} of {mapped.num_rows} documents of {shard.name} ended with {error!r}"

@@ -9,6 +9,7 @@ from typing import Any
 from kdner.measuring.errors import KINDS, OUTSIDE, compare
 from kdner.measuring.label_table import better_first
 from kdner.measuring.predictions import Prediction
+from kdner.measuring.scores import best_threshold
 from kdner.pages.charts import bar, interval, lines
 from kdner.pages.error_examples import error_examples
 from kdner.pages.marked_text import label_tag
@@ -184,12 +185,10 @@ def _scores(scored: Mapping[str, dict[str, Any]], labels: Sequence[str]) -> Html
         "they are a little worse."
     )
     parts: list[object] = [element("p", meaning)]
-    best_rows = [
-        [
-            joined(["all"]) if label == "micro" else label_tag(label, labels),
-            *(f"{own['best_thresholds'].get(label, 0):.2f}" for own in scored.values()),
-        ]
-        for label in ["micro", *labels]
+    best_rows: list[list[object]] = [["all", *(f"{best_threshold(own['thresholds']):.2f}" for own in scored.values())]]
+    best_rows += [
+        [label_tag(label, labels), *(f"{own['best_thresholds'].get(label, 0):.2f}" for own in scored.values())]
+        for label in labels
     ]
     parts.append(table("Threshold with the best F1", ["label", *scored], best_rows))
     for name, own in scored.items():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tokenize
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -13,6 +15,8 @@ from kdner.errors import InputError, StorageError
 from kdner.runs.storage import locate, look, without_secrets
 
 _ABSENT = object()
+_UNSAID = frozenset([tokenize.COMMENT, tokenize.NL, tokenize.ENCODING])
+_LAYOUT = frozenset([tokenize.INDENT, tokenize.NEWLINE])
 
 
 def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None]]:
@@ -50,6 +54,24 @@ def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
             raise InputError(f"{folder}/{name}: cannot be read ({error}); give a whole model directory") from error
         hashes[name] = digest.hexdigest()
     return hashes
+
+
+def hash_of_code(path: Path) -> str:
+    """Give the SHA-256 of what a Python module says: comments, blank lines and the width of indents do not count.
+
+    Raises:
+        InputError: it is no Python.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                if token.type not in _UNSAID:
+                    said = "" if token.type in _LAYOUT else token.string
+                    digest.update(f"{tokenize.tok_name[token.type]} {said}\n".encode())
+    except (OSError, SyntaxError, tokenize.TokenError) as error:
+        raise InputError(f"{path}: cannot be read as Python ({error}); mend it") from error
+    return digest.hexdigest()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -135,15 +135,12 @@ def entity_types(labels: Sequence[str]) -> list[str]:
 
 def scores_table(quality: MeasuredQuality) -> str:
     """Return the scores of each type of entity, and of all, as a table."""
-    rows = {
-        **quality.per_label,
-        "all": {**vars(quality), "support": sum(r["support"] for r in quality.per_label.values())},
-    }
+    every = {**vars(quality), "support": sum(row["support"] for row in quality.per_label.values())}
     if not quality.per_label:
         return ""
     lines = [
         f"| {label} | {_with_interval(row)} | {row['precision']:.4f} | {row['recall']:.4f} | {row['support']:,} |"
-        for label, row in rows.items()
+        for label, row in (*quality.per_label.items(), ("**all**", every))
     ]
     return "\n".join(
         [

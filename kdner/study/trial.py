@@ -262,4 +262,4 @@ class Trial:
         """Measure a model on the test set; `found` marks each gold entity that it found with 1, the others with 0."""
         tags = tag([sentence.words()[0] for sentence in self.test])
         found = "".join("01"[hit] for hit in entities_found(tags, self.test))
-        return {**measure_f1(lambda _: tags, self.test)["micro"].rounded(), "parameters": parameters, "found": found}
+        return {**measure_f1(lambda _: tags, self.test).rounded(), "parameters": parameters, "found": found}

@@ -27,7 +27,7 @@ import torch
 
 from kdner.errors import InputError
 from kdner.labels.folding import Folding, check_label_map
-from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.fingerprint import hash_of_code, hash_of_files
 from kdner.runs.storage import join, local_folder
 from kdner.student import model as student
 from kdner.student.tagger import Tagger
@@ -143,14 +143,15 @@ def _own_labels(source: str | Path) -> list[str]:
 def model_fingerprint(source: str | Path) -> dict[str, str]:
     """Return the identity of a model: the hashes of its files, or its name and revision on the hub.
 
-    Of a class of your own it is the hash of its module, and what the class says of itself in `fingerprint`.
+    Of a class of your own it is the hash of its module, whose comments do not count, and what the class says of itself
+    in `fingerprint`.
 
     Raises:
         InputError: there is no such model.
     """
     if own_class := _own_class(source):
         module, build = own_class
-        return {"class": str(source), **hash_of_files(str(module.parent), [module.name]), **build().fingerprint}
+        return {"class": str(source), module.name: hash_of_code(module), **build().fingerprint}
     kind = _kind(source)
     if kind == student.MODEL_TYPE:
         return hash_of_files(str(source), student.MODEL_FILES)

@@ -8,10 +8,11 @@ from itertools import chain
 import datasets
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kdner.errors import InputError
-from kdner.integrations.annotated import of_entities, of_labeled, of_logits, tagged_sentences
+from kdner.integrations.annotated import of_entities, of_labeled, of_logits, of_texts, tagged_sentences
 from kdner.integrations.formats import FORMATS
 from kdner.labeled.sets import read_labeled
 from kdner.labels.tags import label_list
@@ -163,6 +164,31 @@ def test_a_hugging_face_dataset(documents, tmp_path):
         "Paris",
         "Čapek",
     ]
+
+
+def test_texts_become_documents_with_what_a_student_finds(taught):
+    texts = ["Anna Schmidt flew to Paris.\n\nRain is expected.", "Tom left Rome."]
+    documents = of_texts(taught, iter(texts))
+    assert [(document.id, document.text, document.entities) for document in documents] == [
+        (str(number), text, found) for number, (text, found) in enumerate(zip(texts, taught.tag(texts), strict=True))
+    ]
+    assert spans(documents[0]) == [[0, 12, "PER"], [21, 26, "LOC"]] and not documents[0].is_gold
+    assert [document.id for document in of_texts(taught, texts, ids=["a", 7])] == ["a", "7"]
+    assert of_texts(taught, []) == []
+    with pytest.raises(InputError, match=r"texts\[1\] is"):
+        of_texts(taught, ["Anna left.", None])
+
+
+def test_their_sentences_are_cut_as_the_student_cuts_them(make_student):
+    student = make_student()
+    student.language = "de"
+    (document,) = of_texts(student, ["Es war am 3. Oktober in Bonn. Es regnete."])
+    assert len(document.sentences) == 2
+
+
+def test_sentences_of_a_hugging_face_dataset_have_ids_of_their_own(taught, tmp_path):
+    path = write("hf", of_texts(taught, ["Anna left.\n\nTom left Rome.", "It rained."]), tmp_path / "sentences")
+    assert pq.read_table(path)["id"].to_pylist() == ["0:0", "0:1", "1:0"]
 
 
 @pytest.mark.parametrize("name", ["prodigy", "doccano", "conll", "docbin"])

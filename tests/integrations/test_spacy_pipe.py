@@ -19,17 +19,10 @@ from kdner.integrations.spacy_pipe import KdnerPipe, make_kdner_pipe  # noqa: E4
 TEXTS = ["Anna Schmidt flew to Paris.", "", "Rain in New York 🤖, said Tom.\n\nMary left Rome."]
 
 
-@pytest.fixture(scope="module")
-def folder(taught, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    taught.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture
-def nlp(folder):
+def nlp(taught_folder):
     nlp = spacy.blank("en")
-    nlp.add_pipe("kdner", config={"model": folder})
+    nlp.add_pipe("kdner", config={"model": taught_folder})
     return nlp
 
 
@@ -70,9 +63,9 @@ def test_it_costs_little_beside_the_student_and_the_tokenizer(nlp, taught):
     assert seconds < 4 * alone + 0.5, (seconds, alone)
 
 
-def test_a_group_of_spans_has_them_with_scores(folder, taught):
+def test_a_group_of_spans_has_them_with_scores(taught_folder, taught):
     nlp = spacy.blank("en")
-    nlp.add_pipe("kdner", name="news", config={"model": folder, "spans_key": "kdner"})
+    nlp.add_pipe("kdner", name="news", config={"model": taught_folder, "spans_key": "kdner"})
     doc = nlp(TEXTS[0])
     assert doc.ents == () and [(s.start_char, s.end_char, s.label_) for s in doc.spans["kdner"]] == expected(
         taught, TEXTS[0]
@@ -83,9 +76,9 @@ def test_a_group_of_spans_has_them_with_scores(folder, taught):
 @pytest.mark.parametrize(
     ("mode", "texts"), [("expand", ["Tom-Paris", "Rome"]), ("contract", ["Rome"]), ("strict", ["Rome"])]
 )
-def test_an_entity_inside_a_token_of_spacys(folder, mode, texts, monkeypatch):
+def test_an_entity_inside_a_token_of_spacys(taught_folder, mode, texts, monkeypatch):
     nlp = spacy.blank("en")
-    component = nlp.add_pipe("kdner", config={"model": folder, "alignment_mode": mode})
+    component = nlp.add_pipe("kdner", config={"model": taught_folder, "alignment_mode": mode})
     doc = Doc(nlp.vocab, words=["Tom-Paris", "left", "Rome", "."], spaces=[True, True, False, False])
     entities = [("PER", 0, 3), ("LOC", 4, 9), ("LOC", 15, 19)]
     monkeypatch.setattr(
@@ -97,11 +90,11 @@ def test_an_entity_inside_a_token_of_spacys(folder, mode, texts, monkeypatch):
 
 
 @pytest.mark.parametrize(("overwrite", "label"), [(False, "CITY"), (True, "LOC")])
-def test_entities_that_are_there_already(folder, overwrite, label):
+def test_entities_that_are_there_already(taught_folder, overwrite, label):
     nlp = spacy.blank("en")
     ruler = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "CITY", "pattern": "Paris"}, {"label": "VERB", "pattern": "flew"}])
-    nlp.add_pipe("kdner", config={"model": folder, "overwrite_ents": overwrite})
+    nlp.add_pipe("kdner", config={"model": taught_folder, "overwrite_ents": overwrite})
     doc = nlp("Anna Schmidt flew to Paris .")
     assert [(entity.text, entity.label_) for entity in doc.ents] == [
         ("Anna Schmidt", "PER"),

@@ -2,26 +2,136 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 import runpy
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from files import put_lines
 from transformers import AutoModel, AutoTokenizer
 
+from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS
 from kdner.labeled.sets import labels_in
+from kdner.student.model import Student
+from kdner.student.network import StudentConfig
 
 EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
 
 
 def load(name):
     return runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name=name)
+
+
+SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
+SHORT = Distillation(epochs=2, min_steps=200, batch_words=100, learning_rate=1e-2)
+
+
+@pytest.mark.ray
+@pytest.mark.cluster
+def test_own_data_in_python_from_labels_and_texts_to_a_student_and_a_tagged_corpus(
+    cluster, bert_base, train_file, toy_texts, toy_recipe, tmp_path, capsys
+):
+    example = load("own_data")
+    texts = tmp_path / "texts"
+    put_lines(texts / "news.txt", [" ".join(toy_texts[k : k + 3]) for k in range(0, 45, 3)])
+    files = example["OwnData"](labeled=train_file, texts=str(texts), out=str(tmp_path / "out"))
+    config = replace(
+        example["settings"](files), teacher=(bert_base,), fine_tuning=toy_recipe, student=SMALL, distillation=SHORT
+    )
+    student = example["own_data"](config, "Anna Schmidt flew to Paris.")
+    assert student.tag("Anna Schmidt flew to Paris.") == Student.from_pretrained(tmp_path / "out/student").tag(
+        "Anna Schmidt flew to Paris."
+    )
+    printed = capsys.readouterr().out
+    assert re.search(r"^student +0\.[89]|^student +1\.0", printed, re.M) and "baseline" in printed and "F1" in printed
+    assert re.search(r"^PER +\d+$", printed, re.M) and re.search(r" 0 +12  PER .* Anna Schmidt$", printed, re.M)
+
+
+@pytest.mark.ray
+@pytest.mark.cluster
+def test_a_student_learns_from_a_list_of_names_alone(cluster, bert_base, toy_texts, tmp_path, capsys):
+    example = load("ready_made_teacher")
+    names = put_lines(
+        tmp_path / "names.tsv", ["Anna\tPER", "Anna Schmidt\tPER", "Mary\tPER", "Paris\tLOC", "Rome\tLOC"]
+    )
+    corpus = put_lines(tmp_path / "news.txt", toy_texts * 4)
+    config = example["ReadyMade"](
+        names=names,
+        corpus=(corpus,),
+        encoder=bert_base,
+        student=SMALL,
+        distillation=replace(SHORT, alpha=1.0),
+        text="Anna Schmidt flew to Paris .",
+        out=str(tmp_path / "out"),
+    )
+    example["main"](config)
+    printed = capsys.readouterr().out
+    assert "entities in 192 documents" in printed
+    assert re.search(r" 0 +12  PER .* Anna Schmidt$", printed, re.M) and re.search(r"LOC .* Paris$", printed, re.M)
+    put_lines(tmp_path / "names.tsv", ["Anna\tPER"])
+    with pytest.raises(InputError, match=r"teacher\.names: "):
+        example["distill"](config)
+
+
+def test_the_longest_name_of_a_list_counts(tmp_path):
+    path = put_lines(tmp_path / "names.tsv", ["York\tPER", "New York\tLOC", "", "U.S.\tLOC"])
+    gazetteer = load("ready_made_teacher")["Gazetteer"](path)
+    assert gazetteer.labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
+    words = ["In", "New", "York", ",", "York", "and", "the", "U.S."]
+    assert [found[:3] for found in gazetteer.find(words)] == [(1, 3, "LOC"), (4, 5, "PER"), (7, 8, "LOC")]
+    logits = gazetteer.score_words([words, ["New"]])
+    assert logits.shape == (9, 5) and logits.argmax(axis=1).tolist() == [0, 1, 2, 0, 3, 0, 0, 1, 0]
+
+
+def test_pandas_and_label_studio(taught, taught_folder, toy_texts, tmp_path, capsys, monkeypatch):
+    example = load("pandas_and_spacy")
+    monkeypatch.setitem(example["main"].__globals__, "HAS_SPACY", False)
+    frame = pd.DataFrame({"text": [*toy_texts[:3], None]}, index=list("abcd"))
+    frame.to_parquet(tmp_path / "news.parquet")
+    texts = str(tmp_path / "news.parquet")
+    example["main"](example["OtherTools"](student=taught_folder, texts=texts, out=str(tmp_path / "out")))
+    tasks = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    assert [task["data"]["text"] for task in tasks] == toy_texts[:3]
+    found = taught.tag(toy_texts[:3])
+    assert [len(task["predictions"][0]["result"]) for task in tasks] == list(map(len, found))
+    entities = example["tag_column"](taught, frame.dropna())
+    assert entities["text"].tolist() == [entity.text for own in found for entity in own]
+    printed = capsys.readouterr().out
+    assert str(entities) in printed and "pip install 'kdner[spacy]'" in printed
+
+
+def test_a_spacy_pipeline_and_docbins(taught, taught_folder, toy_texts, tmp_path, capsys):
+    spacy = pytest.importorskip("spacy")
+    example = load("pandas_and_spacy")
+    pd.DataFrame({"text": toy_texts[:8]}).to_json(tmp_path / "news.jsonl", orient="records", lines=True)
+    texts = str(tmp_path / "news.jsonl")
+    example["main"](example["OtherTools"](student=taught_folder, texts=texts, out=str(tmp_path / "out")))
+    docs = spacy.tokens.DocBin(store_user_data=True).from_disk(tmp_path / "out" / "docs.spacy")
+    tagged = list(docs.get_docs(spacy.blank("en").vocab))
+    assert [doc.text for doc in tagged] == toy_texts[:8]
+    for doc, entities in zip(tagged, taught.tag(toy_texts[:8]), strict=True):
+        assert [(e.text, e.label_) for e in doc.ents] == [(entity.text, entity.label) for entity in entities]
+        assert [e._.kdner_score for e in doc.ents] == pytest.approx([entity.score for entity in entities])
+    assert "('Anna', 'PER', " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tag_column", "write_label_studio", "make_pipeline", "tag_docbin"])
+def test_other_tools_take_three_lines(name):
+    tree = ast.parse((EXAMPLES / "pandas_and_spacy.py").read_text("utf-8"))
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    docstring, *code = function.body
+    assert isinstance(docstring, ast.Expr) and code[-1].end_lineno - code[0].lineno + 1 <= 3
 
 
 def test_spacys_ner_learns_from_gold_and_from_pseudo_labels(toy, tmp_path, capsys):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import runpy
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.ray
 
 MODELS = ("teacher", "teacher-2", "student", "baseline")
 MEASURED = ("f1", "precision", "recall", "parameters", "seconds_per_document", "peak_memory_mb")
+EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
 SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)
 
 
@@ -263,6 +265,16 @@ def test_started_again_it_does_nothing_and_prints_the_same(config, summary, out,
     printed = capsys.readouterr().out
     for expected in (*MODELS, "F1", "times smaller", "61 documents", str(out / "entities")):
         assert expected in printed
+
+
+def test_the_example_in_python_shows_the_same(config, summary, capsys):
+    example = runpy.run_path(str(EXAMPLES / "own_data.py"), run_name="own_data")
+    student = example["own_data"](config, "Anna Schmidt flew to Paris.")
+    printed = capsys.readouterr().out
+    for name in MODELS:
+        assert re.search(rf"^{name} +{summary[name]['f1']:.4f} ", printed, re.M)
+    assert sum(map(int, re.findall(r"^(?:PER|LOC) +(\d+)$", printed, re.M))) == summary["tagged"]["entities"]
+    assert all(printed.rstrip().endswith(e.text) for e in student.tag("Anna Schmidt flew to Paris.")[-1:])
 
 
 def test_a_directory_of_other_settings_is_refused(config, summary):

@@ -124,3 +124,9 @@ def test_a_label_map_is_read_and_checked():
         check_label_map({"PERSN": "PER", "*": ""}, ["PERSON", "ORG"])
     with pytest.raises(InputError, match="--label-map drops all of its types"):
         Folding(["O", "PER"], "their model", label_map={"PER": "O"})
+
+
+@pytest.mark.parametrize("new, message", [("B-PER", "'B-PER' is a tag"), ("Loc", "differs from 'LOC'")])
+def test_new_names_are_those_of_types(new, message):
+    with pytest.raises(InputError, match=f"their model with --label-map: the label .*{message}"):
+        Folding(["O", "B-PER", "B-LOC"], "their model", label_map={"PER": new})

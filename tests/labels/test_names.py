@@ -50,12 +50,16 @@ def test_tags_are_stripped_and_their_types_noted_once():
         (["I-95"], "'I-95' is a tag"),
         (["S-PER", "E-PER"], "'S-PER' is a tag"),
         (["PER", "U-PER"], "'U-PER' is a tag"),
-        (["O"], "'O' is a tag"),
+        (["O"], "set:1: the label 'O' is a tag, that of words outside entities. Give the type another name"),
     ],
 )
 def test_names_that_cannot_be_told_apart_or_are_tags_are_refused(names, message):
     with pytest.raises(InputError, match=message):
         named(*names)
+
+
+def test_types_may_be_called_as_averages_are():
+    assert named("micro", "all", "macro avg") == ["micro", "all", "macro avg"]
 
 
 def test_a_type_may_begin_as_some_tags_do():

@@ -25,24 +25,24 @@ GOLD = [
 
 def test_known_numbers():
     quality = measure_f1(said("B-PER I-PER O O B-LOC O", "B-PER O B-LOC B-LOC"), GOLD)
-    assert quality["PER"] == Quality(precision=1.0, recall=1.0, f1=1.0, support=2)
-    assert quality["LOC"].precision == pytest.approx(1 / 3) and quality["LOC"].recall == 0.5
-    assert quality["LOC"].f1 == pytest.approx(0.4)
-    assert quality["micro"].precision == pytest.approx(3 / 5) and quality["micro"].recall == pytest.approx(3 / 4)
-    assert quality["micro"].f1 == pytest.approx(2 / 3)
-    assert quality["micro"].rounded() == {"f1": 0.6667, "precision": 0.6, "recall": 0.75, "support": 4}
-    assert set(quality) == {"micro", "PER", "LOC"}
+    assert quality.per_label["PER"] == Quality(precision=1.0, recall=1.0, f1=1.0, support=2)
+    place = quality.per_label["LOC"]
+    assert (place.precision, place.recall, place.f1) == pytest.approx((1 / 3, 0.5, 0.4))
+    assert quality.precision == pytest.approx(3 / 5) and quality.recall == pytest.approx(3 / 4)
+    assert quality.f1 == pytest.approx(2 / 3)
+    assert quality.rounded() == {"f1": 0.6667, "precision": 0.6, "recall": 0.75, "support": 4}
+    assert set(quality.per_label) == {"PER", "LOC"}
 
 
 def test_it_is_the_strict_f1_of_seqeval():
     tags = ["B-PER I-PER O B-PER B-LOC I-LOC", "B-LOC O O B-LOC"]
     expected = f1_score([s.tags for s in GOLD], [row.split(" ") for row in tags], mode="strict", scheme=IOB2)
-    assert measure_f1(said(*tags), GOLD)["micro"].f1 == pytest.approx(expected)
+    assert measure_f1(said(*tags), GOLD).f1 == pytest.approx(expected)
 
 
 def test_a_tag_that_continues_nothing_begins_an_entity():
     quality = measure_f1(said("I-PER I-PER O O I-LOC I-LOC", "O O O I-LOC"), GOLD)
-    assert quality["micro"].precision == 1 and quality["micro"].recall == pytest.approx(3 / 4)
+    assert quality.precision == 1 and quality.recall == pytest.approx(3 / 4)
 
 
 def test_gold_words_that_the_splitter_cuts_are_scored_as_one():
@@ -53,21 +53,30 @@ def test_gold_words_that_the_splitter_cuts_are_scored_as_one():
         return [["B-CASE", "I-CASE", "I-CASE", "I-CASE", "O"]]
 
     gold = [sentence("Roe vs. Wade won", "B-CASE I-CASE I-CASE O")]
-    assert measure_f1(tag, gold)["micro"].f1 == 1
+    assert measure_f1(tag, gold).f1 == 1
     assert asked == [["Roe", "vs", ".", "Wade", "won"]]
-    assert measure_f1(said("B-CASE O I-CASE I-CASE O"), gold)["micro"].f1 == 0
+    assert measure_f1(said("B-CASE O I-CASE I-CASE O"), gold).f1 == 0
 
 
 def test_perfect_and_empty_predictions():
-    assert measure_f1(lambda _: [s.tags for s in GOLD], GOLD)["micro"].f1 == 1
+    assert measure_f1(lambda _: [s.tags for s in GOLD], GOLD).f1 == 1
     nothing = measure_f1(said("O O O O O O", "O O O O"), GOLD)
-    assert nothing["micro"] == Quality(precision=0.0, recall=0.0, f1=0.0, support=4)
+    assert nothing.rounded() == {"f1": 0.0, "precision": 0.0, "recall": 0.0, "support": 4}
 
 
 def test_a_set_without_entities_has_an_f1_of_0():
     gold = [sentence("it rained", "O O")]
-    assert measure_f1(said("O O"), gold)["micro"].support == 0
-    assert measure_f1(said("B-X O"), gold)["micro"].f1 == 0
+    assert measure_f1(said("O O"), gold).support == 0
+    assert measure_f1(said("B-X O"), gold).f1 == 0
+
+
+def test_types_may_be_called_as_averages_are():
+    gold = [sentence("Anna met Tom in Rome", "B-micro O B-all O B-micro_avg")]
+    gold += [LabeledSentence.of_gold_words("s", 1, ["Rome"], ["B-macro avg"])]
+    quality = measure_f1(lambda _: [["B-micro", "O", "O", "O", "B-all"], ["B-macro avg"]], gold)
+    found = {name: (row.support, row.recall) for name, row in quality.per_label.items()}
+    assert found == {"micro": (1, 1.0), "all": (1, 0.0), "micro_avg": (1, 0.0), "macro avg": (1, 1.0)}
+    assert (quality.support, quality.recall) == (4, 0.5)
 
 
 def test_recall_by_the_words_that_are_known():

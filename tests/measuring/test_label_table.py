@@ -27,7 +27,7 @@ def test_the_table_of_labels_says_how_sure_each_f1_is_and_how_far_models_are_apa
     }
     head, every, person, place, note, difference = label_table(models).splitlines()
     assert head.split() == ["F1", "entities", "teacher", "student"]
-    assert every.split() == ["all", "1,234", "0.5000", "[0.4000,", "0.6000]", "0.5200", "[0.4200,", "0.6200]"]
+    assert every.split() == ["all", "labels", "1,234", "0.5000", "[0.4000,", "0.6000]", "0.5200", "[0.4200,", "0.6200]"]
     assert person.split()[:3] == ["PER", "1,234", "0.7000"] and place.split()[2:] == ["0.0000", "[nan,", "nan]"]
     assert len({len(line) for line in (head, every, person, place)}) == 1
     assert "1,000 bootstrap samples of the 231 documents" in note

@@ -21,7 +21,14 @@ def test_quality_by_threshold():
 
 
 def test_the_least_of_the_best_thresholds_by_label():
-    assert score_quality(SET, "student")["best_thresholds"] == {"micro": 0.5, "LOC": 0.35, "PER": 0.5}
+    own = score_quality(SET, "student")
+    assert own["best_threshold"] == 0.5 and own["best_thresholds"] == {"LOC": 0.35, "PER": 0.5}
+
+
+def test_a_label_may_be_called_micro():
+    one = prediction("[Anna micro] met [Tom PER]", student="[Anna micro 0.95] [met PER 0.85] [Tom PER 0.9]")
+    own = score_quality([one], "student")
+    assert own["best_threshold"] == 0.9 and own["best_thresholds"] == {"PER": 0.9, "micro": 0.0}
 
 
 def test_a_score_at_the_threshold_is_kept():

@@ -54,7 +54,7 @@ class Finder:
 
 
 def finding(**arguments):
-    return ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+    return ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False, patience_s=0)
 
 
 def run(source, out, corpus=None, **arguments):

@@ -58,7 +58,7 @@ class Echo:
                 with Path(self.log).open("a") as file:
                     file.write("died\n")
             os._exit(1)
-        if any(row["text"] == self.fail for row in rows):
+        if self.fail and any(row["text"] == self.fail for row in rows):
             raise InputError(f"cannot read {self.fail}")
         return pa.Table.from_pylist(
             [
@@ -69,7 +69,7 @@ class Echo:
                     "error": "cannot be read" if row["text"] == self.bad else None if row["text"] else "no text",
                 }
                 for row in rows
-                if row["text"] != self.drop
+                if not self.drop or row["text"] != self.drop
             ],
             schema=ENTITIES,
         )

@@ -90,6 +90,19 @@ def test_confusion_and_kinds_are_those_of_the_sentences():
     assert "score" in own["student"] and "score" not in own["teacher"]
 
 
+def test_labels_called_as_averages_are_have_rows_of_their_own():
+    named = [
+        prediction(
+            "[Anna all] left [Rome micro] .",
+            teacher="[Anna all] left Rome .",
+            student="[Anna all 0.9] [left micro 0.3] [Rome micro 0.6] .",
+        )
+    ]
+    markup = quality_page("test.conll", measures(named), named, ["teacher", "student"])
+    rows = check_page(markup).text.split("Threshold with the best F1")[1].split("expected calibration error")[0]
+    assert re.findall(r"(all|micro)\s*(0\.\d\d)", rows) == [("all", "0.35"), ("all", "0.00"), ("micro", "0.35")]
+
+
 def test_its_size_is_bounded():
     many = [
         prediction(

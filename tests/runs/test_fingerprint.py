@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kdner.errors import InputError
-from kdner.runs.fingerprint import differences, fingerprint_of_files, hash_of_files
+from kdner.runs.fingerprint import differences, fingerprint_of_files, hash_of_code, hash_of_files
 
 
 def test_fingerprints_of_files(tmp_path):
@@ -28,3 +28,17 @@ def test_differences_name_keys_and_both_values():
         f'new: there nothing, now "{"x" * 96}...',
     ]
     assert differences(there, there) == []
+
+
+def test_comments_and_layout_of_code_do_not_count(tmp_path):
+    def hashed(source):
+        path = tmp_path / "mine.py"
+        path.write_text(source)
+        return hash_of_code(path)
+
+    plain = hashed("class Mine:\n    def score(self):\n        return 1\n")
+    assert plain == hashed("# Ours.\nclass Mine:\n\n  def score(self):  # of all\n    return 1\n# end\n")
+    assert plain != hashed("class Mine:\n    def score(self):\n        return 2\n")
+    assert plain != hashed("class Mine:\n    def score(self): ...\nreturn 1\n")
+    with pytest.raises(InputError, match=r"mine\.py: cannot be read as Python"):
+        hashed("def broken(:\n    'x")

@@ -226,7 +226,9 @@ def run(source, out, *, here=False, **arguments):
     corpus = plan_corpus([source], shard_documents=4)
 
     def work(directory):
-        find = ShardWork(job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+        find = ShardWork(
+            job="find", actor=Finder, arguments=arguments, actors=Actors(count=1), use_gpu=False, patience_s=0
+        )
         if not here:
             return shard_map(corpus, directory, find)
         actor = ShardActor(directory, find)

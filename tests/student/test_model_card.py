@@ -109,8 +109,15 @@ def test_it_has_the_scores_of_each_label_with_intervals_where_they_were_measured
     card = model_card("news", SUMMARY, {}, {}, quality=measured)
     assert "| LOC | 0.9000 (0.8500 to 0.9500) | 0.8000 | 1.0000 | 60 |" in card
     assert "| PER | 0.7000 | 0.7000 | 0.7000 | 1,040 |" in card
-    assert "| all | 0.8123 (0.8000 to 0.8200) | 0.8000 | 0.8250 | 1,100 |" in card
+    assert "| **all** | 0.8123 (0.8000 to 0.8200) | 0.8000 | 0.8250 | 1,100 |" in card
     assert "12.5 ms a document of eng.testb: 1" in card
+
+
+def test_a_label_called_all_does_not_stand_for_all_labels():
+    measured = replace(QUALITY, per_label={**PER_LABEL, "all": {**PER_LABEL["PER"], "support": 7}})
+    card = model_card("news", SUMMARY, {}, {}, quality=measured)
+    assert "| all | 0.7000 | 0.7000 | 0.7000 | 7 |" in card
+    assert "| **all** | 0.8123 | 0.8000 | 0.8250 | 1,107 |" in card
 
 
 def test_it_names_the_base_model_and_the_data():

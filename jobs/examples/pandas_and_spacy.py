@@ -1,0 +1,97 @@
+"""Use a student from pandas, from spaCy and from Label Studio: each function is three lines or fewer.
+
+Reads   a student, and a column `text` of a Parquet, CSV or JSON lines file
+Writes  OUT/tasks.json for Label Studio and, where spaCy is installed, OUT/docs.spacy; prints the entities
+Needs   pandas; for the two functions of spaCy also spaCy (pip install 'kdner[spacy]'); no Ray
+
+    python jobs/examples/pandas_and_spacy.py --student runs/student --texts news.parquet --out runs/other_tools
+
+Offsets are Unicode code points in all of them. What people made of the tasks in Label Studio is a labeled set as it is
+exported: `--labeled export.json` of every job, or `kdner.labeled.sets.read_labeled("export.json")`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import tyro
+
+from kdner.integrations.annotated import of_texts
+from kdner.integrations.data_frames import entity_frame
+from kdner.integrations.formats import FORMATS
+from kdner.student import Student
+
+HAS_SPACY = importlib.util.find_spec("spacy") is not None
+if HAS_SPACY or TYPE_CHECKING:
+    import spacy
+    from spacy.tokens import DocBin
+
+
+def tag_column(student: Student, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each entity: start, end, label, text and score, under the index of its text."""
+    return entity_frame(student, frame["text"])
+
+
+def write_label_studio(student: Student, texts: Iterable[str], path: Path) -> None:
+    """Write tasks for Label Studio, with the student's entities as predictions."""
+    documents = of_texts(student, texts)
+    path.write_bytes(FORMATS["label-studio"].write(documents, student.labels))
+
+
+def make_pipeline(model: str) -> spacy.Language:
+    """Return a pipeline whose `doc.ents` are the student's; `nlp.pipe(texts)` tags many texts at once."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("kdner", config={"model": model})
+    return nlp
+
+
+def tag_docbin(nlp: spacy.Language, source: Path, target: Path) -> None:
+    """Read the Docs of a DocBin, tag them, and write them with their entities and scores."""
+    docs = nlp.pipe(DocBin(store_user_data=True).from_disk(source).get_docs(nlp.vocab))
+    DocBin(docs=docs, store_user_data=True).to_disk(target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherTools:
+    """Use a student from pandas, from spaCy and from Label Studio."""
+
+    student: str
+    """The student: a folder, or OWNER/MODEL of the Hugging Face hub."""
+    texts: str
+    """File with a column `text`: .parquet, .csv or .jsonl."""
+    out: str
+    """Folder for what is written."""
+
+
+def main(config: OtherTools) -> None:
+    """Call each function once."""
+    out, student = Path(config.out), Student.from_pretrained(config.student)
+    out.mkdir(parents=True, exist_ok=True)
+    frame = read_frame(Path(config.texts)).dropna(subset=["text"])
+    print(tag_column(student, frame))
+    write_label_studio(student, frame["text"], out / "tasks.json")
+    if not HAS_SPACY:
+        print("spaCy is not installed: pip install 'kdner[spacy]'")
+        return
+    nlp = make_pipeline(config.student)
+    for doc in nlp.pipe(frame["text"].head()):
+        print([(entity.text, entity.label_, entity._.kdner_score) for entity in doc.ents])
+    bare = DocBin(docs=map(nlp.make_doc, frame["text"]))
+    bare.to_disk(out / "bare.spacy")
+    tag_docbin(nlp, out / "bare.spacy", out / "docs.spacy")
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table by the suffix of its file."""
+    if path.suffix == ".csv":
+        return pd.read_csv(path)
+    return pd.read_json(path, lines=True) if path.suffix == ".jsonl" else pd.read_parquet(path)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(OtherTools))
