@@ -13,9 +13,8 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import ray
@@ -31,6 +30,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.shards.attempts import MAX_DEATHS, note_deaths
 from kdner.shards.children import map_in_children
 from kdner.shards.health import Blame, Health, most_frequent
+from kdner.shards.outcome import GivenBack, MappedShard
 from kdner.shards.patience import patiently
 from kdner.shards.time_limit import TimeLimit
 from kdner.shards.turns import Turns
@@ -46,31 +46,6 @@ UNSURE_SHARDS = 3
 """Shards in a row of which all documents fail in a process that never did better, before it ends."""
 LONGEST_PAUSE_S = 60.0
 """Seconds for which a process on a node that is avoided waits at most, before it gives the next shard back."""
-
-
-class MappedShard(NamedTuple):
-    """What is known of a shard that has its file."""
-
-    counts: Counter[str]
-    """Documents, words, errors, and what else the work counts."""
-    reasons: Sequence[tuple[str, int, str]] = ()
-    """The most frequent errors, each with its number and the id of a document."""
-    replaced: Mapping[str, int] = MappingProxyType({})
-    """Characters that became U+FFFD when it was read, by input file."""
-
-
-class GivenBack(Exception):
-    """A process gives a shard back: another one should try."""
-
-    def __init__(self, kind: Literal["process", "storage", "start"], reason: str) -> None:
-        """Say why.
-
-        Args:
-            kind: what is at fault: the process that maps, the storage as this machine sees it, or the process's start.
-            reason: what was seen, for people.
-        """
-        super().__init__(reason)
-        self.kind, self.reason = kind, reason
 
 
 class ShardActor:

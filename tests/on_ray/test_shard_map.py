@@ -19,10 +19,11 @@ from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.shard_actor import COUNTS, ShardActor
-from kdner.on_ray.shard_map import check_errors, shard_map
+from kdner.on_ray.shard_map import shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.shards.attempts import note_deaths
+from kdner.shards.tally import check_errors
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
 
