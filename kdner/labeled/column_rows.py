@@ -83,7 +83,8 @@ class ColumnRows:
         return tuple(filter(None, line.split(" ")))
 
     def _refuse_one_column(self) -> None:
-        for mark in _OTHER_SEPARATORS:
+        rightly = sum(is_tag(fields[-1]) for fields in self._fields.values() if len(fields) > 1)
+        for mark in _OTHER_SEPARATORS if 2 * rightly <= len(self.lines) else ():
             tags = sum(is_tag(line.rpartition(mark)[2].strip()) for line in self.lines.values() if mark in line)
             if 2 * tags > len(self.lines):
                 raise InputError(

@@ -197,7 +197,9 @@ def test_the_fingerprint_of_ones_own_class_is_its_source(own_class, tmp_path):
     before = model_fingerprint(own_class)
     assert not differences(before, model_fingerprint(own_class))
     assert differences(before, model_fingerprint(f"{own_class}=3"))
-    (tmp_path / "their_models.py").write_text(CLASSES + "\n")
+    (tmp_path / "their_models.py").write_text(f"# Ours.\n{CLASSES}\n")
+    assert not differences(before, model_fingerprint(own_class))
+    (tmp_path / "their_models.py").write_text(f"{CLASSES}\nCHANGED = True\n")
     assert differences(before, model_fingerprint(own_class))
 
 
