@@ -31,6 +31,8 @@ from kdner.runs.storage import commit, create_folder, is_temporary, join, locate
 MANIFEST = "_manifest.json"
 SUMMARY = "_summary.json"
 SUCCESS = "_SUCCESS"
+FAILED = "_failed.json"
+"""Why the last try failed; it goes when the next one begins."""
 DATA_FILES = ".huggingface.yaml"
 """Says which files are data, to `datasets` and its hub, which take the kind that is most frequent: JSON, where there is
 one part."""
@@ -73,10 +75,10 @@ class RunDirectory:
         versions = {"kdner": __version__, "schema_version": SCHEMA_VERSION}
         wanted = json.loads(json.dumps({**versions, "fingerprint": fingerprint}))
         create_folder(directory.path)
-        names = directory._names()
+        names = directory.names()
         if MANIFEST in names or OLD_NAMES[MANIFEST] in names:
             directory._refuse_other(wanted)
-        elif foreign := sorted(name for name in names if not name.startswith(".")):
+        elif foreign := sorted(name for name in names if not name.startswith(".") and name != FAILED):
             raise InputError(
                 f"{directory.path}: not empty, and no kdner run directory (holds {', '.join(foreign[:3])}); "
                 "give another --out"
@@ -152,7 +154,7 @@ class RunDirectory:
 
     def pending(self) -> list[str]:
         """List the manifest's files that are not there yet, from one listing of the folder."""
-        names = self._names()
+        names = self.names()
         return [name for name in self.files if name not in names]
 
     def write_table(
@@ -293,7 +295,8 @@ class RunDirectory:
         is_old = not self.has(MANIFEST) and self.has(OLD_NAMES[MANIFEST])
         return OLD_NAMES[name] if is_old else name
 
-    def _names(self) -> set[str]:
+    def names(self) -> set[str]:
+        """Return the names of all that is in the folder."""
         return {info.base_name for info in self._listing()}
 
     def _listing(self) -> list[pafs.FileInfo]:

@@ -12,9 +12,9 @@ import pyarrow.fs as pafs
 
 from kdner.errors import InputError
 from kdner.runs.lock import LOCK, Holder, read_holder
-from kdner.runs.run_directory import RunDirectory
+from kdner.runs.run_directory import FAILED, RunDirectory
 from kdner.runs.storage import join, locate, look, without_secrets
-from kdner.runs.tries import FAILED, tries_of
+from kdner.runs.tries import tries_of
 
 State = Literal["finished", "working", "silent", "failed", "stopped"]
 SILENT_S = 60.0

@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from kdner.errors import InputError, without_uri_secrets
+from kdner.runs.lock import LOCK
 from kdner.runs.provenance import submission_id
-from kdner.runs.run_directory import RunDirectory
+from kdner.runs.run_directory import FAILED, MANIFEST, RunDirectory
 
 TRIES = ".tries.json"
-FAILED = "_failed.json"
-"""Why the last try failed; it goes when the next one begins."""
+_BEFORE_WORK = frozenset([MANIFEST, TRIES, LOCK, ".corpus"])
 
 
 def begin_try(directory: RunDirectory) -> list[dict[str, Any]]:
@@ -47,7 +47,11 @@ def tries_of(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict[str, Any]]) -> None:
-    """Note why a try ends before its time; a folder that cannot be written to keeps no note."""
+    """Note why a try ends before its time; a folder that cannot be written to keeps no note.
+
+    Where wrong input was refused before anything was made, the note is all that stays: the next start may have other
+    settings.
+    """
     failure = {
         **tries[-1],
         "ended": _now(),
@@ -57,6 +61,8 @@ def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict
         "try": len(tries),
     }
     try:
+        if isinstance(error, InputError) and directory.names() <= _BEFORE_WORK:
+            directory.delete([MANIFEST, TRIES])
         directory.write_json(FAILED, failure)
     except (InputError, OSError):  # what fails the job may be the storage
         return

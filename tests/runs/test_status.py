@@ -45,7 +45,8 @@ def test_a_job_elsewhere_works_as_long_as_it_gives_signs(tmp_path, age_s, state)
 
 
 def test_a_run_that_failed_says_why_until_it_is_tried_again(tmp_path):
-    directory = begun(tmp_path)
+    directory = begun(tmp_path, files=["part-0"])
+    (tmp_path / "part-0").touch()
     tries = begin_try(directory)
     note_failure(directory, InputError("s3://bucket/x: no such file"), tries)
     status = run_status(str(tmp_path))
@@ -88,3 +89,11 @@ def test_what_is_no_run_is_refused(tmp_path):
         run_status(str(tmp_path))
     with pytest.raises(InputError, match="no such folder"):
         run_status(str(tmp_path / "none"))
+
+
+def test_input_that_is_refused_before_anything_is_made_leaves_a_note_and_the_folder_free(tmp_path):
+    directory = begun(tmp_path)
+    note_failure(directory, InputError("--keep-columns day: not in the corpus"), begin_try(directory))
+    assert [path.name for path in tmp_path.iterdir()] == ["_failed.json"]
+    begin_try(begun(tmp_path, job="another"))
+    assert not (tmp_path / "_failed.json").exists()
