@@ -6,6 +6,7 @@ Both are sequences of plain values, `SourceFile` and `Shard`, over Arrow tables,
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, overload
@@ -111,8 +112,9 @@ class _Rows(Sequence[T]):
     def _at(self, place: int) -> T:
         return next(self._of(self.table.slice(place, 1)))
 
+    @abstractmethod
     def _of(self, table: pa.Table) -> Iterator[T]:
-        raise NotImplementedError
+        """Yield the values of a table's rows."""
 
 
 class FileTable(_Rows[SourceFile]):

@@ -16,6 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from kdner.errors import InputError
+from kdner.shards.outcome import GivenBack
 from kdner.shards.work import MapDocuments
 
 DEATHS_OF_ONE = 2
@@ -36,6 +38,7 @@ def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: f
         timeout_s: seconds that a child may take for what it is given; then it is ended, too.
 
     Raises:
+        GivenBack: a child ended before it was ready, for which no document is to blame.
         Exception: what a child raised.
     """
     waiting = [(0, documents.num_rows)]
@@ -78,19 +81,16 @@ class _Child:
 
     def map(self, documents: pa.Table) -> tuple[pa.Table | None, str]:
         """Map documents; returns the table, or None and how the process ended."""
+        if self._process is None:
+            self._start()
         try:
-            if self._process is None:
-                self._start()
             self._connection.send(documents)
             if not self._connection.poll(self._timeout_s):
                 self._end()
                 return None, f"it took longer than {self._timeout_s:.0f} s"
             answer = self._connection.recv()
         except (EOFError, ConnectionError):
-            self._process.join()
-            ended = _how(self._process.exitcode)
-            self._end()
-            return None, ended
+            return None, self._died()
         if isinstance(answer, Exception):
             raise answer
         return answer, ""
@@ -110,7 +110,16 @@ class _Child:
         self._process = processes.Process(target=_serve, args=(self._work, other), daemon=True)
         self._process.start()
         other.close()
-        self._connection.recv()  # it is ready: the start is no part of the time that documents may take
+        try:
+            self._connection.recv()  # it is ready: the start is no part of the time that documents may take
+        except (EOFError, ConnectionError):
+            raise GivenBack("process", f"a child process ended ({self._died()}) before it was ready") from None
+
+    def _died(self) -> str:
+        self._process.join()
+        ended = _how(self._process.exitcode)
+        self._end()
+        return ended
 
     def _end(self) -> None:
         if self._process is not None:
@@ -131,8 +140,10 @@ def _serve(work: bytes, connection: Connection) -> None:
             return
         try:
             connection.send(map_documents(documents))
-        except Exception as error:
+        except InputError as error:
             connection.send(error)
+        except Exception as error:  # which may not be sent as it is
+            connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def _how(exit_code: int | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from kdner.flags import Actors
 from kdner.runs.schema import CORPUS, ENTITIES
 from kdner.shards.children import map_in_children
+from kdner.shards.outcome import GivenBack
 from kdner.shards.work import ShardWork
 
 
@@ -41,9 +42,9 @@ class Fragile:
         return {"words": pc.sum(mapped["words"]).as_py()}
 
 
-def mapped(texts, timeout_s=60.0):
+def mapped(texts, timeout_s=60.0, actor=Fragile):
     documents = pa.table({"id": [str(i) for i in range(len(texts))], "text": texts}, schema=CORPUS)
-    work = ShardWork(job="fragile", actor=Fragile, arguments={}, actors=Actors(), use_gpu=False)
+    work = ShardWork(job="fragile", actor=actor, arguments={}, actors=Actors(), use_gpu=False)
     return map_in_children(pickle.dumps(work), documents, what="part-00000.parquet", timeout_s=timeout_s)
 
 
@@ -69,6 +70,18 @@ def test_one_of_many_costs_few_processes(caplog):
     assert len(caplog.messages) == 6 + 2  # halves of 64, then two of its own
 
 
+class NeverReady(Fragile):
+    """Ends its process while it is built."""
+
+    def __init__(self) -> None:
+        os._exit(7)
+
+
+def test_a_child_that_cannot_begin_is_no_documents_fault():
+    with pytest.raises(GivenBack, match=r"ended \(exit code 7\) before it was ready"):
+        mapped(["a", "b"], actor=NeverReady)
+
+
 @pytest.mark.faults
 def test_a_document_that_never_ends_is_one_of_them():
     table = mapped(["a", "hang"], timeout_s=3)
@@ -77,5 +90,5 @@ def test_a_document_that_never_ends_is_one_of_them():
 
 def test_where_nothing_ends_the_whole_is_mapped_at_once_and_errors_are_raised(caplog):
     assert mapped(["a b", "c"])["words"].to_pylist() == [2, 1] and not caplog.messages
-    with pytest.raises(ValueError, match="no such luck"):
+    with pytest.raises(RuntimeError, match="ValueError: no such luck"):
         mapped(["a", "raise"])
