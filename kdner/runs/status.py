@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pyarrow.fs as pafs
@@ -135,7 +135,7 @@ def _rate(times_ns: Sequence[int]) -> float | None:
 
 
 def _began(status: RunStatus) -> str:
-    return str(status.tries[0]["began"]) if status.tries else datetime.max.replace(tzinfo=timezone.utc).isoformat()
+    return str(status.tries[0]["began"]) if status.tries else datetime.max.replace(tzinfo=UTC).isoformat()
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from kdner.errors import InputError, without_uri_secrets
@@ -78,4 +78,4 @@ def end_tries(directory: RunDirectory) -> None:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
