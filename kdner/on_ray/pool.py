@@ -63,27 +63,23 @@ def shards_at_once(work: ShardWork, pool: Pool) -> int:
     return work.at_once or (GPU_SHARDS_AT_ONCE if pool.gpus else 1)
 
 
-def numeric_type(out: str, asked: str | None, actors: Actors, *, use_gpu: bool) -> torch.dtype:
-    """Decide in which numeric type a model runs over a corpus; it is part of the fingerprint.
-
-    It is the one asked for, else what a run in `out` began with, else the fastest: bfloat16 where actors have a GPU or
-    the CPU of this machine multiplies it, else float32.
+def numeric_type(out: str, asked: str | None) -> torch.dtype | None:
+    """Return the numeric type asked for, else what a run began with, else None; it is part of the fingerprint.
 
     Args:
         out: the run directory; it need not exist.
-        asked: `float32` or `bfloat16`, or None.
-        actors: the processes that the model runs in.
-        use_gpu: whether the model can use a GPU.
+        asked: its name, or None.
     """
     run = RunDirectory(out)
-    begun = run.manifest()["fingerprint"].get("dtype") if run.begun else None
-    if name := asked or begun:
-        return dtype_of(name)
-    return fastest_type(actors, use_gpu=use_gpu)
+    name = asked or (run.manifest()["fingerprint"].get("dtype") if run.begun else None)
+    return dtype_of(name) if name else None
 
 
 def fastest_type(actors: Actors, *, use_gpu: bool) -> torch.dtype:
-    """Return the numeric type that actors are fastest at on this cluster."""
+    """Return the numeric type that a teacher's actors are fastest at on this cluster.
+
+    It is bfloat16 where actors have a GPU or the CPU of this machine multiplies it, else float32.
+    """
     connect()
     return torch.bfloat16 if _gpus(actors, use_gpu=use_gpu) else best_dtype(torch.device("cpu"))
 

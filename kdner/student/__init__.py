@@ -2,9 +2,8 @@
 
     from kdner.student import Student
 
-Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `inference` and `tagger`. May
-import the rooms before it: all from `kdner.text` to
-`kdner.corpora`.
+Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `tagger`, with one of the
+engines that `engine` lists. May import the rooms before it: all from `kdner.text` to `kdner.corpora`.
 """
 
 from kdner.student.model import Student

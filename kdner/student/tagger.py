@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 import numpy as np
 import torch
 
-from kdner.device import best_dtype, mind_forks
+from kdner.device import mind_forks
 from kdner.labels.tags import entities_of_words
 from kdner.step_times import StepTimes
-from kdner.student.inference import Inference
+from kdner.student.engine import Engine, fastest_type, make_engine
 from kdner.student.network import Network
 from kdner.student.thresholds import Score, thresholds_by_label
 from kdner.text.given import listed_sentences, listed_texts
@@ -27,10 +27,10 @@ from kdner.text.splitter import Splitter, Words
 
 R = TypeVar("R")
 W = TypeVar("W", "Words", "_Numbered")
-_Compute: TypeAlias = Callable[[Inference, np.ndarray, np.ndarray], R]
+_Compute: TypeAlias = Callable[[Engine, np.ndarray, np.ndarray], R]
 
 MAX_TYPES = 60_000
-"""Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in bfloat16."""
+"""Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in 16 bits."""
 CHARACTERS_AT_ONCE = 250_000
 """Characters of the documents that are tagged together, of which none is cut: enough of them to sort sentences by
 length, few enough to hold."""
@@ -84,11 +84,11 @@ class Tagger:
     """
 
     def __init__(self, network: Network, *, dtype: torch.dtype | None = None) -> None:
-        """Make a tagger that computes in `dtype`; by default in what the network's device is fastest at."""
+        """Make a tagger that computes in `dtype`, as `engine` says; by default in what is fastest on its device."""
         mind_forks()
         self.network = network
         self.labels = network.labels
-        self.dtype = dtype or best_dtype(network.output.weight.device)
+        self.dtype = dtype or fastest_type(network.output.weight.device)
         self.times = StepTimes()
         self._forget()
         self._half_learned = False
@@ -141,13 +141,13 @@ class Tagger:
         Raises:
             InputError: they are none; the message names the place.
         """
-        lengths, (labels, probabilities) = self._of_sentences(sentences, Inference.label)
+        lengths, (labels, probabilities) = self._of_sentences(sentences, _label)
         cuts = np.cumsum(lengths)[:-1]
         return list(zip(np.split(labels, cuts), np.split(probabilities, cuts), strict=True)) if len(lengths) else []
 
     def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return logits, float32 [N, L], of all N words of all sentences, as a teacher does. See `decode`."""
-        _, logits = self._of_sentences(sentences, Inference.score)
+        _, logits = self._of_sentences(sentences, _score)
         return logits
 
     def entity_table(self, texts: Iterable[str], *, hard_wrapped: bool = False, score: Score = None) -> EntityTable:
@@ -169,7 +169,7 @@ class Tagger:
         self, texts: Sequence[str], hard_wrapped: bool, thresholds: Mapping[str, float] | None
     ) -> EntityTable:
         words, (labels, probabilities) = self._computed(
-            lambda splitter: splitter.split(texts, hard_wrapped=hard_wrapped), Inference.label, "split"
+            lambda splitter: splitter.split(texts, hard_wrapped=hard_wrapped), _label, "split"
         )
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
@@ -213,7 +213,7 @@ class Tagger:
 
         Args:
             number: gives the types of words, and the lengths of their sentences.
-            compute: a method of the engine.
+            compute: calls a method of the engine.
             step: what numbering is called in `times`.
         """
         mind_forks()
@@ -224,16 +224,24 @@ class Tagger:
             with self.times.step(step):
                 words = number(self.splitter)
             with self.times.step("look up"):
-                self.inference.extend(self.splitter.types.words[self.inference.types :])
+                self.engine.extend(self.splitter.types.words[self.engine.types :])
             self._half_learned = False
-            inference = self.inference
+            engine = self.engine
             if len(words.types) < FEW_WORDS:
-                return words, compute(inference, words.types, words.lengths)
-        return words, compute(inference, words.types, words.lengths)
+                return words, compute(engine, words.types, words.lengths)
+        return words, compute(engine, words.types, words.lengths)
 
     def _forget(self) -> None:
         self.splitter = Splitter(self.network.language)
-        self.inference = Inference(self.network, self.dtype, room=MAX_TYPES, times=self.times)
+        self.engine = make_engine(self.network, self.dtype, room=MAX_TYPES, times=self.times)
+
+
+def _label(engine: Engine, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return engine.label(types, lengths)
+
+
+def _score(engine: Engine, types: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    return engine.score(types, lengths)
 
 
 def _in_portions(texts: Sequence[str]) -> list[Sequence[str]]:

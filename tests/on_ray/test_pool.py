@@ -26,11 +26,10 @@ def test_the_pool_is_what_the_nodes_hold_or_what_was_asked_for(cluster):
 def test_the_numeric_type_is_the_one_asked_for_or_begun_with_or_the_fastest(cluster, tmp_path):
     begun = RunDirectory.open(str(tmp_path / "begun"), {"dtype": "bfloat16"}).path
     for out in (begun, str(tmp_path / "none")):
-        assert numeric_type(out, "float32", Actors(), use_gpu=False) == torch.float32
-    assert numeric_type(begun, None, Actors(), use_gpu=False) == torch.bfloat16
+        assert numeric_type(out, "float32") == torch.float32
+    assert numeric_type(begun, None) == torch.bfloat16
     (tmp_path / "begun" / "_manifest.json").rename(tmp_path / "begun" / "manifest.json")  # as older versions named it
-    assert numeric_type(begun, None, Actors(), use_gpu=False) == torch.bfloat16
-    fastest = best_dtype(torch.device("cpu"))
-    assert numeric_type(str(tmp_path / "none"), None, Actors(), use_gpu=False) == fastest
-    assert fastest_type(Actors(gpus=0), use_gpu=True) == fastest
+    assert numeric_type(begun, None) == torch.bfloat16
+    assert numeric_type(str(tmp_path / "none"), None) is None
+    assert fastest_type(Actors(gpus=0), use_gpu=True) == best_dtype(torch.device("cpu"))
     assert fastest_type(Actors(gpus=0.5), use_gpu=True) == torch.bfloat16

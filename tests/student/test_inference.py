@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from kdner.student.inference import Inference
+from kdner.step_times import StepTimes
+from kdner.student import compiled_inference, engine
+from kdner.student.engine import fastest_type, make_engine
+from kdner.student.kernels import kernels
 from kdner.student.model import Student
 
 WORDS = ["Anna", "Paris", "flew", "to", ".", "1996", "Schmidt", "東京", "x" * 60, "unknown-word", "of", "Rome"]
@@ -39,10 +43,10 @@ def forward(student, sentence):
 
 def infer(student, batch, dtype=torch.float32, types=WORDS):
     with torch.inference_mode():
-        inference = Inference(student, dtype)
-        inference.extend(types)
+        made = make_engine(student, dtype, room=0, times=StepTimes())
+        made.extend(types)
         place = [types.index(word) for word in WORDS]
-        return inference.label(
+        return made.label(
             np.array([place[word] for sentence in batch for word in sentence], np.int32),
             np.array([len(sentence) for sentence in batch], np.int64),
         )
@@ -57,6 +61,56 @@ def test_it_labels_as_the_model_that_was_trained(student):
     np.testing.assert_allclose(probabilities, np.concatenate([one for _, one in expected]), atol=1e-4)
 
 
+def test_whole_numbers_label_as_float32_does(student):
+    batch = sentences(600)
+    exact, whole = infer(student, batch), infer(student, batch, torch.int16)
+    same = exact[0] == whole[0]
+    assert same.mean() > 0.999
+    np.testing.assert_allclose(exact[1][same], whole[1][same], atol=0.01)
+    assert np.abs(exact[1] - whole[1]).mean() < 0.001
+
+
+def test_whole_numbers_score_as_float32_does(student):
+    types, lengths = np.arange(len(WORDS), dtype=np.int32), np.array([len(WORDS) - 1, 1])
+    scores = []
+    for dtype in (torch.float32, torch.int16):
+        made = make_engine(student, dtype, room=0, times=StepTimes())
+        made.extend(WORDS)
+        scores.append(made.score(types, lengths))
+    np.testing.assert_allclose(*scores, atol=0.02 * np.abs(scores[0]).max())
+
+
+def test_every_processor_gives_the_same_digits_in_any_company(student, monkeypatch):
+    batch = sentences(200)
+    labels, probabilities = infer(student, batch, torch.int16)
+    ends = np.cumsum([len(sentence) for sentence in batch])
+    alone = [infer(student, [sentence], torch.int16) for sentence in batch[:20]]
+    assert np.array_equal(np.concatenate([one for _, one in alone]), probabilities[: ends[19]])
+    for lanes in (8, 16):
+        monkeypatch.setattr(compiled_inference, "kernels", lambda given=lanes: kernels(given))
+        again = infer(student, batch, torch.int16)
+        assert np.array_equal(again[0], labels) and np.array_equal(again[1], probabilities)
+
+
+def test_weights_that_are_large_leave_no_sum_out_of_range(make_student):
+    student = make_student(seed=3)
+    with torch.no_grad():
+        student.encoder[0].bias.fill_(20)  # all states soon are 1, and a sum of them would be 2**31 and more
+        student.encoder[0].recurrent.fill_(100)
+    batch = sentences(50)
+    exact, whole = infer(student, batch), infer(student, batch, torch.int16)
+    assert (exact[0] == whole[0]).all()
+    np.testing.assert_allclose(exact[1], whole[1], atol=0.001)
+
+
+def test_without_llvmlite_a_student_tags_in_pytorch(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "kdner.student.machine_code", None)
+    engine._machine_code.cache_clear()
+    assert fastest_type(torch.device("cpu")) is not torch.int16
+    assert "pip install llvmlite" in caplog.text and len(caplog.records) == 1
+    engine._machine_code.cache_clear()
+
+
 def test_bfloat16_is_near(student):
     batch = sentences(600)
     exact, fast = infer(student, batch), infer(student, batch, torch.bfloat16)
@@ -65,7 +119,7 @@ def test_bfloat16_is_near(student):
     assert np.abs(exact[1] - fast[1]).mean() < 0.02
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int16])
 def test_a_word_is_the_same_whatever_was_seen_before(student, dtype):
     other = [str(k) for k in range(700)]
     batch = sentences(40)
@@ -75,16 +129,19 @@ def test_a_word_is_the_same_whatever_was_seen_before(student, dtype):
         assert (again[0] == labels).all() and (again[1] == probabilities).all()
 
 
-def test_rows_appended_one_by_one_are_the_same(student):
-    one, many = Inference(student, torch.float32), Inference(student, torch.float32)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int16])
+def test_rows_appended_one_by_one_are_the_same(student, dtype):
+    one, many = (make_engine(student, dtype, room=0, times=StepTimes()) for _ in range(2))
     with torch.inference_mode():
         many.extend(WORDS)
         for word in WORDS:
             one.extend([word])
     assert one.types == many.types == len(WORDS)
-    assert torch.equal(one.gates[:, : len(WORDS)], many.gates[:, : len(WORDS)])
+    rows = (slice(None), slice(len(WORDS))) if dtype is torch.float32 else slice(len(WORDS))
+    assert np.array_equal(one.gates[rows], many.gates[rows])
 
 
-def test_no_sentences(student):
-    labels, probabilities = infer(student, [])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int16])
+def test_no_sentences(student, dtype):
+    labels, probabilities = infer(student, [], dtype)
     assert labels.shape == probabilities.shape == (0,)

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from kdner.device import best_dtype
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS, check
+from kdner.student.engine import fastest_type
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.model import Teacher
@@ -114,7 +114,7 @@ def test_a_tagger_names_its_schema():
 
 def test_a_tagger_computes_in_the_type_that_it_is_told(student_folder):
     assert TagDocuments(student_folder, torch.bfloat16).tagger.dtype == torch.bfloat16
-    assert TagDocuments(student_folder).tagger.dtype == best_dtype(torch.device("cpu"))
+    assert TagDocuments(student_folder).tagger.dtype == fastest_type(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("bad", ["Tom", "Rome", "everything"])
