@@ -1,8 +1,8 @@
 """The student's forward pass over many sentences as machine code: from word types to labels, on one core.
 
-It computes what `kdner.student.inference` does, with the arithmetic of `kdner.student.kernels`: 16-bit whole numbers in
-the LSTM and float32 elsewhere. What depends on a word alone goes as far as the first LSTM's gates, and lies in a table
-with a row for each distinct word ("type"). Sentences are sorted by length and advance together in groups.
+It computes what `kdner.student.inference` does, with the arithmetic of `kdner.kernels`: 16-bit whole numbers in the
+LSTM and float32 elsewhere. What depends on a word alone goes as far as the first LSTM's gates, and lies in a table with
+a row for each distinct word ("type"). Sentences are sorted by length and advance together in groups.
 
 The same words give the same digits, in any company, on any processor and on any number of threads.
 
@@ -12,22 +12,18 @@ Shapes: N words, S sentences, T types, D features of a word, H hidden units and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
+from kdner.kernels import kernels
+from kdner.kernels.labels import LEAST_LOGIT
+from kdner.kernels.lstm import GATES, GROUP_SENTENCES, STATE_UNIT, TABLE_UNIT
+from kdner.kernels.product import BLOCK
+from kdner.kernels.trie import BEGINNING, CONTINUATION, Trie, code_points_of
 from kdner.step_times import StepTimes
-from kdner.student.kernels import (
-    GATES,
-    GROUP_SENTENCES,
-    LEAST_LOGIT,
-    STATE_UNIT,
-    TABLE_UNIT,
-    Kernels,
-    kernels,
-)
 from kdner.student.network import Network
-from kdner.student.vocabulary import PADDING
+from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, Vocabulary, normalize
 
 TYPES_AT_ONCE = 256
 """Types that are encoded together: their numbers stay in a core's own cache."""
@@ -48,15 +44,12 @@ class CompiledInference:
             room: types that the table is expected to hold; more only cost a copy of it.
             times: where the seconds of its steps `LSTM` and `decode` are added.
         """
-        self.kernels = kernels() or cast("Kernels", kernels(8))
+        self.kernels = kernels()
         weights = {name: values.detach().float().cpu().numpy() for name, values in network.state_dict().items()}
-        self.vocabulary, self.times, self.labels = network.vocabulary, times or StepTimes(), len(network.labels)
-        self.words, self.filter_bias = weights["words.weight"], weights["filters.bias"]
-        vectors = weights["characters.weight"].copy()
-        vectors[PADDING] = 0
-        self.characters = np.einsum("ve,fek->kvf", vectors, weights["filters.weight"])
+        self.times, self.labels = times or StepTimes(), len(network.labels)
+        self.words = _Words.of(weights, network.vocabulary)
         lanes, hidden = self.kernels.lanes, network.config.hidden
-        self.units, self.width = _rounded(hidden, lanes), _rounded(self.labels, lanes)
+        self.units, self.width = _rounded(hidden), _rounded(self.labels)
         self.layers = [
             _Layer.of(
                 {name: weights[f"encoder.{number}.{name}"] for name in ("inputs", "recurrent", "bias")}, lanes, number
@@ -64,7 +57,7 @@ class CompiledInference:
             for number in range(network.config.layers)
         ]
         output = weights["output.weight"].T.reshape(2, hidden, -1)
-        self.output = _filled(output, (2, self.units, self.width)).reshape(2 * self.units, self.width)
+        self.output = _in_blocks(_filled(output, (2, self.units, self.width)).reshape(2 * self.units, self.width))
         self.bias = _filled(weights["output.bias"], (self.width,), LEAST_LOGIT)
         self.chain = _Chain.of(weights, network, self.width)
         self.gates = _aligned((room, 2, GATES * self.units), np.int16)
@@ -84,33 +77,34 @@ class CompiledInference:
 
     def _encode(self, types: Sequence[str]) -> np.ndarray:
         """Return what `Network.encode` does: [T, D]."""
-        features = self.vocabulary.features(types)
-        words, pieces, characters = (
-            column.numpy() for column in (features.words, features.pieces, features.characters)
+        words = self.words
+        normalized = list(map(normalize, types))
+        own = words.vocabulary.own_rows(normalized)
+        pieces = self._pieces(normalized)
+        characters, ends = words.vocabulary.characters_of(types)
+        out = np.empty((len(types), words.vectors.shape[1] + len(words.bias)), np.float32)
+        places, known, filters = words.answers.shape
+        self.kernels.encode(
+            *_addresses(words.vectors, own, pieces, characters, ends, words.answers, words.bias, out),
+            *(len(types), MAX_PIECES, words.vectors.shape[1], filters, known, places),
         )
-        real_tp = pieces != PADDING
-        counts = real_tp.sum(axis=1)
-        vectors = self.words[words] * (words != PADDING)[:, None]
-        shares_tp = real_tp * (np.float32(1) / counts.astype(np.float32))[:, None]
-        for place in range(int(counts.max())):
-            vectors += self.words[pieces[:, place]] * shares_tp[:, place, None]
-        return np.concatenate([vectors, self._filtered(characters)], axis=1)
+        return out
 
-    def _filtered(self, characters: np.ndarray) -> np.ndarray:
-        """Return the highest answer of each filter over each word's characters, [T, F]."""
-        lengths = (characters != PADDING).sum(axis=1)
-        flat = characters[characters != PADDING]
-        ends = np.cumsum(lengths)
-        firsts, word = ends - lengths, np.repeat(np.arange(len(lengths)), lengths)
-        middle = len(self.characters) // 2
-        answers = self.characters[middle][flat]
-        for place, filters in enumerate(self.characters):
-            if away := place - middle:
-                there = np.arange(len(flat)) + away
-                inside = (there >= firsts[word]) & (there < ends[word])
-                answers += filters[np.where(inside, flat[np.where(inside, there, 0)], PADDING)]
-        highest = np.maximum.reduceat(answers, firsts, axis=0)
-        return np.maximum(highest + self.filter_bias, 0)
+    def _pieces(self, normalized: Sequence[str]) -> np.ndarray:
+        """Return the rows of the pieces of words, int64 [T, MAX_PIECES], padded with 0."""
+        pieces = np.full((len(normalized), MAX_PIECES), PADDING)
+        trie = self.words.trie
+        if trie is None:
+            pieces[:, 0] = UNKNOWN
+            return pieces
+        lengths = np.fromiter(map(len, normalized), np.int64, len(normalized))
+        characters, ends = code_points_of("".join(normalized)), np.cumsum(lengths)
+        found = np.empty(int(lengths.max()), np.int32)
+        self.kernels.pieces(
+            *_addresses(characters, ends, trie.keys, trie.nodes, trie.rows, found, pieces),
+            *(len(normalized), MAX_PIECES, trie.shift, trie.mask, BEGINNING, CONTINUATION, UNKNOWN),
+        )
+        return pieces
 
     def _enter(self, x: np.ndarray, layer: _Layer, table: np.ndarray) -> None:
         """Write what the inputs of a layer alone give into rows of a table."""
@@ -121,8 +115,8 @@ class CompiledInference:
         table[...] = sums.reshape(table.shape)
 
     def _product(self, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        out = np.empty((len(x), weights.shape[1]), np.float32)
-        self.kernels.product(*_addresses(x, weights, bias, out), *x.shape, weights.shape[1])
+        out = np.empty((len(x), len(bias)), np.float32)
+        self.kernels.product(*_addresses(x, weights, bias, out), *x.shape, len(bias))
         return out
 
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -262,10 +256,29 @@ class _Scratch(NamedTuple):
         return cls((cells, states, offsets), _addresses(cells, states, offsets))
 
 
+class _Words(NamedTuple):
+    """What words are encoded with."""
+
+    vocabulary: Vocabulary
+    trie: Trie | None  # of the pieces; None where every word is one unknown piece
+    vectors: np.ndarray  # float32 [rows, W]
+    answers: np.ndarray  # float32 [K, V, F], what each character adds to each filter at each of its places
+    bias: np.ndarray  # float32 [F]
+
+    @classmethod
+    def of(cls, weights: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> _Words:
+        characters = weights["characters.weight"].copy()
+        characters[PADDING] = 0
+        answers = np.einsum("ve,fek->kvf", characters, weights["filters.weight"])
+        first_piece = UNKNOWN + 1 + len(vocabulary.words)
+        trie = Trie.of(vocabulary.beginnings, vocabulary.continuations, first_piece) if vocabulary.beginnings else None
+        return cls(vocabulary, trie, weights["words.weight"], np.ascontiguousarray(answers), weights["filters.bias"])
+
+
 class _Layer(NamedTuple):
     """The weights of a bidirectional LSTM as `kernels` reads them; the sums of sigmoids are halved."""
 
-    inputs: np.ndarray  # float32 [D, 2 * 4 H]
+    inputs: np.ndarray  # float32 [2 * 4 H / BLOCK, D, BLOCK]
     bias: np.ndarray  # float32 [2 * 4 H]
     recurrent: list[list[int]]  # of each direction the addresses of weights and scales
     arrays: list[np.ndarray]  # what lies there
@@ -275,7 +288,7 @@ class _Layer(NamedTuple):
         """Arrange the weights of a `BidirectionalLSTM`; one that is not the first reads states of both directions."""
         inputs, recurrent = lstm["inputs"], lstm["recurrent"]
         hidden = recurrent.shape[1]
-        units = _rounded(hidden, lanes)
+        units = _rounded(hidden)
 
         def by_block(weights: np.ndarray) -> np.ndarray:
             """Turn [..., 4 H] into [..., H / lanes, 4, lanes]."""
@@ -290,7 +303,7 @@ class _Layer(NamedTuple):
         columns = 2 * GATES * units
         arrays = [array for weights in recurrent for array in _whole_numbers(by_block(weights), units)]
         return cls(
-            _aligned_copy(by_block(inputs).swapaxes(0, 1).reshape(inputs.shape[1], columns)),
+            _in_blocks(by_block(inputs).swapaxes(0, 1).reshape(inputs.shape[1], columns)),
             _aligned_copy(by_block(lstm["bias"]).reshape(columns)),
             [_addresses(*arrays[:2]), _addresses(*arrays[2:])],
             arrays,
@@ -334,8 +347,14 @@ class _Chain(NamedTuple):
         return cls(network.crf is not None, start, transitions, end, (first, onward, _aligned_copy(onward.T), last))
 
 
-def _rounded(count: int, lanes: int) -> int:
-    return -(-count // lanes) * lanes
+def _rounded(count: int) -> int:
+    """Return a number of whole blocks, which are whole vectors too."""
+    return -(-count // BLOCK) * BLOCK
+
+
+def _in_blocks(weights: np.ndarray) -> np.ndarray:
+    """Turn [K, C] into what `product` reads, [C / BLOCK, K, BLOCK]."""
+    return _aligned_copy(weights.reshape(len(weights), -1, BLOCK).swapaxes(0, 1))
 
 
 def _filled(values: np.ndarray, shape: tuple[int, ...], filling: float = 0) -> np.ndarray:

@@ -80,7 +80,7 @@ def fastest_type(device: torch.device) -> torch.dtype:
 @cache
 def _machine_code() -> bool:
     try:
-        from kdner.student.machine_code import lanes_of_processor
+        from kdner.kernels.machine_code import lanes_of_processor
     except ImportError as error:
         logger.warning("students tag at half the speed without llvmlite: pip install llvmlite (%s)", error)
         return False

@@ -102,17 +102,27 @@ class Vocabulary:
     def features(self, types: Sequence[str]) -> WordFeatures:
         """Return the features of distinct words."""
         normalized = list(map(normalize, types))
-        words = np.fromiter((self._words.get(word, PADDING) for word in normalized), np.int64, len(types))
+        words = self.own_rows(normalized)
         made_of = list(map(self.pieces, normalized))
         counts = np.fromiter(map(len, made_of), np.int64, len(types))
         pieces = np.full((len(types), MAX_PIECES), PADDING, np.int64)
         pieces[np.arange(MAX_PIECES) < counts[:, None]] = np.fromiter(chain.from_iterable(made_of), np.int64)
-        views = [t if len(t) <= MAX_CHARACTERS else t[: MAX_CHARACTERS // 2] + t[-MAX_CHARACTERS // 2 :] for t in types]
+        flat, ends = self.characters_of(types)
+        characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
+        characters[np.arange(MAX_CHARACTERS) < np.diff(ends, prepend=0)[:, None]] = flat
+        return WordFeatures(*map(torch.from_numpy, (words, pieces, characters)))
+
+    def own_rows(self, normalized: Sequence[str]) -> np.ndarray:
+        """Return the row of each word's own vector, int64 [T], 0 without one; words as `normalize` gives them."""
+        return np.fromiter((self._words.get(word, PADDING) for word in normalized), np.int64, len(normalized))
+
+    def characters_of(self, types: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the characters of words, one word after the other, int64 [C], and where each ends, int64 [T]."""
+        half = MAX_CHARACTERS // 2
+        views = [word if len(word) <= MAX_CHARACTERS else word[:half] + word[-half:] for word in types]
         lengths = np.fromiter(map(len, views), np.int64, len(views))
         code_points = np.frombuffer("".join(views).encode("utf-32-le", "surrogatepass"), np.uint32)
-        characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
-        characters[np.arange(MAX_CHARACTERS) < lengths[:, None]] = self._character_ids[code_points]
-        return WordFeatures(*map(torch.from_numpy, (words, pieces, characters)))
+        return self._character_ids[code_points].astype(np.int64), np.cumsum(lengths)
 
     def pieces(self, word: str) -> list[int]:
         """Return the rows of the pieces that a normalized word is made of, `UNKNOWN` for a character that is none."""

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from kdner.kernels import kernels
 from kdner.step_times import StepTimes
 from kdner.student import compiled_inference, engine
 from kdner.student.engine import fastest_type, make_engine
-from kdner.student.kernels import kernels
 from kdner.student.model import Student
 
 WORDS = ["Anna", "Paris", "flew", "to", ".", "1996", "Schmidt", "東京", "x" * 60, "unknown-word", "of", "Rome"]
@@ -104,7 +104,7 @@ def test_weights_that_are_large_leave_no_sum_out_of_range(make_student):
 
 
 def test_without_llvmlite_a_student_tags_in_pytorch(monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "kdner.student.machine_code", None)
+    monkeypatch.setitem(sys.modules, "kdner.kernels.machine_code", None)
     engine._machine_code.cache_clear()
     assert fastest_type(torch.device("cpu")) is not torch.int16
     assert "pip install llvmlite" in caplog.text and len(caplog.records) == 1

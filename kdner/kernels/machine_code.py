@@ -13,7 +13,7 @@ A parameter is an array of the type given, or a 64-bit integer where that is Non
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -105,6 +105,18 @@ class Value:
     def equals(self, other: Number) -> Value:
         """Tell whether both are the same number."""
         return self._compared("==", other)
+
+    def differs(self, other: Number) -> Value:
+        """Tell whether they are two numbers."""
+        return self._compared("!=", other)
+
+    def shifted_right(self, bits: Number) -> Value:
+        """Return the upper bits of a whole number."""
+        return Value(self.function, self.function.code.lshr(self.value, self.function.number(bits, self.type).value))
+
+    def masked(self, mask: Number) -> Value:
+        """Return the bits that a mask has too."""
+        return Value(self.function, self.function.code.and_(self.value, self.function.number(mask, self.type).value))
 
     def to(self, kind: ir.Type) -> Value:
         """Convert: whole numbers to longer or shorter ones or to float; float to the nearest 32-bit whole number."""
@@ -260,6 +272,10 @@ class Function:
         """Return one of two values, lane by lane."""
         return Value(self, self.code.select(condition.value, self.number(yes, no.type).value, no.value))
 
+    def both(self, one: Value, other: Value) -> Value:
+        """Tell whether two conditions hold."""
+        return Value(self, self.code.and_(one.value, other.value))
+
     def intrinsic(self, name: str, *values: Value) -> Value:
         """Call what LLVM has for every processor, such as `fma`; all values, and the result, have the same type."""
         kind = values[0].type
@@ -269,6 +285,13 @@ class Function:
     def fma(self, a: Value, b: Number, c: Number) -> Value:
         """Return a b + c, rounded once: the same digits on every processor."""
         return self.intrinsic("fma", a, self.number(b, a.type), self.number(c, a.type))
+
+    def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
+        """Return the sum of powers of x, each by its coefficient, that of x**0 first."""
+        *lower, value = (self.number(coefficient, x.type) for coefficient in coefficients)
+        for coefficient in reversed(lower):
+            value = self.fma(value, x, coefficient)
+        return value
 
     def bounded(self, x: Value, least: float, most: float) -> Value:
         """Return x between two bounds."""

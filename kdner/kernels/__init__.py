@@ -1,0 +1,55 @@
+"""The student's arithmetic as machine code for the CPU that runs it: no compiler is needed for it, only llvmlite.
+
+`machine_code` says how functions are written and compiled; they are in `lstm`, `labels`, `product` and `words`, and
+`trie` arranges what one of them reads. Every result is computed in one order, whatever is computed beside it, by how
+many threads, and on which processor: the same digits everywhere. Imports no other room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from llvmlite import ir
+
+from kdner.kernels import labels, lstm, product, words
+from kdner.kernels.machine_code import compiled, lanes_of_processor
+
+
+class Kernels(NamedTuple):
+    """Machine code by the names of the functions that write it, whose docstrings say what they take.
+
+    Arrays are given by their addresses, and whole numbers as they are.
+    """
+
+    lanes: int
+    """Numbers of a vector."""
+    recur: Callable[..., None]
+    product: Callable[..., None]
+    pieces: Callable[..., None]
+    encode: Callable[..., None]
+    viterbi: Callable[..., None]
+    softmax: Callable[..., None]
+    marginals: Callable[..., None]
+
+
+@cache
+def kernels(lanes: int | None = None) -> Kernels:
+    """Return the machine code for this processor; takes some tenths of a second once.
+
+    Args:
+        lanes: numbers of a vector, 8 or 16; by default as many as the processor computes at once.
+    """
+    lanes = lanes or lanes_of_processor() or 8
+    module = ir.Module("kdner")
+    functions = {
+        "recur": lstm.recur(module, lanes),
+        "product": product.product(module, lanes),
+        "pieces": words.pieces(module),
+        "encode": words.encode(module, lanes),
+        "viterbi": labels.viterbi(module, lanes),
+        "softmax": labels.softmax(module, lanes),
+        "marginals": labels.marginals(module, lanes),
+    }
+    return Kernels(lanes, **compiled(module, functions))
