@@ -2,7 +2,7 @@
 
 `machine_code` says how functions are written and compiled; they are in `lstm`, `labels`, `product` and `words`, and
 `trie` arranges what one of them reads. Every result is computed in one order, whatever is computed beside it, by how
-many threads, and on which processor: the same digits everywhere. Imports no other room.
+many threads, and on which processor: the same digits everywhere. Its files import nothing of kdner but each other.
 """
 
 from __future__ import annotations

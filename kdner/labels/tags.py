@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import compress
 
 import numpy as np
@@ -101,11 +102,8 @@ def entities_of_words(label_ids: np.ndarray, lengths: np.ndarray, labels: Sequen
         lengths: int64 [S], words of each sentence; sums to N.
         labels: the label list.
     """
-    names = sorted({label[2:] for label in labels if label != "O"})
-    name_of = np.array([-1 if label == "O" else names.index(label[2:]) for label in labels])
-    opens_of = np.array([label[0] in _OPENING for label in labels])
-    closes_of = np.array([label[0] in _CLOSING for label in labels])
-    name_n, opens_n, closes_n = name_of[label_ids], opens_of[label_ids], closes_of[label_ids]
+    names, *kinds = _kinds_of_labels(tuple(labels))
+    name_n, opens_n, closes_n = (np.array(kind)[label_ids] for kind in kinds)
     begins_n = np.zeros(len(label_ids) + 1, dtype=bool)
     begins_n[np.cumsum(lengths)] = True
     goes_on_n = np.zeros(len(label_ids) + 1, dtype=bool)
@@ -113,6 +111,47 @@ def entities_of_words(label_ids: np.ndarray, lengths: np.ndarray, labels: Sequen
     firsts = np.flatnonzero((name_n >= 0) & ~goes_on_n[:-1])
     lasts = np.flatnonzero((name_n >= 0) & ~goes_on_n[1:]) + 1
     return EntityWords(firsts, lasts, [names[k] for k in name_n[firsts].tolist()])
+
+
+def entities_of_few_words(
+    label_ids: Sequence[int], lengths: Sequence[int], labels: tuple[str, ...]
+) -> list[tuple[int, int, str]]:
+    """Do what `entities_of_words` does for a few sentences, where operations on arrays would take longer.
+
+    Returns:
+        (first word, one past the last word, type) of each, in order.
+    """
+    names, name_of, opens_of, closes_of = _kinds_of_labels(labels)
+    entities: list[tuple[int, int, str]] = []
+    begin = 0
+    for length in lengths:
+        first, name = begin, -1
+        for word in range(begin, begin + length):
+            label = label_ids[word]
+            if name >= 0 and (name_of[label] != name or opens_of[label]):
+                entities.append((first, word, names[name]))
+                name = -1
+            if name < 0:
+                first, name = word, name_of[label]
+            if name >= 0 and closes_of[label]:
+                entities.append((first, word + 1, names[name]))
+                name = -1
+        begin += length
+        if name >= 0:
+            entities.append((first, begin, names[name]))
+    return entities
+
+
+@cache
+def _kinds_of_labels(labels: tuple[str, ...]) -> tuple[list[str], list[int], list[bool], list[bool]]:
+    """Return the types, and for each label the number of its type, or -1, and whether it opens or closes an entity."""
+    names = sorted({label[2:] for label in labels if label != "O"})
+    return (
+        names,
+        [-1 if label == "O" else names.index(label[2:]) for label in labels],
+        [label[0] in _OPENING for label in labels],
+        [label[0] in _CLOSING for label in labels],
+    )
 
 
 def repair(tags: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ Shapes: N words, S sentences, T types, D features of a word, H hidden units and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, Vocabulary, n
 
 TYPES_AT_ONCE = 256
 """Types that are encoded together: their numbers stay in a core's own cache."""
+SMALL_WORDS = 256
+"""For so few words the memory of a call is kept for the next one."""
+LEAST_MARGINAL = 1e-9
 LINE_BYTES = 64
 
 
@@ -59,7 +63,9 @@ class CompiledInference:
         output = weights["output.weight"].T.reshape(2, hidden, -1)
         self.output = _in_blocks(_filled(output, (2, self.units, self.width)).reshape(2 * self.units, self.width))
         self.bias = _filled(weights["output.bias"], (self.width,), LEAST_LOGIT)
+        self.output_at = _addresses(self.output, self.bias)
         self.chain = _Chain.of(weights, network, self.width)
+        self._small = threading.local()
         self.gates = _aligned((room, 2, GATES * self.units), np.int16)
         self.types = 0
 
@@ -127,11 +133,17 @@ class CompiledInference:
             lengths: int64 [S], words of each sentence, at least 1; sums to N.
         """
         labels, probabilities = np.empty(len(types), np.int64), np.empty(len(types), np.float32)
-        for group, logits in self._groups(types, lengths):
+        for group, room in self._groups(types, lengths):
             with self.times.step("decode"):
-                best = self._best(logits, group)
-                labels[group.words] = best
-                probabilities[group.words] = self._probabilities(logits, best, group)
+                self._search(group, room)
+                labels[group.words] = room.labels[: group.size]
+                if self.chain.crf:
+                    self._marginals(group, room)
+                    probabilities[group.words] = room.logits[np.arange(group.size), room.labels[: group.size]]
+                else:
+                    addresses = room.logits_at, room.labels_at, room.probabilities_at
+                    self.kernels.softmax(*addresses, group.size, self.width)
+                    probabilities[group.words] = room.probabilities[: group.size]
         return labels, probabilities
 
     def score(self, types: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -140,83 +152,75 @@ class CompiledInference:
         The arguments are those of `label`.
         """
         scores = np.empty((len(types), self.labels), np.float32)
-        for group, logits in self._groups(types, lengths):
+        for group, room in self._groups(types, lengths):
             if self.chain.crf:
-                logits = np.log(np.maximum(self._marginals(logits, group), 1e-9))
-            scores[group.words] = logits[:, : self.labels]
-        return scores
+                self._marginals(group, room)
+            scores[group.words] = room.logits[: group.size, : self.labels]
+        return np.log(np.maximum(scores, LEAST_MARGINAL)) if self.chain.crf else scores
 
-    def _groups(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Group, np.ndarray]]:
-        """Yield sentences of alike lengths, with the logits of their words, [N, L]."""
+    def _groups(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Group, _Room]]:
+        """Yield sentences of alike lengths, and a room with the logits of their words."""
         table = self.gates  # a larger one may take its place meanwhile
         types = np.ascontiguousarray(types, np.int32)
-        starts = np.cumsum(lengths) - lengths
-        order = np.argsort(-lengths, kind="stable")
-        scratch = _Scratch.of(self.units)
-        for first in range(0, len(order), GROUP_SENTENCES):
-            chosen = order[first : first + GROUP_SENTENCES]
-            group = _Group.of(starts[chosen], lengths[chosen])
+        room: _Room | None = None
+        for group in _grouped(np.ascontiguousarray(lengths, np.int64)):
+            if room is None:  # no later group has more words, nor longer sentences
+                room = self._room(group.size, group.longest)
             with self.times.step("LSTM"):
-                hidden = self._recur(self.layers[0], table, types, group.firsts, group, scratch)
+                self._recur(self.layers[0], group, room, table, types, group.firsts)
                 for layer in self.layers[1:]:
                     gates = np.empty((group.size, 2, GATES * self.units), np.int16)
-                    self._enter(hidden, layer, gates)
-                    numbers = np.arange(group.size, dtype=np.int32)
-                    hidden = self._recur(layer, gates, numbers, group.places, group, scratch)
-                logits = self._product(hidden, self.output, self.bias)
-            yield group, logits
+                    self._enter(room.hidden[: group.size], layer, gates)
+                    self._recur(layer, group, room, gates, np.arange(group.size, dtype=np.int32), group.places)
+                self.kernels.product(
+                    *(room.hidden_at, *self.output_at, room.logits_at, group.size, 2 * self.units, self.width)
+                )
+            yield group, room
+
+    def _room(self, words: int, longest: int) -> _Room:
+        """Return memory for a call; a small one that this thread has had before, if that is enough."""
+        if words > SMALL_WORDS:
+            return _Room(words, longest, self.units, self.width)
+        small: _Room | None = getattr(self._small, "room", None)
+        if small is None:
+            small = self._small.room = _Room(SMALL_WORDS, SMALL_WORDS, self.units, self.width)
+        return small
 
     def _recur(
-        self,
-        layer: _Layer,
-        table: np.ndarray,
-        types: np.ndarray,
-        firsts: np.ndarray,
-        group: _Group,
-        scratch: _Scratch,
-    ) -> np.ndarray:
-        """Return the states of both directions at each word, [N, 2 H]."""
-        hidden = np.empty((group.size, 2 * self.units), np.float32)
+        self, layer: _Layer, group: _Group, room: _Room, table: np.ndarray, types: np.ndarray, firsts: np.ndarray
+    ) -> None:
+        """Write the states of both directions at each word."""
         words = _addresses(types, firsts, group.places, group.lengths)
-        table_address, out = _addresses(table, hidden)
+        (table_at,) = _addresses(table)
         for back, (weights, scales) in enumerate(layer.recurrent):
             self.kernels.recur(
-                *words, len(group.lengths), table_address, weights, scales, *scratch.addresses, out, self.units, back
+                *words,
+                len(group.lengths),
+                table_at,
+                weights,
+                scales,
+                *room.scratch_at,
+                room.hidden_at,
+                self.units,
+                back,
             )
-        return hidden
 
-    def _best(self, logits: np.ndarray, group: _Group) -> np.ndarray:
-        chain = self.chain
-        labels = np.empty(group.size, np.int64)
-        totals, arrows = np.empty((2, self.width), np.float32), np.empty((group.longest, self.width), np.int32)
+    def _search(self, group: _Group, room: _Room) -> None:
+        """Write the best labels of the logits."""
+        words = _addresses(group.places, group.lengths)
+        sizes = self.width, self.labels
         self.kernels.viterbi(
-            *_addresses(logits, group.places, group.lengths),
-            len(group.lengths),
-            *_addresses(chain.start, chain.transitions, chain.end, totals, arrows, labels),
-            self.width,
-            self.labels,
+            *(room.logits_at, *words, len(group.lengths), *self.chain.costs_at, *room.search_at, room.labels_at, *sizes)
         )
-        return labels
 
-    def _probabilities(self, logits: np.ndarray, labels: np.ndarray, group: _Group) -> np.ndarray:
-        if self.chain.crf:
-            return self._marginals(logits, group)[np.arange(group.size), labels]
-        probabilities = np.empty(group.size, np.float32)
-        self.kernels.softmax(*_addresses(logits, labels, probabilities), group.size, self.width)
-        return probabilities
-
-    def _marginals(self, logits: np.ndarray, group: _Group) -> np.ndarray:
-        """Return the probability of each label at each word under a CRF, [N, L]."""
-        marginals = np.empty_like(logits)
-        scratch = np.empty((group.longest + 2, self.width), np.float32)
-        self.kernels.marginals(
-            *_addresses(logits, group.places, group.lengths),
-            len(group.lengths),
-            *_addresses(*self.chain.chances, scratch[2:], scratch, marginals),
-            self.width,
-            self.labels,
-        )
-        return marginals
+    def _marginals(self, group: _Group, room: _Room) -> None:
+        """Write, in place of the logits, the probability of each label at each word under a CRF."""
+        words = _addresses(group.places, group.lengths)
+        marginals, scratch = np.empty_like(room.logits), np.empty((group.longest + 2, self.width), np.float32)
+        out = _addresses(scratch[2:], scratch, marginals)
+        sizes = self.width, self.labels
+        self.kernels.marginals(*(room.logits_at, *words, len(group.lengths), *self.chain.chances_at, *out, *sizes))
+        room.logits[: group.size] = marginals[: group.size]
 
 
 class _Group(NamedTuple):
@@ -225,35 +229,46 @@ class _Group(NamedTuple):
     firsts: np.ndarray  # int64 [G], places of their first words among all
     lengths: np.ndarray  # int64 [G]
     places: np.ndarray  # int64 [G], places of their first words when they follow one another
-    words: np.ndarray  # int64 [N], places of their words among all
-
-    @classmethod
-    def of(cls, firsts: np.ndarray, lengths: np.ndarray) -> _Group:
-        ends = np.cumsum(lengths)
-        places = ends - lengths
-        return cls(firsts, lengths, places, np.arange(ends[-1]) + np.repeat(firsts - places, lengths))
-
-    @property
-    def size(self) -> int:
-        return len(self.words)
-
-    @property
-    def longest(self) -> int:
-        return int(self.lengths[0])
+    words: np.ndarray | slice  # int64 [N], places of their words among all
+    size: int  # N
+    longest: int
 
 
-class _Scratch(NamedTuple):
-    """What an LSTM needs while it runs; cells, states, offsets, in the order of the kernel's arguments."""
+def _grouped(lengths: np.ndarray) -> Iterator[_Group]:
+    if len(lengths) == 1:
+        size = int(lengths[0])
+        yield _Group(_ZERO, lengths, _ZERO, slice(size), size, size)
+        return
+    starts = np.cumsum(lengths) - lengths
+    order = np.argsort(-lengths, kind="stable")
+    for first in range(0, len(order), GROUP_SENTENCES):
+        chosen = order[first : first + GROUP_SENTENCES]
+        firsts, own = starts[chosen], lengths[chosen]
+        ends = np.cumsum(own)
+        places, size = ends - own, int(ends[-1])
+        yield _Group(firsts, own, places, np.arange(size) + np.repeat(firsts - places, own), size, int(own[0]))
 
-    arrays: tuple[np.ndarray, ...]
-    addresses: list[int]
 
-    @classmethod
-    def of(cls, units: int) -> _Scratch:
-        cells = _aligned((GROUP_SENTENCES, units), np.float32)
-        states = _aligned((2, GROUP_SENTENCES, units), np.int16)
-        offsets = np.empty((2, GROUP_SENTENCES), np.int64)
-        return cls((cells, states, offsets), _addresses(cells, states, offsets))
+_ZERO = np.zeros(1, np.int64)
+
+
+class _Room:
+    """Memory for a group of at most `words` words, in sentences of at most `longest`, and its addresses."""
+
+    def __init__(self, words: int, longest: int, units: int, width: int) -> None:
+        self.hidden = _aligned((words, 2 * units), np.float32)
+        self.logits = _aligned((words, width), np.float32)
+        self.labels = np.empty(words, np.int64)
+        self.probabilities = np.empty(words, np.float32)
+        self.scratch = (
+            _aligned((GROUP_SENTENCES, units), np.float32),
+            _aligned((2, GROUP_SENTENCES, units), np.int16),
+            np.empty((2, GROUP_SENTENCES), np.int64),
+        )
+        self.search = np.empty((2, width), np.float32), np.empty((longest, width), np.int32)
+        results = self.hidden, self.logits, self.labels, self.probabilities
+        self.hidden_at, self.logits_at, self.labels_at, self.probabilities_at = _addresses(*results)
+        self.scratch_at, self.search_at = _addresses(*self.scratch), _addresses(*self.search)
 
 
 class _Words(NamedTuple):
@@ -327,13 +342,12 @@ def _whole_numbers(weights: np.ndarray, units: int) -> tuple[np.ndarray, np.ndar
 
 
 class _Chain(NamedTuple):
-    """What the first label, each label after each, and the last one add to a path."""
+    """What the first label, each label after each, and the last one add to a path, as the kernels read it."""
 
     crf: bool
-    start: np.ndarray  # float32 [L]
-    transitions: np.ndarray  # float32 [L, L]
-    end: np.ndarray  # float32 [L]
-    chances: tuple[np.ndarray, ...]  # e to the power of these, as `marginals` wants them
+    costs_at: list[int]
+    chances_at: list[int]  # of e to the power of these; after each label also by the label that follows
+    arrays: list[np.ndarray]  # what lies there
 
     @classmethod
     def of(cls, weights: Mapping[str, np.ndarray], network: Network, width: int) -> _Chain:
@@ -341,10 +355,10 @@ class _Chain(NamedTuple):
         costs = [getattr(network.grammar, name).cpu().numpy() for name in names]
         if network.crf is not None:
             costs = [cost + weights[f"crf.{name}"] for cost, name in zip(costs, names, strict=True)]
-        start, transitions, end = (_filled(np.maximum(cost, LEAST_LOGIT), (width,) * cost.ndim) for cost in costs)
-        chances = [np.exp(cost - cost.max()).astype(np.float32) for cost in costs]
-        first, onward, last = (_filled(chance, (width,) * chance.ndim) for chance in chances)
-        return cls(network.crf is not None, start, transitions, end, (first, onward, _aligned_copy(onward.T), last))
+        filled = [_filled(np.maximum(cost, LEAST_LOGIT), (width,) * cost.ndim) for cost in costs]
+        chances = [_filled(np.exp(cost - cost.max()), (width,) * cost.ndim) for cost in costs]
+        chances.insert(2, np.ascontiguousarray(chances[1].T))
+        return cls(network.crf is not None, _addresses(*filled), _addresses(*chances), filled + chances)
 
 
 def _rounded(count: int) -> int:

@@ -256,23 +256,28 @@ class _Weights:
     """
 
     def __init__(self, network: Network) -> None:
+        self.modules = list(network.modules())
         self.memory = [parameter.detach() for parameter in network.parameters()]
-        self.state = _state(network)
+        self.state = self._state()
 
     def are_those_of(self, network: Network) -> bool:
         """Tell whether a network has these weights."""
-        return self.state == _state(network)
+        return self.modules[0] is network and self.state == self._state()
 
+    def _state(self) -> list[Any]:
+        """Return what changes with the weights, in less time than a text takes.
 
-def _state(network: Network) -> tuple[int, list[tuple[int, int | None]]]:
-    """Return the steps of fused optimizers, and for each parameter where it lies and how often it was changed there.
-
-    Changes of a parameter that was made in inference mode are not counted.
-    """
-    return _fused_steps().count, [
-        (parameter.data_ptr(), None if parameter.is_inference() else parameter._version)
-        for parameter in network.parameters()
-    ]
+        These are the steps of fused optimizers, the modules within each module, and for each parameter where it lies
+        and how often it was changed there. Changes of a parameter that was made in inference mode are not counted.
+        """
+        state: list[Any] = [_fused_steps().count]
+        for module in self.modules:
+            state.extend(module._modules.values())
+            for parameter in module._parameters.values():
+                if parameter is not None:
+                    version = None if parameter.is_inference() else parameter._version
+                    state.append((parameter.data_ptr(), version))
+        return state
 
 
 class _FusedSteps:

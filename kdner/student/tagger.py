@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from kdner.device import mind_forks
-from kdner.labels.tags import entities_of_words
+from kdner.labels.tags import entities_of_few_words, entities_of_words
 from kdner.step_times import StepTimes
 from kdner.student.engine import Engine, fastest_type, make_engine
 from kdner.student.network import Network
 from kdner.student.thresholds import Score, thresholds_by_label
 from kdner.text.given import listed_sentences, listed_texts
-from kdner.text.splitter import Splitter, Words
+from kdner.text.splitter import SHORT_TEXT, Splitter, Words
 
 R = TypeVar("R")
 W = TypeVar("W", "Words", "_Numbered")
@@ -121,12 +121,29 @@ class Tagger:
                 to 1, or of a label that the student does not have.
         """
         if isinstance(texts, str):
+            if len(texts) < SHORT_TEXT:
+                return self._tag_short(texts, hard_wrapped, score)
             return self.tag([texts], hard_wrapped=hard_wrapped, score=score)[0]
         table = self.entity_table(texts, hard_wrapped=hard_wrapped, score=score)
         columns = (table.starts.tolist(), table.ends.tolist(), table.labels, table.texts, table.scores.tolist())
         entities = [Entity(*row) for row in zip(*columns, strict=True)]
         ends = np.cumsum(table.documents).tolist()
         return [entities[first:last] for first, last in zip([0, *ends], ends, strict=False)]
+
+    def _tag_short(self, text: str, hard_wrapped: bool, score: Score) -> list[Entity]:
+        thresholds = None if score is None else thresholds_by_label(score, self.labels)
+        words, (labels, probabilities) = self._computed(
+            lambda splitter: splitter.split([text], hard_wrapped=hard_wrapped), _label, "split"
+        )
+        with self.times.step("decode"):
+            found = entities_of_few_words(labels.tolist(), words.lengths.tolist(), tuple(self.labels))
+        entities = []
+        for first, last, name in found:
+            start, end = int(words.starts[first]), int(words.ends[last - 1])
+            mean = float(np.float32(sum(probabilities[first:last].tolist()) / (last - first)))
+            if thresholds is None or mean >= np.float32(thresholds[name]):
+                entities.append(Entity(start, end, name, text[start:end], mean))
+        return entities
 
     def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
         """Return the tag of each word; see `decode`."""
@@ -173,9 +190,9 @@ class Tagger:
         )
         with self.times.step("decode"):
             entities = entities_of_words(labels, words.lengths, self.labels)
-        total = np.concatenate([[0.0], np.cumsum(probabilities, dtype=np.float64)])
-        scores = (total[entities.lasts] - total[entities.firsts]) / (entities.lasts - entities.firsts)
-        scores = scores.astype(np.float32)
+        edges = np.stack([entities.firsts, entities.lasts], axis=1).flatten()
+        sums = np.add.reduceat(np.append(probabilities, 0.0), edges)[::2] if len(edges) else np.empty(0)
+        scores = (sums / (entities.lasts - entities.firsts)).astype(np.float32)
         if thresholds is not None:
             kept = scores >= np.array([thresholds[name] for name in entities.names], np.float32)
             entities, scores = entities.those(kept), scores[kept]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,18 @@ import pyarrow as pa
 from kdner.text.abbreviations import DEFAULT_LANGUAGE, abbreviations_of
 from kdner.text.chunks import CLOSES, ENDS, HIDDEN, OPENS, WRAPS, Chunks, Types
 from kdner.text.long_sentences import MAX_SENTENCE_WORDS, cut_places
+from kdner.text.words import count_lines
 
 MAX_CHUNKS = 1_000_000
 """Distinct chunks to remember before all are forgotten; about 400 bytes each."""
 MAX_CHUNK_CHARACTERS = 64_000_000
 """Characters of all distinct chunks to remember; some corpora have chunks of megabytes."""
 
-SHORT_TEXT = 5_000
-"""Fewer characters of text have their chunks numbered one by one: Arrow takes some time to begin."""
+SHORT_TEXT = 2_000
+"""Fewer characters of text are split chunk by chunk: operations on whole arrays take some time to begin."""
+
+MAX_RECORDS = 50_000
+"""Distinct chunks of short texts to remember before all are forgotten; about 400 bytes each."""
 
 SPACE, FEED, RETURN, PAGE, PARAGRAPH = 1, 2, 3, 4, 5
 """Kinds of white space; all but the first end a line."""
@@ -50,12 +54,23 @@ class Words:
     chunks: np.ndarray  # int64 [D], white-space separated words of each document
 
 
+class _Record(NamedTuple):
+    """What is known of a chunk, as short texts read it."""
+
+    flags: int
+    types: tuple[int, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    closing: tuple[int, ...]  # words after which a sentence ends whatever follows
+
+
 class Splitter:
     """Splits documents of one language, and numbers the distinct words ("types") that it has seen."""
 
     def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
         self.types = Types()
         self._chunks = Chunks(self.types, abbreviations_of(language))
+        self._records: dict[str, _Record] = {}
 
     @property
     def full(self) -> bool:
@@ -64,15 +79,14 @@ class Splitter:
 
     def split(self, texts: Sequence[str], *, hard_wrapped: bool = False) -> Words:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.words.split` does one."""
+        if sum(map(len, texts)) < SHORT_TEXT:
+            return self._split_short(texts, hard_wrapped)
         joined = "\n\n".join(texts)
         characters = _code_points(joined)
         spaces = _SPACES[characters]
         inside = spaces == 0
         starts_c, stops_c = np.flatnonzero(np.diff(inside, prepend=False, append=False)).reshape(-1, 2).T
-        if len(joined) < SHORT_TEXT:
-            chunks_c = np.fromiter(map(self._chunks.__getitem__, joined.split()), np.int64, len(starts_c))
-        else:
-            chunks_c = self._number(characters[inside], stops_c - starts_c)
+        chunks_c = self._number(characters[inside], stops_c - starts_c)
 
         begins_d = np.fromiter(accumulate((len(text) + 2 for text in texts), initial=0), np.int64, len(texts) + 1)[:-1]
         first_chunk_d = np.searchsorted(starts_c, np.append(begins_d, len(characters) + 2))
@@ -103,6 +117,60 @@ class Splitter:
             documents=np.diff(np.searchsorted(sentence_ends, words_d, side="right")),
             chunks=chunks_d,
         )
+
+    def _split_short(self, texts: Sequence[str], hard_wrapped: bool) -> Words:
+        """Do what `split` does, chunk by chunk."""
+        types: list[int] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        sentence_ends, documents, chunks = [0], [], []
+        for text in texts:
+            sentences, before, stops, last, gap = len(sentence_ends), 0, 0, 0, ""
+            listed = text.split()
+            for chunk in listed:
+                place = text.index(chunk, last)
+                flags, chunk_types, word_starts, word_ends, closing = self._record(chunk)
+                gap += text[last:place]
+                if not flags & HIDDEN:
+                    lines = count_lines(gap) if gap != " " else 0
+                    wraps = hard_wrapped or flags & WRAPS
+                    if (stops and flags & OPENS) or lines > 1 or (lines and not wraps):
+                        _end(sentence_ends, len(types))
+                    stops = flags & ENDS or (before & ENDS and flags & CLOSES and not lines)
+                    before, gap = flags, ""
+                for word in closing:
+                    _end(sentence_ends, len(types) + word + 1)
+                types += chunk_types
+                for start in word_starts:
+                    starts.append(place + start)
+                for end in word_ends:
+                    ends.append(place + end)
+                last = place + len(chunk)
+            _end(sentence_ends, len(types))
+            documents.append(len(sentence_ends) - sentences)
+            chunks.append(len(listed))
+        lengths = [end - start for start, end in pairwise(sentence_ends)]
+        types_n = np.array(types, np.int32)
+        columns = [np.array(column, np.int64) for column in (starts, ends, lengths, documents, chunks)]
+        if len(types) > MAX_SENTENCE_WORDS:
+            words_d = np.array(sentence_ends)[np.cumsum([0, *documents])]
+            cut = self._cut_long(np.array(sentence_ends[1:]), types_n)
+            columns[2:4] = np.diff(cut, prepend=0), np.diff(np.searchsorted(cut, words_d, side="right"))
+        return Words(types_n, *columns)
+
+    def _record(self, chunk: str) -> _Record:
+        record = self._records.get(chunk)
+        if record is None:
+            table = self._chunks
+            number = table[chunk]
+            first = table.firsts[number]
+            words = slice(first, first + table.counts[number])
+            types, starts, ends = (tuple(column[words]) for column in (table.types, table.starts, table.ends))
+            closing = tuple(word for word, closes in enumerate(table.closes[words]) if closes)
+            if len(self._records) >= MAX_RECORDS:
+                self._records.clear()
+            record = self._records[chunk] = _Record(table.flags[number], types, starts, ends, closing)
+        return record
 
     def _number(self, characters: np.ndarray, lengths_c: np.ndarray) -> np.ndarray:
         """Return the number of each chunk, int64 [C]; only distinct ones become Python strings.
@@ -172,6 +240,12 @@ class Sentences(Sequence[list[str]]):
     def __iter__(self) -> Iterator[list[str]]:
         words = [self.types.words[number] for number in self.numbers.tolist()]
         return (words[first:last] for first, last in pairwise(self._bounds))
+
+
+def _end(sentence_ends: list[int], words: int) -> None:
+    """End a sentence after so many words, if it has any."""
+    if words > sentence_ends[-1]:
+        sentence_ends.append(words)
 
 
 def _code_points(text: str) -> np.ndarray:

@@ -221,7 +221,7 @@ def _sentences(text: str, abbreviations: frozenset[str], hard_wrapped: bool) -> 
 
 def _boundaries(clean: str, abbreviations: frozenset[str], hard_wrapped: bool) -> Iterator[int]:
     for match in _SENTENCE_END.finditer(clean):
-        lines = _count_lines(match["space"] or "")
+        lines = count_lines(match["space"] or "")
         if match["stop"]:
             ends = match["stop"] != "." or not is_abbreviation(clean, match.start(), abbreviations)
         else:
@@ -231,7 +231,7 @@ def _boundaries(clean: str, abbreviations: frozenset[str], hard_wrapped: bool) -
             yield match.end()
 
 
-def _count_lines(space: str) -> int:
+def count_lines(space: str) -> int:
     """Count the lines that end in white space; a paragraph separator counts as two, which is a blank line."""
     feeds = sum(map(space.count, "\n\v\x85\u2028"))
     return max(feeds, space.count("\r"), space.count("\f")) + 2 * space.count("\u2029")

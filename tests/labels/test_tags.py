@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdner.errors import InputError
-from kdner.labels.tags import check_tag, entities_of, entities_of_words, label_list, repair
+from kdner.labels.tags import check_tag, entities_of, entities_of_few_words, entities_of_words, label_list, repair
 
 TAGS = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]))
 
@@ -81,13 +81,11 @@ SCHEMES = ["O", *(f"{prefix}-{name}" for prefix in "BIMESLU" for name in ("PER",
 @given(st.lists(st.lists(st.sampled_from(SCHEMES), min_size=1, max_size=8), max_size=6))
 def test_many_sentences_at_once_give_the_same_entities(sentences):
     words = [tag for tags in sentences for tag in tags]
-    found = entities_of_words(
-        np.array([SCHEMES.index(tag) for tag in words], dtype=np.int64),
-        np.array([len(tags) for tags in sentences], dtype=np.int64),
-        SCHEMES,
-    )
+    label_ids, lengths = [SCHEMES.index(tag) for tag in words], [len(tags) for tags in sentences]
+    found = entities_of_words(np.array(label_ids, np.int64), np.array(lengths, np.int64), SCHEMES)
     expected, before = [], 0
     for tags in sentences:
         expected += [(before + first, before + last, name) for first, last, name in entities_of(tags)]
         before += len(tags)
     assert list(zip(found.firsts.tolist(), found.lasts.tolist(), found.names, strict=True)) == expected
+    assert entities_of_few_words(label_ids, lengths, tuple(SCHEMES)) == expected

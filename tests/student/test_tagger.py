@@ -196,14 +196,14 @@ def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch)
 def test_a_word_that_fails_does_not_harm_the_next_text(make_student, monkeypatch, failure):
     student = make_student(seed=3)
     expected = student.tag(TEXTS)
-    tagger, features = Tagger(student), student.vocabulary.features
+    tagger, characters_of = Tagger(student), student.vocabulary.characters_of
 
     def fails(types):
         if "Kaboom" in types:
             raise failure
-        return features(types)
+        return characters_of(types)
 
-    monkeypatch.setattr(type(student.vocabulary), "features", lambda self, types: fails(types))
+    monkeypatch.setattr(type(student.vocabulary), "characters_of", lambda self, types: fails(types))
     for call in (lambda: tagger.tag("Anna Kaboom"), lambda: tagger.tags([["Anna", "Kaboom"]])):
         with pytest.raises(failure):
             call()
@@ -226,6 +226,15 @@ def test_nor_does_one_after_which_there_is_no_room_to_begin_anew(make_student, m
             with pytest.raises(MemoryError):
                 tagger.tag("Tom Kaboom of Rome")
     assert tagger.tag(TEXTS[::-1]) == expected[::-1]
+
+
+@pytest.mark.parametrize("score", [None, 0.22, {"PER": 0.22}])
+@pytest.mark.parametrize("head", ["softmax", "crf"])
+def test_a_short_text_alone_gives_what_it_gives_among_others(make_student, head, score):
+    tagger = Tagger(make_student(head, seed=3))
+    among_others = tagger.tag([*TEXTS, "Rome " * 600], score=score)
+    assert [tagger.tag(text, score=score) for text in TEXTS] == among_others[:-1]
+    assert any(among_others[:-1])
 
 
 def test_portions_do_not_matter(make_student, monkeypatch):
@@ -413,14 +422,14 @@ texts = ["Anna flew to Paris. Tom won, said Mary of Rome."] * 300
 """
 LEARNING = """
 student.tag(texts)
-begun, features = threading.Event(), Vocabulary.features
+begun, characters_of = threading.Event(), Vocabulary.characters_of
 
 def slow(vocabulary, types):
     begun.set()
     time.sleep(0.5)
-    return features(vocabulary, types)
+    return characters_of(vocabulary, types)
 
-Vocabulary.features = slow
+Vocabulary.characters_of = slow
 def learn():
     student.tag("Ada Lovelace wrote of Zürich")
     threading.Event().wait()  # a fork while a thread ends is safe in no library
