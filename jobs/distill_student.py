@@ -24,9 +24,9 @@ from kdner.on_ray.student_job import make_student, read_sets
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker
-from kdner.student.model import MODEL_FILES
+from kdner.student.config import StudentConfig
 from kdner.student.model_card import Origin
-from kdner.student.network import StudentConfig
+from kdner.student.saved import MODEL_FILES
 from kdner.teacher.by_name import encoder_folder
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.model_card import base_models

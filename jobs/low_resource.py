@@ -32,7 +32,7 @@ from kdner.labeled.remarks import Remarks
 from kdner.on_ray.job import run_job, with_provenance, work_in
 from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.study.specs import Study, check
 from kdner.study.table import MEAN
 from kdner.teacher.fine_tuning import FineTuning

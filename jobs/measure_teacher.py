@@ -19,13 +19,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from kdner.corpora.draws import sample_corpus
+from kdner.device import dtype_of
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.reports import speed_report
 from kdner.measuring.teacher_speed import measure_scoring, teacher_or_shape
 from kdner.on_ray.cluster import connect, in_cluster, in_fresh_process, largest_node
 from kdner.on_ray.job import run_job, save_measurements
-from kdner.on_ray.pool import fastest_type, numeric_type
+from kdner.on_ray.pool import numeric_type, teachers_type
 from kdner.on_ray.throughput import compare_with_loop
 from kdner.runs.storage import without_secrets
 
@@ -74,7 +75,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             raise InputError(
                 "--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs"
             )
-        dtype = numeric_type(scratch, config.dtype) or fastest_type(Actors(), use_gpu=use_gpu)
+        dtype = dtype_of(numeric_type(scratch, config.dtype) or teachers_type(Actors(), use_gpu=use_gpu))
         scoring = in_fresh_process(
             measure_scoring,
             teacher,

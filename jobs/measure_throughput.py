@@ -19,12 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from kdner.corpora.draws import sample_corpus
-from kdner.device import dtype_name
 from kdner.flags import Layout
 from kdner.labeled.sets import read_labeled
 from kdner.measuring.evaluation import evaluate
@@ -35,10 +32,9 @@ from kdner.measuring.student_speed import time_growth, time_steps
 from kdner.measuring.teacher_speed import teacher_or_shape
 from kdner.on_ray.cluster import connect, in_fresh_process, largest_node
 from kdner.on_ray.job import run_job, save_measurements
-from kdner.on_ray.pool import numeric_type
 from kdner.on_ray.throughput import Amounts, Bench, time_actors, time_batches, time_peers
 from kdner.runs.storage import without_secrets
-from kdner.student.engine import fastest_type
+from kdner.student.engine import NumericType, fastest_type
 from kdner.student.model import Student
 from kdner.text.words import count_words
 
@@ -55,7 +51,7 @@ class MeasureThroughput(Amounts, Layout):
     """Column, or JSON key, of a document's text."""
     words: int = 2_000_000
     """White-space separated words to draw from it, in whole documents."""
-    dtype: Literal["int16", "float32", "bfloat16"] | None = None
+    dtype: NumericType | None = None
     """Numeric type of the student; by default what tag_corpus would take here."""
     teachers: tuple[str, ...] = ("bert-base", "bert-large")
     """To stand beside: teacher directories that finetune_teacher or transformers' Trainer saved, or bert-base or
@@ -85,13 +81,13 @@ def measure_throughput(config: MeasureThroughput) -> dict[str, Any]:
         )
         teachers = {name: teacher_or_shape(name, scratch) for name in config.teachers}
         connect()
-        dtype = numeric_type(scratch, config.dtype) or fastest_type(torch.device("cpu"))
+        dtype = config.dtype or fastest_type()
         cores = largest_node("CPU")
         bench = Bench(student=config.student, dtype=dtype, teachers=teachers, sample=sample, cores=cores)
         texts = bench.texts()
         measurements = {
             "student": without_secrets(config.student),
-            "dtype": dtype_name(dtype),
+            "dtype": dtype,
             "cores": cores,
             "documents": len(texts),
             "words": sum(map(count_words, texts)),

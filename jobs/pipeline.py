@@ -37,7 +37,7 @@ from kdner.pages.pipeline_page import pipeline_page
 from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 

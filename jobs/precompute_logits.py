@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdner.corpora.plan import CorpusPlan
-from kdner.device import dtype_name
+from kdner.device import dtype_name, dtype_of
 from kdner.flags import Corpus, Estimation, LabelMap, Language, Retries
 from kdner.labels.folding import read_label_map
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.estimate import estimate_report
 from kdner.on_ray.job import run_job
-from kdner.on_ray.pool import fastest_type, numeric_type
+from kdner.on_ray.pool import numeric_type, teachers_type
 from kdner.on_ray.shard_map import map_corpus
 from kdner.shards.work import ShardWork
 from kdner.teacher.by_name import (
@@ -63,7 +63,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     labels = by_teacher[teachers[0]]
     for teacher, others in by_teacher.items():
         check_same_labels(labels, others, teachers[0], teacher)
-    dtype = numeric_type(config.out, config.dtype) or fastest_type(config.actors, use_gpu=True)
+    dtype = dtype_of(numeric_type(config.out, config.dtype) or teachers_type(config.actors, use_gpu=True))
     models = dict(zip(teacher_names(len(teachers)), map(model_fingerprint, teachers), strict=True))
 
     def work(plan: CorpusPlan) -> ShardWork:

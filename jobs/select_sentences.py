@@ -31,7 +31,8 @@ from kdner.runs.hub import model_folder, pinned
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import DOUBTS
 from kdner.runs.storage import join
-from kdner.student.model import MODEL_FILES, Student
+from kdner.student.model import Student
+from kdner.student.saved import MODEL_FILES
 from kdner.student.tagger import Tagger
 from kdner.text.words import SPLITTER_VERSION
 
@@ -113,7 +114,7 @@ class FindDoubts:
 
     def __init__(self, student: str, source: CorpusRun | CorpusPlan, count: int, min_words: int) -> None:
         torch.set_num_threads(1)
-        self.tagger = Tagger(Student.from_pretrained(student), dtype=torch.float32)
+        self.tagger = Tagger.from_pretrained(student, dtype="float32")
         self.run = source if isinstance(source, CorpusRun) else None
         self.plan = source.plan if isinstance(source, CorpusRun) else source
         self.count, self.min_words = count, min_words

@@ -14,12 +14,9 @@ Needs   CPU cores; started again it does only what is missing; with --estimate i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from kdner.corpora.plan import CorpusPlan
-from kdner.device import dtype_name
 from kdner.errors import InputError
 from kdner.flags import Corpus, Estimation, Retries
 from kdner.measuring.estimate import estimate_report
@@ -30,8 +27,8 @@ from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import model_folder, pinned
 from kdner.runs.schema import ENTITIES
 from kdner.shards.work import ShardWork
-from kdner.student.engine import fastest_type
-from kdner.student.model import MODEL_FILES, Student
+from kdner.student.engine import NumericType, fastest_type
+from kdner.student.saved import MODEL_FILES, SavedStudent
 from kdner.student.tag_documents import MIN_SHARDS, TagDocuments
 from kdner.student.thresholds import parse_thresholds
 
@@ -43,7 +40,7 @@ class TagCorpus(Retries, Estimation, Corpus):
     student: str
     """Student directory, as distill_student writes it, which every node sees; or a student of the Hugging Face hub:
     OWNER/MODEL, or OWNER/MODEL@REVISION."""
-    dtype: Literal["int16", "float32", "bfloat16"] | None = None
+    dtype: NumericType | None = None
     """Numeric type of the student's LSTM; by default what the run began with, else int16, which is twice as fast and
     gives the same digits on every processor. Where llvmlite is not installed: bfloat16 if the CPU multiplies it, else
     float32."""
@@ -69,9 +66,9 @@ class TagCorpus(Retries, Estimation, Corpus):
 def tag_corpus(config: TagCorpus) -> dict[str, Any]:
     """Do the job; returns its summary, or with --estimate the estimate."""
     source = pinned(config.student, MODEL_FILES)
-    student = Student.from_pretrained(source)
+    student = SavedStudent.read(source)
     score = parse_thresholds(config.score, student.labels) if config.score else None
-    dtype = numeric_type(config.out, config.dtype) or fastest_type(torch.device("cpu"))
+    dtype = numeric_type(config.out, config.dtype) or fastest_type()
 
     def work(plan: CorpusPlan) -> ShardWork:
         return ShardWork(
@@ -89,7 +86,7 @@ def tag_corpus(config: TagCorpus) -> dict[str, Any]:
         )
 
     given = {"score": score, "keep_columns": list(dict.fromkeys(config.keep_columns))}
-    model = {"model": hash_of_files(str(model_folder(source, MODEL_FILES)), MODEL_FILES), "dtype": dtype_name(dtype)}
+    model = {"model": hash_of_files(str(model_folder(source, MODEL_FILES)), MODEL_FILES), "dtype": dtype}
     return map_corpus(
         config,
         config.out,

@@ -1,6 +1,7 @@
 """kdner distills BERT-class named-entity taggers into small LSTM-CNN students, as batch jobs on Ray.
 
-from kdner import Student
+from kdner import Student  # trains, is saved, and tags
+from kdner import Tagger  # tags only, without PyTorch
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kdner.student import Student
+    from kdner.student.tagger import Tagger
 
 __version__ = "0.7.0"
-__all__ = ["Student", "__version__"]
+__all__ = ["Student", "Tagger", "__version__"]
 
 
-def __getattr__(name: str) -> Any:  # so that importing the package alone does not import torch
+def __getattr__(name: str) -> Any:  # so that importing the package alone imports nothing else
     if name == "Student":
         from kdner.student import Student
 
         return Student
+    if name == "Tagger":
+        from kdner.student.tagger import Tagger
+
+        return Tagger
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

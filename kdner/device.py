@@ -37,8 +37,8 @@ def best_dtype(device: torch.device) -> torch.dtype:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Return the numeric type that flags, manifests and JSON call `float32`, `bfloat16` or `int16`."""
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "int16": torch.int16}[name]
+    """Return the numeric type that flags, manifests and JSON call `float32` or `bfloat16`."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -36,8 +36,8 @@ from kdner.labels.tags import label_list
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, LOGITS
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher

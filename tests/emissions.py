@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from kdner.student.word_features import WordFeatures
+
 WORDS = ["Anna", "flew", "to", "Paris", ",", "said", "Zürich", "1996", ".", "U.S."]
 
 
@@ -13,5 +15,5 @@ def emissions_of(student, sentences):
     lengths = [len(rows) for rows in sentences]
     index = torch.tensor([row for rows in sentences for row in rows])
     with torch.no_grad():
-        table = student.encode(student.vocabulary.features(WORDS))
+        table = student.encode(WordFeatures.of(student.vocabulary, WORDS))
         return student(table, index, np.array(lengths)).split(lengths)

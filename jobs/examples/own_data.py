@@ -19,7 +19,7 @@ from kdner.jobs.pipeline import Pipeline, pipeline
 from kdner.measuring.reports import model_table
 from kdner.on_ray.job import run_job
 from kdner.student import Student
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 
 MODELS = ("teacher", "teacher-2", "student", "baseline")
 

@@ -28,7 +28,7 @@ from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.labels.tags import label_list
 from kdner.on_ray.job import run_job
 from kdner.student import Student
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.teacher.found_entities import Found, entity_logits
 from kdner.text.words import split_words
 

@@ -22,7 +22,8 @@ from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import check_same_labels
 from kdner.runs.fingerprint import differences
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.vocabulary import Vocabulary, WordFeatures
+from kdner.student.vocabulary import Vocabulary
+from kdner.student.word_features import WordFeatures
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
 from kdner.text.words import SPLITTER_VERSION
 
@@ -100,7 +101,7 @@ def labeled_examples(sentences: Sequence[LabeledSentence], vocabulary: Vocabular
     split = [(words, tags) for words, tags in split if words]
     flat = pa.array([word for words, _ in split for word in words], pa.string()).dictionary_encode()
     return Examples(
-        vocabulary.features(flat.dictionary.to_pylist()),
+        WordFeatures.of(vocabulary, flat.dictionary.to_pylist()),
         flat.indices.to_numpy().astype(np.int64),
         _starts([len(words) for words, _ in split]),
         np.array([ids[tag] for _, tags in split for tag in tags], dtype=np.int64),
@@ -196,7 +197,7 @@ class TransferSet:
         flat = pa.concat_arrays(words).dictionary_encode()
         logits_nl, lengths_s = np.concatenate(logits), pa.concat_arrays(lengths).to_numpy()
         return Examples(
-            vocabulary.features(flat.dictionary.to_pylist()),
+            WordFeatures.of(vocabulary, flat.dictionary.to_pylist()),
             flat.indices.to_numpy().astype(np.int64),
             _starts(lengths_s),
             best_legal_ids(logits_nl, lengths_s, self.labels),

@@ -14,7 +14,7 @@ from kdner.flags import Corpus, LabeledSet
 from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels, read_drawn, read_test
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.tokenizers import check_encoder
 

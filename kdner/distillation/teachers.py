@@ -15,8 +15,8 @@ from kdner.distillation.recipe import Distillation
 from kdner.distillation.trainer import Trainer
 from kdner.labeled.sentence import LabeledSentence
 from kdner.progress import Progress
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.feature_tagger import FeatureTagger, vector_features

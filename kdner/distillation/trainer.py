@@ -32,7 +32,8 @@ from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
-from kdner.student.vocabulary import PADDING, WordFeatures
+from kdner.student.vocabulary import PADDING
+from kdner.student.word_features import WordFeatures
 
 MIN_EPOCH_STEPS = 50
 """A shorter epoch would spend its time on measuring and saving."""

@@ -14,8 +14,9 @@ from kdner.distillation.word_vectors import random_vectors, vectors_from_file, v
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.storage import commit_folder
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig, vocabulary_budget
+from kdner.student.network import vocabulary_budget
 from kdner.student.vocabulary import MAX_KNOWN_CHARACTERS, UNKNOWN, Vocabulary
 from kdner.teacher.model import Teacher
 

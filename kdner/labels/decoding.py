@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from kdner.labels.crf import Chain, viterbi
+from kdner.labels.grammar import iob2_costs
 from kdner.labels.packing import Packing
 
 
 class Grammar(nn.Module):
-    """Which label may follow which by IOB2, as costs in the places of a CRF's: 0, or minus infinity.
-
-    An `I-` label only follows a label of the same type.
-    """
+    """Which label may follow which by IOB2, as `kdner.labels.grammar` says, in the places of a CRF's."""
 
     start_transitions: Tensor  # [L]
     transitions: Tensor  # [L, L]: from, to
@@ -32,15 +30,8 @@ class Grammar(nn.Module):
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
-        inside = np.array([label.startswith("I-") for label in labels])
-        names = np.array([label[2:] for label in labels])
-        costs = {
-            "start_transitions": _costs(inside),
-            "transitions": _costs(inside & (names[:, None] != names)),
-            "end_transitions": _costs(np.zeros_like(inside)),
-        }
-        for name, cost in costs.items():
-            self.register_buffer(name, cost, persistent=False)
+        for name, cost in iob2_costs(labels).items():
+            self.register_buffer(name, torch.from_numpy(cost), persistent=False)
 
     def restrict(self, chain: Chain) -> Chain:
         """Return the costs of a chain, without the paths that do not fit."""
@@ -55,10 +46,6 @@ class _Restricted(NamedTuple):
     start_transitions: Tensor
     transitions: Tensor
     end_transitions: Tensor
-
-
-def _costs(forbidden: np.ndarray) -> Tensor:
-    return torch.zeros(forbidden.shape).masked_fill_(torch.from_numpy(forbidden), float("-inf"))
 
 
 def best_legal_labels(logits: Tensor, counts: Sequence[int], grammar: Grammar) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from kdner.errors import InputError
 from kdner.measuring.tagged_examples import AS_LABELED, examples_report
 from kdner.runs.storage import without_secrets
-from kdner.student.network import BERT_BASE_PARAMETERS
+from kdner.student.config import BERT_BASE_PARAMETERS
 
 EXAMPLE = "The embedded example is synthetic, and its students take half of the usual steps: for looking, not for use."
 COLUMNS = ("F1", "precision", "recall", "parameters", "s/document", "peak MB")

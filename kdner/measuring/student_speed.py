@@ -21,7 +21,8 @@ from kdner.corpora.slices import SliceReader
 from kdner.device import peak_memory_mb
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES
-from kdner.student.model import Student
+from kdner.student.engine import NumericType
+from kdner.student.saved import SavedStudent
 from kdner.student.tag_documents import TagDocuments
 from kdner.student.tagger import Tagger
 from kdner.teacher.model import Teacher
@@ -41,9 +42,9 @@ WARM_UP_DOCUMENTS = 200
 class StudentTimer:
     """A process that tags batches of sentences, as text, on one thread; it has tagged other text before."""
 
-    def __init__(self, student: str, dtype: torch.dtype, warm_up: Sequence[str], sentences: Sequence[str]) -> None:
+    def __init__(self, student: str, dtype: NumericType, warm_up: Sequence[str], sentences: Sequence[str]) -> None:
         torch.set_num_threads(1)
-        self.student = Student.from_pretrained(student)
+        self.student = SavedStudent.read(student)
         self.dtype, self.warm_up, self.sentences = dtype, warm_up, sentences
 
     def time(self, batch: int) -> tuple[int, list[float]]:
@@ -95,7 +96,7 @@ class TeacherTimer:
         return np.split(labels[rows, firsts], np.cumsum(windows.words)[:-1])
 
 
-def time_steps(student: str, dtype: torch.dtype, plan: CorpusPlan) -> dict[str, Any]:
+def time_steps(student: str, dtype: NumericType, plan: CorpusPlan) -> dict[str, Any]:
     """Tag a corpus in this process, on one thread, from documents to files of entities.
 
     Returns:
@@ -131,7 +132,7 @@ def time_steps(student: str, dtype: torch.dtype, plan: CorpusPlan) -> dict[str, 
 
 
 def time_growth(
-    student: str, dtype: torch.dtype, documents: Sequence[str], sizes: Sequence[int]
+    student: str, dtype: NumericType, documents: Sequence[str], sizes: Sequence[int]
 ) -> list[dict[str, float]]:
     """Tag more and more words of documents, on one thread, and then a document of `LONG_DOCUMENT_CHARACTERS`.
 

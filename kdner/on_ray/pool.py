@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import torch
 
 from kdner.corpora.plan import CorpusPlan
-from kdner.device import GPU_SHARDS_AT_ONCE, best_dtype, dtype_of
+from kdner.device import GPU_SHARDS_AT_ONCE, best_dtype, dtype_name
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.measuring.estimate import SAMPLED_ACTORS, Sample, Sampler, estimate_words, extrapolate
@@ -63,25 +62,30 @@ def shards_at_once(work: ShardWork, pool: Pool) -> int:
     return work.at_once or (GPU_SHARDS_AT_ONCE if pool.gpus else 1)
 
 
-def numeric_type(out: str, asked: str | None) -> torch.dtype | None:
-    """Return the numeric type asked for, else what a run began with, else None; it is part of the fingerprint.
+def numeric_type(out: str, asked: str | None) -> str | None:
+    """Return the name of the numeric type asked for, else what a run began with, else None.
+
+    It is part of the fingerprint.
 
     Args:
         out: the run directory; it need not exist.
         asked: its name, or None.
     """
     run = RunDirectory(out)
-    name = asked or (run.manifest()["fingerprint"].get("dtype") if run.begun else None)
-    return dtype_of(name) if name else None
+    return asked or (run.manifest()["fingerprint"].get("dtype") if run.begun else None)
 
 
-def fastest_type(actors: Actors, *, use_gpu: bool) -> torch.dtype:
+def teachers_type(actors: Actors, *, use_gpu: bool) -> str:
     """Return the numeric type that a teacher's actors are fastest at on this cluster.
 
     It is bfloat16 where actors have a GPU or the CPU of this machine multiplies it, else float32.
     """
     connect()
-    return torch.bfloat16 if _gpus(actors, use_gpu=use_gpu) else best_dtype(torch.device("cpu"))
+    if _gpus(actors, use_gpu=use_gpu):
+        return "bfloat16"
+    import torch
+
+    return dtype_name(best_dtype(torch.device("cpu")))
 
 
 def estimate_corpus(plan: CorpusPlan, work: ShardWork, *, price_per_hour: float | None) -> dict[str, Any]:

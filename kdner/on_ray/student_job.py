@@ -27,9 +27,9 @@ from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
 from kdner.runs.trackers import TrackerName
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, Origin, model_card
-from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
 from kdner.text.words import splitter_fingerprint
 

@@ -20,16 +20,17 @@ import numpy as np
 import torch
 
 from kdner.corpora.plan import CorpusPlan, read_shard
-from kdner.device import dtype_name
+from kdner.device import dtype_name, dtype_of
 from kdner.flags import Actors
 from kdner.measuring.peers import SpacyPeer, TransformersPeer
 from kdner.measuring.student_speed import StudentTimer, TeacherTimer
 from kdner.on_ray.cluster import Crew, in_fresh_process
-from kdner.on_ray.pool import fastest_type
+from kdner.on_ray.pool import teachers_type
 from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.work import ShardWork
+from kdner.student.engine import NumericType
 from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.score_documents import ScoreDocuments
@@ -73,7 +74,7 @@ class Bench:
 
     student: str
     """Student directory."""
-    dtype: torch.dtype
+    dtype: NumericType
     """The student's numeric type."""
     teachers: Mapping[str, str]
     """Teacher directories, by the names that rows show."""
@@ -113,7 +114,7 @@ def _timers(bench: Bench, texts: Sequence[str], sentences: Sequence[str]) -> Ite
     """Start the processes that are timed, one after the other: the student's, on each core, and two of each teacher."""
     warm_up = texts[:WARM_UP_DOCUMENTS]
     yield "student", Crew(bench.cores, StudentTimer, bench.student, bench.dtype, warm_up, sentences)
-    fastest = fastest_type(Actors(), use_gpu=False)
+    fastest = dtype_of(teachers_type(Actors(), use_gpu=False))
     for name, folder in bench.teachers.items():
         for dtype, sort in ((torch.float32, False), (fastest, True)):
             shown = f"{name}, {dtype_name(dtype)}{', sorted' if sort else ''}"

@@ -2,10 +2,24 @@
 
     from kdner.student import Student
 
-Its training pass is in `network`, `lstm`, `character_cnn` and `dropout`, its inference in `tagger`, with one of the
-engines that `engine` lists. May import the rooms before it: all from `kdner.text` to `kdner.corpora`.
+What tags (`tagger`, with one of the engines that `engine` lists) reads a student's files by `saved` and does without
+PyTorch; its training pass is in `network`, `lstm`, `character_cnn` and `dropout`. May import the rooms before it: all
+from `kdner.kernels` to `kdner.shards`.
 """
 
-from kdner.student.model import Student
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kdner.student.model import Student
 
 __all__ = ["Student"]
+
+
+def __getattr__(name: str) -> Any:  # so that a tagger does not wait for PyTorch
+    if name == "Student":
+        from kdner.student.model import Student
+
+        return Student
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 
-from kdner.student.model import GENERAL, Student
-from kdner.student.tagger import Entity
+from kdner.student.saved import GENERAL
+from kdner.student.tagger import Entity, Tagger
 from kdner.text.marked import marked
 
 LINES_AT_ONCE = 1000
@@ -38,10 +38,10 @@ def tag(arguments: Sequence[str]) -> None:
         "--color", choices=("auto", "always", "never"), default="auto", help="colours; by default on a terminal only"
     )
     given = flags.parse_args(arguments)
-    student = Student.from_pretrained(given.student)
+    tagger = Tagger.from_pretrained(given.student)
     colored = given.color == "always" or (given.color == "auto" and sys.stdout.isatty())
     texts = given.texts or (line.rstrip("\r\n") for line in sys.stdin)
-    for text, entities in _tagged(student, texts, 1 if sys.stdin.isatty() else LINES_AT_ONCE):
+    for text, entities in _tagged(tagger, texts, 1 if sys.stdin.isatty() else LINES_AT_ONCE):
         if given.json:
             row = {"text": text, "entities": [asdict(entity) for entity in entities]}
             shown = json.dumps(row, ensure_ascii=False)
@@ -51,7 +51,7 @@ def tag(arguments: Sequence[str]) -> None:
         sys.stdout.flush()
 
 
-def _tagged(student: Student, texts: Iterable[str], at_once: int) -> Iterator[tuple[str, list[Entity]]]:
+def _tagged(tagger: Tagger, texts: Iterable[str], at_once: int) -> Iterator[tuple[str, list[Entity]]]:
     waiting = iter(texts)
     while portion := list(islice(waiting, at_once)):
-        yield from zip(portion, student.tag(portion), strict=True)
+        yield from zip(portion, tagger.tag(portion), strict=True)

@@ -22,8 +22,9 @@ from kdner.kernels.labels import LEAST_LOGIT
 from kdner.kernels.lstm import GATES, GROUP_SENTENCES, STATE_UNIT, TABLE_UNIT
 from kdner.kernels.product import BLOCK
 from kdner.kernels.trie import BEGINNING, CONTINUATION, Trie, code_points_of
+from kdner.labels.grammar import iob2_costs
 from kdner.step_times import StepTimes
-from kdner.student.network import Network
+from kdner.student.saved import SavedStudent
 from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, Vocabulary, normalize
 
 TYPES_AT_ONCE = 256
@@ -35,36 +36,36 @@ LINE_BYTES = 64
 
 
 class CompiledInference:
-    """A network's weights at one moment, arranged for tagging.
+    """A student's weights at one moment, arranged for tagging.
 
     One thread may extend the table while others label or score words that are in it: what has been written stays.
     """
 
-    def __init__(self, network: Network, *, room: int = 0, times: StepTimes | None = None) -> None:
-        """Copy the weights of a network.
+    def __init__(self, student: SavedStudent, *, room: int = 0, times: StepTimes | None = None) -> None:
+        """Copy the weights of a student.
 
         Args:
-            network: its word vectors and its vocabulary are used as they are.
+            student: its word vectors and its vocabulary are used as they are.
             room: types that the table is expected to hold; more only cost a copy of it.
             times: where the seconds of its steps `LSTM` and `decode` are added.
         """
         self.kernels = kernels()
-        weights = {name: values.detach().float().cpu().numpy() for name, values in network.state_dict().items()}
-        self.times, self.labels = times or StepTimes(), len(network.labels)
-        self.words = _Words.of(weights, network.vocabulary)
-        lanes, hidden = self.kernels.lanes, network.config.hidden
+        weights = student.weights
+        self.times, self.labels = times or StepTimes(), len(student.labels)
+        self.words = _Words.of(weights, student.vocabulary)
+        lanes, hidden = self.kernels.lanes, student.config.hidden
         self.units, self.width = _rounded(hidden), _rounded(self.labels)
         self.layers = [
             _Layer.of(
                 {name: weights[f"encoder.{number}.{name}"] for name in ("inputs", "recurrent", "bias")}, lanes, number
             )
-            for number in range(network.config.layers)
+            for number in range(student.config.layers)
         ]
         output = weights["output.weight"].T.reshape(2, hidden, -1)
         self.output = _in_blocks(_filled(output, (2, self.units, self.width)).reshape(2 * self.units, self.width))
         self.bias = _filled(weights["output.bias"], (self.width,), LEAST_LOGIT)
         self.output_at = _addresses(self.output, self.bias)
-        self.chain = _Chain.of(weights, network, self.width)
+        self.chain = _Chain.of(student, self.width)
         self._small = threading.local()
         self.gates = _aligned((room, 2, GATES * self.units), np.int16)
         self.types = 0
@@ -350,15 +351,15 @@ class _Chain(NamedTuple):
     arrays: list[np.ndarray]  # what lies there
 
     @classmethod
-    def of(cls, weights: Mapping[str, np.ndarray], network: Network, width: int) -> _Chain:
-        names = ("start_transitions", "transitions", "end_transitions")
-        costs = [getattr(network.grammar, name).cpu().numpy() for name in names]
-        if network.crf is not None:
-            costs = [cost + weights[f"crf.{name}"] for cost, name in zip(costs, names, strict=True)]
+    def of(cls, student: SavedStudent, width: int) -> _Chain:
+        crf = student.config.head == "crf"
+        costs = [
+            cost + student.weights[f"crf.{name}"] if crf else cost for name, cost in iob2_costs(student.labels).items()
+        ]
         filled = [_filled(np.maximum(cost, LEAST_LOGIT), (width,) * cost.ndim) for cost in costs]
         chances = [_filled(np.exp(cost - cost.max()), (width,) * cost.ndim) for cost in costs]
         chances.insert(2, np.ascontiguousarray(chances[1].T))
-        return cls(network.crf is not None, _addresses(*filled), _addresses(*chances), filled + chances)
+        return cls(crf, _addresses(*filled), _addresses(*chances), filled + chances)
 
 
 def _rounded(count: int) -> int:

@@ -9,21 +9,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
-import torch
 
-from kdner.device import best_dtype
 from kdner.errors import InputError
 from kdner.step_times import StepTimes
-from kdner.student.network import Network
+from kdner.student.saved import SavedStudent
+
+if TYPE_CHECKING:
+    from kdner.student.network import Network
 
 logger = logging.getLogger(__name__)
 
+NumericType: TypeAlias = Literal["int16", "float32", "bfloat16"]
+
 
 class Engine(Protocol):
-    """A network's weights at one moment, arranged for tagging, with a table of the distinct words ("types") seen.
+    """A student's weights at one moment, arranged for tagging, with a table of the distinct words ("types") seen.
 
     One thread may extend the table while others label or score words that are in it: what has been written stays.
     """
@@ -49,32 +52,46 @@ class Engine(Protocol):
         """
 
 
-def make_engine(network: Network, dtype: torch.dtype, *, room: int, times: StepTimes) -> Engine:
-    """Copy the weights of a network into an engine.
+def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: int, times: StepTimes) -> Engine:
+    """Copy the weights of a student into an engine.
 
     Args:
-        network: its words, its vocabulary and, in PyTorch, its `decode` are used as they are.
-        dtype: what the LSTMs compute in: int16, float32 or bfloat16.
+        student: its word vectors and its vocabulary are used as they are.
+        dtype: what the LSTMs compute in.
         room: types that the table is expected to hold; more only cost a copy of it.
         times: where the seconds of its steps `LSTM` and `decode` are added.
 
     Raises:
         InputError: it is int16, and llvmlite is not installed.
     """
-    if dtype is torch.int16:
+    if dtype == "int16":
         try:
             from kdner.student.compiled_inference import CompiledInference
         except ImportError as error:
             raise InputError(f"int16 needs llvmlite: pip install llvmlite ({error})") from error
-        return CompiledInference(network, room=room, times=times)
+        saved = student if isinstance(student, SavedStudent) else student.saved()
+        return CompiledInference(saved, room=room, times=times)
     from kdner.student.inference import Inference
+    from kdner.student.network import Network
 
+    network = Network.of(student) if isinstance(student, SavedStudent) else student
     return Inference(network, dtype, room=room, times=times)
 
 
-def fastest_type(device: torch.device) -> torch.dtype:
-    """Return int16 for a CPU that there is machine code for, else what `best_dtype` does."""
-    return torch.int16 if device.type == "cpu" and _machine_code() else best_dtype(device)
+def fastest_type(student: Network | SavedStudent | None = None) -> NumericType:
+    """Return int16 on a CPU that there is machine code for, else what the device of a student is fastest at.
+
+    Without PyTorch: it is not imported where it is not needed.
+    """
+    on_gpu = student is not None and not isinstance(student, SavedStudent) and not student.on_cpu
+    if not on_gpu and _machine_code():
+        return "int16"
+    import torch
+
+    from kdner.device import best_dtype
+
+    device = torch.device("cuda" if on_gpu else "cpu")
+    return "bfloat16" if best_dtype(device) is torch.bfloat16 else "float32"
 
 
 @cache

@@ -24,11 +24,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
 
+from kdner.device import dtype_of, mind_forks
 from kdner.step_times import StepTimes
 from kdner.student.character_cnn import answers_by_place
 from kdner.student.lstm import BidirectionalLSTM
 from kdner.student.network import Network
-from kdner.student.vocabulary import PADDING, WordFeatures
+from kdner.student.vocabulary import PADDING
+from kdner.student.word_features import WordFeatures
 
 BATCH_SENTENCES = 384
 """Sentences that advance together: their states stay in a core's own cache."""
@@ -48,30 +50,32 @@ class Inference:
     One thread may extend the table while others label or score words that are in it: what has been written stays.
     """
 
-    def __init__(self, network: Network, dtype: torch.dtype, *, room: int = 0, times: StepTimes | None = None) -> None:
+    def __init__(self, network: Network, dtype: str, *, room: int = 0, times: StepTimes | None = None) -> None:
         """Copy the weights of a network.
 
         Args:
             network: its table of words, its `decode` and its vocabulary are used as they are.
-            dtype: what the LSTMs compute in.
+            dtype: what the LSTMs compute in, `float32` or `bfloat16`.
             room: types that the table is expected to hold; more only cost a copy of it.
             times: where the seconds of its steps `LSTM` and `decode` are added.
         """
+        mind_forks()
         self.device = network.output.weight.device
-        self.dtype = dtype
+        self.dtype = dtype_of(dtype)
         self.network = network
         self.times = times or StepTimes()
         layers = cast("list[BidirectionalLSTM]", list(network.encoder))
         self.characters = answers_by_place(network.characters.weight.detach(), network.filters.weight.detach())
-        self.layers = [_Layer(layer, dtype, negated=number > 0) for number, layer in enumerate(layers)]
+        self.layers = [_Layer(layer, self.dtype, negated=number > 0) for number, layer in enumerate(layers)]
         self.output = -network.output.weight.detach()  # what it multiplies is negated
         self.bias = network.output.bias.detach()[:, None]
-        self.gates = torch.empty(2, room, 4 * network.config.hidden, dtype=dtype, device=self.device)
+        self.gates = torch.empty(2, room, 4 * network.config.hidden, dtype=self.dtype, device=self.device)
         self.types = 0
 
     @torch.inference_mode()
     def extend(self, types: Sequence[str]) -> None:
         """Append rows for more types to the table."""
+        mind_forks()
         needed = self.types + len(types)
         if needed > self.gates.shape[1]:
             grown = self.gates.new_empty(2, max(needed, 2 * self.gates.shape[1]), self.gates.shape[2])
@@ -79,7 +83,7 @@ class Inference:
             self.gates = grown
         for first in range(0, len(types), TYPES_AT_ONCE):
             part = types[first : first + TYPES_AT_ONCE]
-            encoded = self._encode(self.network.vocabulary.features(part).to(self.device))
+            encoded = self._encode(WordFeatures.of(self.network.vocabulary, part).to(self.device))
             gates_2tg = self.layers[0].gates(pad(encoded, (0, 0, 0, TYPES_AT_ONCE - len(part))))
             self.gates[:, self.types : self.types + len(part)] = gates_2tg[:, : len(part)]
             self.types += len(part)
@@ -126,6 +130,7 @@ class Inference:
 
     def _batches(self, types: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[_Packed, Tensor]]:
         """Yield sentences of alike lengths, with the emissions of their words, [words, L]."""
+        mind_forks()
         table = self.gates  # a larger one may take its place meanwhile
         starts = np.cumsum(lengths) - lengths
         order = np.argsort(-lengths, kind="stable")

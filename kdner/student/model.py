@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Size, Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from kdner import __version__
-from kdner.errors import InputError
 from kdner.runs.hub import CARD, describe, model_folder, push_folder
 from kdner.runs.training_state import save_weights
-from kdner.student.network import Network, StudentConfig
+from kdner.student.network import Network
+from kdner.student.saved import FORMAT_VERSION, MODEL_FILES, MODEL_TYPE, VOCABULARY_FILE, SavedStudent
 from kdner.student.tagger import Entity, Tagger
 from kdner.student.thresholds import Score
-from kdner.student.vocabulary import UNKNOWN, Vocabulary
-from kdner.text.abbreviations import DEFAULT_LANGUAGE
-from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
-
-logger = logging.getLogger(__name__)
-
-MODEL_TYPE = "kdner-student"
-VOCABULARY_FILE = "vocabulary.json"
-MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
-GENERAL = "kdner/general-tiny"
-"""The student that comes with this package: persons, places, organizations and other names in English texts."""
-FORMAT_VERSION = 1
-"""Of `MODEL_FILES`; 1 is also what config.json does not name. A newer one is refused, never guessed at."""
-FIRST_SPLITTER = 2
-"""The splitter of students that do not say theirs."""
+from kdner.text.words import splitter_fingerprint
 
 
 class Student(Network):
@@ -144,108 +126,15 @@ class Student(Network):
             InputError: there is no such folder or model, it is not a student's, or is one of another version's.
         """
         folder = model_folder(name, MODEL_FILES, revision=revision, **options)
-        missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
-        if missing:
-            raise InputError(
-                f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes."
-            )
-        config, labels, language = read_config(folder, MODEL_TYPE)
-        student = cls(config, read_vocabulary(folder), labels, language=language)
-        student.load_weights(folder)
-        if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
-            with torch.no_grad():  # before 0.4 a known word had nothing of the unknown one's vector
-                student.words.weight[UNKNOWN + 1 :] -= student.words.weight[UNKNOWN]
+        student = cls.of(SavedStudent.read(folder))
         if (folder / CARD).is_file():
             student.card = (folder / CARD).read_text("utf-8")
-        return student.eval()
-
-    def load_weights(self, folder: Path) -> None:
-        """Take the weights that `save` wrote.
-
-        Raises:
-            InputError: they are not of this shape, or cut off.
-        """
-        try:
-            weights = load_file(folder / "model.safetensors")
-        except SafetensorError as error:
-            raise InputError(f"{folder}/model.safetensors: cannot be read ({error}); copy it again") from error
-        if _shapes(self.state_dict()) != _shapes(weights):
-            raise InputError(
-                f"{folder}/model.safetensors: not the weights that config.json and vocabulary.json describe. Were they "
-                "written by another version of kdner? Then train it again"
-            )
-        self.load_state_dict(weights)
+        return student
 
     def _plain_card(self, name: str) -> str:
         from kdner.student.model_card import plain_card  # here, because it imports the hub's client
 
         return plain_card(name, self.labels, self.parameters_count)
-
-
-def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str], str]:
-    """Read the shape, the label list and the language that `Student.save` wrote.
-
-    Raises:
-        InputError: config.json is no JSON, of another kind of model, of a newer format, or of another version's
-            settings.
-    """
-    path = folder / "config.json"
-    config = _read_json(path)
-    if config.pop("model_type", None) != model_type:
-        raise InputError(f"{path}: not a student's: model_type is not {model_type}")
-    written_by = config.pop("kdner", "of an earlier version")
-    if (version := config.pop("format_version", 1)) not in range(1, FORMAT_VERSION + 1):
-        raise InputError(
-            f"{path}: format version {version!r}, written by kdner {written_by}; this is kdner {__version__}, which "
-            f"reads up to {FORMAT_VERSION}. Get a newer one: pip install -U kdner"
-        )
-    labels, language = config.pop("labels", None), config.pop("language", DEFAULT_LANGUAGE)
-    splitter = config.pop("splitter", FIRST_SPLITTER)
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise InputError(f"{path}: has no list of labels. Expected what distill_student writes")
-    if unknown := set(config) - {field.name for field in fields(StudentConfig)}:
-        raise InputError(
-            f"{path}: {', '.join(sorted(unknown))} is none of this version's settings of a student: another version of "
-            "kdner wrote it. Tag with that version, or train it again"
-        )
-    if splitter != SPLITTER_VERSION:
-        logger.warning(
-            "%s: learned from the words of splitter %s, and will be given those of splitter %s, which differ in rare "
-            "texts only; train it again where these matter",
-            folder,
-            splitter,
-            SPLITTER_VERSION,
-        )
-    return StudentConfig(**config), labels, language
-
-
-def read_vocabulary(folder: Path) -> Vocabulary:
-    """Read the vocabulary that `Student.save` wrote.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        return Vocabulary.load(folder / VOCABULARY_FILE)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{folder}/{VOCABULARY_FILE}: not a vocabulary of this version's ({error}); copy it again, or tag with the "
-            "version that wrote it"
-        ) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); copy it again") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object. Expected what distill_student writes")
-    return value
-
-
-def _shapes(weights: dict[str, Tensor]) -> dict[str, Size]:
-    return {name: values.shape for name, values in weights.items()}
 
 
 class _Weights:

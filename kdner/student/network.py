@@ -8,8 +8,7 @@ Shapes: B sentences, N words of all, T distinct words, C characters of a word, D
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import torch
@@ -21,46 +20,16 @@ from kdner.labels import crf
 from kdner.labels.decoding import Grammar, best_legal_labels
 from kdner.labels.packing import Packing
 from kdner.student.character_cnn import answers_by_place, highest_answers
+from kdner.student.config import StudentConfig
 from kdner.student.dropout import Dropout
 from kdner.student.lstm import BidirectionalLSTM
-from kdner.student.vocabulary import PADDING, Vocabulary, WordFeatures
+from kdner.student.saved import SavedStudent
+from kdner.student.vocabulary import PADDING, Vocabulary
+from kdner.student.word_features import WordFeatures
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from torchcrf import CRF
-
-BERT_BASE_PARAMETERS = 108_310_272
-"""BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentConfig:
-    """The shape of the student."""
-
-    head: Literal["softmax", "crf"] = "softmax"
-    """softmax labels each word by itself; crf scores whole label sequences and decodes with Viterbi."""
-    word_dim: int = 96
-    """Width of a word vector. Costs parameters, hardly any time."""
-    character_dim: int = 24
-    """Width of a character vector."""
-    character_filters: int = 48
-    """Filters of the character CNN."""
-    character_width: int = 3
-    """Characters that one filter sees; odd."""
-    hidden: int = 96
-    """Hidden units of each direction of the LSTM. Most of the time at inference."""
-    layers: int = 1
-    """Bidirectional LSTM layers."""
-    dropout: float = 0.3
-    """Share of features dropped (0 to 1): of each distinct word in a batch, and after each LSTM layer."""
-    max_parameters: int = 3_000_000
-    """Limit for the whole student; the vocabulary takes what the rest leaves."""
-
-    def __post_init__(self) -> None:
-        if self.character_width % 2 == 0:
-            raise InputError(f"--student.character-width {self.character_width}: must be odd")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"--student.dropout {self.dropout}: must be at least 0 and under 1")
 
 
 class Network(nn.Module):
@@ -111,6 +80,23 @@ class Network(nn.Module):
             self.crf = CRF(len(labels), batch_first=True)
         self.grammar = Grammar(labels)
         self.dropout = Dropout(config.dropout)
+
+    @classmethod
+    def of(cls, saved: SavedStudent) -> Self:
+        """Return the network that a student's files describe, ready for inference."""
+        network = cls(saved.config, saved.vocabulary, saved.labels, language=saved.language)
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in saved.weights.items()})
+        return network.eval()
+
+    @property
+    def on_cpu(self) -> bool:
+        """Tell whether it computes on the CPU."""
+        return self.output.weight.device.type == "cpu"
+
+    def saved(self) -> SavedStudent:
+        """Return what its files would have; weights on the CPU are used as they are."""
+        weights = {name: values.detach().float().cpu().numpy() for name, values in self.state_dict().items()}
+        return SavedStudent(self.config, self.vocabulary, self.labels, self.language, weights)
 
     @property
     def word_features(self) -> int:

@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from kdner.runs.schema import CORPUS, ENTITIES
-from kdner.student.model import Student
+from kdner.student.engine import NumericType
 from kdner.student.tagger import EntityTable, Tagger
 from kdner.text.documents import in_order, in_parts
 from kdner.text.words import count_words
@@ -23,8 +22,8 @@ MIN_SHARDS = 16
 class TagDocuments:
     """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`; columns that are kept follow in both.
 
-    It computes on one thread, whatever the process had: the last digits of a product depend on their number, and a
-    shard that is made again must be the same.
+    It computes on one thread, whatever the process had: in PyTorch the last digits of a product depend on their number,
+    and a shard that is made again must be the same.
     """
 
     schema = ENTITIES
@@ -32,7 +31,7 @@ class TagDocuments:
     def __init__(
         self,
         student: str,
-        dtype: torch.dtype | None = None,
+        dtype: NumericType | None = None,
         *,
         hard_wrapped: bool = False,
         score: Mapping[str, float] | None = None,
@@ -48,9 +47,12 @@ class TagDocuments:
             kept: columns of the corpus that are copied, as its plan has them.
         """
         self.schema = pa.schema([*ENTITIES, *kept])
-        torch.set_num_threads(1)
         self.score = score
-        self.tagger = Tagger(Student.from_pretrained(student), dtype=dtype)
+        self.tagger = Tagger.from_pretrained(student, dtype=dtype)
+        if self.tagger.dtype != "int16":
+            import torch
+
+            torch.set_num_threads(1)
         self.hard_wrapped = hard_wrapped
 
     def __call__(self, documents: pa.Table) -> pa.Table:

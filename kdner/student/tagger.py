@@ -10,20 +10,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
+from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
-import torch
 
-from kdner.device import mind_forks
 from kdner.labels.tags import entities_of_few_words, entities_of_words
 from kdner.step_times import StepTimes
-from kdner.student.engine import Engine, fastest_type, make_engine
-from kdner.student.network import Network
+from kdner.student.engine import Engine, NumericType, fastest_type, make_engine
+from kdner.student.saved import SavedStudent
 from kdner.student.thresholds import Score, thresholds_by_label
 from kdner.text.given import listed_sentences, listed_texts
 from kdner.text.splitter import SHORT_TEXT, Splitter, Words
+
+if TYPE_CHECKING:
+    from kdner.student.network import Network
 
 R = TypeVar("R")
 W = TypeVar("W", "Words", "_Numbered")
@@ -83,23 +85,40 @@ class Tagger:
     `times` has the seconds of its steps. A copy, also one that is sent to another process, learns words anew.
     """
 
-    def __init__(self, network: Network, *, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, student: Network | SavedStudent, *, dtype: NumericType | None = None) -> None:
         """Make a tagger that computes in `dtype`, as `engine` says; by default in what is fastest on its device."""
-        mind_forks()
-        self.network = network
-        self.labels = network.labels
-        self.dtype = dtype or fastest_type(network.output.weight.device)
+        self.student = student
+        self.labels = student.labels
+        self.dtype: NumericType = dtype or fastest_type(student)
         self.times = StepTimes()
         self._forget()
         self._half_learned = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), dtype=self.dtype), (self.network,)
+        return partial(type(self), dtype=self.dtype), (self.student,)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, revision: str | None = None, *, dtype: NumericType | None = None, **options: Any
+    ) -> Tagger:
+        """Read a student that is only to tag: neither PyTorch is imported, as long as it is int16, nor anything of Ray.
+
+        Args:
+            name: a folder or its URI; `kdner/general-tiny`, which comes with this package; or a model of the Hugging
+                Face hub, `OWNER/MODEL` or `OWNER/MODEL@REVISION`. A folder wins.
+            revision: branch, tag or commit on the hub.
+            dtype: what it computes in; by default what is fastest here.
+            options: those of `kdner.runs.hub.model_folder`, such as `token`, `cache_dir`, `local_files_only`.
+
+        Raises:
+            InputError: there is no such folder or model, it is not a student's, or is one of another version's.
+        """
+        return cls(SavedStudent.read(name, revision, **options), dtype=dtype)
 
     @property
     def parameters(self) -> int:
         """Count the student's parameters."""
-        return self.network.parameters_count
+        return self.student.parameters_count
 
     @overload
     def tag(self, texts: str, *, hard_wrapped: bool = ..., score: Score = ...) -> list[Entity]: ...  # type: ignore[overload-overlap]
@@ -233,7 +252,6 @@ class Tagger:
             compute: calls a method of the engine.
             step: what numbering is called in `times`.
         """
-        mind_forks()
         with _TURN:
             half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
             if half_learned or self.splitter.full or len(self.splitter.types) > MAX_TYPES:
@@ -249,8 +267,8 @@ class Tagger:
         return words, compute(engine, words.types, words.lengths)
 
     def _forget(self) -> None:
-        self.splitter = Splitter(self.network.language)
-        self.engine = make_engine(self.network, self.dtype, room=MAX_TYPES, times=self.times)
+        self.splitter = Splitter(self.student.language)
+        self.engine = make_engine(self.student, self.dtype, room=MAX_TYPES, times=self.times)
 
 
 def _label(engine: Engine, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 K = TypeVar("K", str, tuple[bool, str])
 
@@ -30,34 +28,6 @@ MAX_PIECES = 8
 """A word of more pieces is seen by its first and last four."""
 
 _DIGIT = re.compile(r"\d")
-
-
-@dataclass(frozen=True, slots=True)
-class WordFeatures:
-    """The features of T distinct words, on one device."""
-
-    words: torch.Tensor  # int64 [T], rows of own vectors, 0 without one; or float32 [T, H], an encoder's vectors
-    pieces: torch.Tensor  # int64 [T, P], rows of the pieces, padded with 0
-    characters: torch.Tensor  # int64 [T, C], padded with 0
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def take(self, index: torch.Tensor) -> WordFeatures:
-        """Select the words of an index, with repetition."""
-        return WordFeatures(*(feature[index] for feature in self._features()))
-
-    @classmethod
-    def join(cls, parts: Sequence[WordFeatures]) -> WordFeatures:
-        """Put the features of several lists of words after one another."""
-        return cls(*map(torch.cat, zip(*(part._features() for part in parts), strict=True)))
-
-    def to(self, device: torch.device) -> WordFeatures:
-        """Copy the features to a device."""
-        return WordFeatures(*(feature.to(device) for feature in self._features()))
-
-    def _features(self) -> tuple[torch.Tensor, ...]:
-        return self.words, self.pieces, self.characters
 
 
 @dataclass(frozen=True)
@@ -98,19 +68,6 @@ class Vocabulary:
     def character_rows(self) -> int:
         """Count the rows of the character table: padding, unknown and the known characters."""
         return len(self.characters) + 2
-
-    def features(self, types: Sequence[str]) -> WordFeatures:
-        """Return the features of distinct words."""
-        normalized = list(map(normalize, types))
-        words = self.own_rows(normalized)
-        made_of = list(map(self.pieces, normalized))
-        counts = np.fromiter(map(len, made_of), np.int64, len(types))
-        pieces = np.full((len(types), MAX_PIECES), PADDING, np.int64)
-        pieces[np.arange(MAX_PIECES) < counts[:, None]] = np.fromiter(chain.from_iterable(made_of), np.int64)
-        flat, ends = self.characters_of(types)
-        characters = np.full((len(types), MAX_CHARACTERS), PADDING, dtype=np.int64)
-        characters[np.arange(MAX_CHARACTERS) < np.diff(ends, prepend=0)[:, None]] = flat
-        return WordFeatures(*map(torch.from_numpy, (words, pieces, characters)))
 
     def own_rows(self, normalized: Sequence[str]) -> np.ndarray:
         """Return the row of each word's own vector, int64 [T], 0 without one; words as `normalize` gives them."""

@@ -27,7 +27,7 @@ from kdner.labeled.remarks import Remarks
 from kdner.labeled.sets import check_labels, labels_in, read_labeled, source_fingerprint
 from kdner.labels.tags import check_same_labels
 from kdner.runs.storage import without_secrets
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint, model_labels
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning

@@ -21,15 +21,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from kdner.device import dtype_name
 from kdner.errors import InputError
 from kdner.labels.folding import Folding, check_label_map
 from kdner.runs.fingerprint import hash_of_code, hash_of_files
 from kdner.runs.storage import join, local_folder
-from kdner.student import model as student
+from kdner.student import saved as student
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher import feature_tagger
@@ -41,6 +42,9 @@ from kdner.teacher.tokenizers import check_encoder
 FEATURES = "features:"
 """Prefix of the name of a feature-based tagger that is to be trained."""
 _CLASS = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(=(?P<argument>.*))?", re.DOTALL)
+if TYPE_CHECKING:
+    from kdner.student.engine import NumericType
+
 _MODEL_TYPES = (student.MODEL_TYPE, feature_tagger.MODEL_TYPE)
 ADAPTERS = {
     "spacy": "kdner.teacher.spacy_pipeline:SpacyPipeline",
@@ -78,7 +82,8 @@ def _load(source: str | Path, dtype: torch.dtype | None, in_bulk: bool) -> Model
         return build()
     kind = _kind(source)
     if kind == student.MODEL_TYPE:
-        return Tagger(student.Student.from_pretrained(source), dtype=dtype)
+        numeric_type = cast("NumericType", dtype_name(dtype)) if dtype else None
+        return Tagger.from_pretrained(source, dtype=numeric_type)
     if kind == feature_tagger.MODEL_TYPE:
         return feature_tagger.FeatureTagger.load(source, dtype=dtype, in_bulk=in_bulk)
     return teacher.Teacher.load(source, dtype=dtype, in_bulk=in_bulk)

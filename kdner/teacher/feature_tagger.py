@@ -18,8 +18,10 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import MODEL_FILES, Student, read_config, read_vocabulary
-from kdner.student.vocabulary import Vocabulary, WordFeatures
+from kdner.student.model import Student
+from kdner.student.saved import MODEL_FILES, read_config, read_vocabulary, read_weights
+from kdner.student.vocabulary import Vocabulary
+from kdner.student.word_features import WordFeatures
 from kdner.teacher.encoder import encoder_files
 from kdner.teacher.model import Teacher
 from kdner.teacher.vector_cache import ContextualVectors
@@ -79,7 +81,8 @@ class FeatureTagger:
         config, labels, language = read_config(folder, MODEL_TYPE)
         encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
         student = Student(config, read_vocabulary(folder), labels, language=language, vector_width=encoder.width)
-        student.load_weights(folder)
+        weights = read_weights(folder, {name: tuple(values.shape) for name, values in student.state_dict().items()})
+        student.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
         return cls(encoder, student.eval())
 
 
@@ -98,5 +101,5 @@ def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], 
     """
     types: dict[str, int] = {}
     index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
-    features = vocabulary.features(list(types)).take(torch.tensor(index, dtype=torch.int64))
+    features = WordFeatures.of(vocabulary, list(types)).take(torch.tensor(index, dtype=torch.int64))
     return replace(features, words=torch.from_numpy(vectors_nh))

@@ -13,7 +13,7 @@ from kdner.distillation.recipe import Distillation
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1200)]
 

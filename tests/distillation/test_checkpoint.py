@@ -14,7 +14,7 @@ from kdner.distillation.trainer import Trainer
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.student.tagger import Tagger
 
 SMALL = Distillation(epochs=2, min_steps=1, batch_words=40, learning_rate=3e-2)

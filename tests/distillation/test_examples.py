@@ -12,6 +12,7 @@ from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
 from kdner.student.vocabulary import Vocabulary
+from kdner.student.word_features import WordFeatures
 from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
 
 VOCABULARY = Vocabulary(tuple(f"w{chr(97 + i)}" for i in range(20)), tuple("wabcdefghijklmnopqrst"))
@@ -24,7 +25,7 @@ def examples_of(lengths, labels=3, seed=0):
     index = np.random.default_rng(seed).integers(0, 20, words)
     logits = (np.arange(words)[:, None] + np.arange(labels) / 4).astype(np.float16)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    return Examples(VOCABULARY.features(VOCABULARY.words), index, starts, np.arange(words) % 3, logits)
+    return Examples(WordFeatures.of(VOCABULARY, VOCABULARY.words), index, starts, np.arange(words) % 3, logits)
 
 
 def sentences_in(batches):
@@ -99,7 +100,7 @@ def test_a_labeled_set_becomes_examples_with_gold_tags(toy, labels):
     found = sentences_in(examples.batches(64, np.random.default_rng(1), examples.share(0, 1)))
     assert all(logits is None for _, _, logits in found)
     expected = [
-        (vocabulary.features(words).words.tolist(), [labels.index(tag) for tag in tags])
+        (WordFeatures.of(vocabulary, words).words.tolist(), [labels.index(tag) for tag in tags])
         for words, tags in (sentence.words() for sentence in toy)
     ]
     assert sorted((rows, tags) for rows, tags, _ in found) == sorted(expected)
@@ -117,7 +118,7 @@ def test_the_transfer_set_is_what_the_teacher_said(logits_folder, toy, teacher):
     expected = {}
     for sentence in toy:
         words = sentence.words()[0]
-        expected[tuple(vocabulary.features(words).words.tolist())] = teacher.score([words])[0]
+        expected[tuple(WordFeatures.of(vocabulary, words).words.tolist())] = teacher.score([words])[0]
     for rows, tags, logits in found:
         np.testing.assert_allclose(logits.numpy(), expected[tuple(rows)], rtol=2e-3, atol=2e-3)
         assert tags == logits.argmax(dim=1).tolist()

@@ -8,7 +8,7 @@ from files import put_lines, put_parquet
 from kdner.distillation.main_inputs import QUICKSTART, read_inputs
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from kdner.runs.schema import LOGITS
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import PADDING
+from kdner.student.word_features import WordFeatures
 
 SMALL = Distillation(epochs=2, min_steps=1, batch_words=40, learning_rate=3e-2)
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
@@ -40,7 +41,7 @@ def log_softmax(x):
 def batch_of(student, rng, *, with_logits):
     """Two sentences of 2 and 3 words."""
     logits = torch.from_numpy(rng.normal(0, 2, (5, 5)).astype(np.float32))
-    features = student.vocabulary.features(["Anna", "flew", "Paris", "said"])
+    features = WordFeatures.of(student.vocabulary, ["Anna", "flew", "Paris", "said"])
     tags = torch.tensor([3, 4, 0, 1, 2])
     return Batch(features, torch.tensor([3, 2, 0, 1, 2]), np.array([2, 3]), tags, logits if with_logits else None)
 

@@ -10,8 +10,8 @@ from kdner.distillation.examples import TransferSet
 from kdner.distillation.untrained_student import write_untrained_student
 from kdner.distillation.word_vectors import vectors_from_teacher
 from kdner.errors import InputError
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.student.vocabulary import UNKNOWN, normalize
 
 SHAPE = StudentConfig(word_dim=8, character_dim=4, character_filters=6, hidden=12)

@@ -23,8 +23,8 @@ from kdner.errors import InputError
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS
 from kdner.labeled.sets import labels_in
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 
 EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
 

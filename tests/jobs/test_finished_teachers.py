@@ -12,8 +12,8 @@ from kdner.jobs.evaluate import Evaluate, evaluate
 from kdner.jobs.finetune_teacher import FinetuneTeacher, finetune_teacher
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.runs.run_directory import RunDirectory
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 
 LABELS = ["O", "B-PER", "I-PER", "B-PLACE", "I-PLACE"]
 TEXTS = ["Mira met Tuva in Oslo .", "Bergen is far from Oslo .", "Tuva left Bergen .", "Nobody was there ."]

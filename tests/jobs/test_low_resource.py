@@ -11,7 +11,7 @@ from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.jobs.low_resource import LowResource, low_resource, main
 from kdner.runs.json_lines import read_lines
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.teacher.fine_tuning import FineTuning
 
 SMALL = StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16)

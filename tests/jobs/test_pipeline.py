@@ -25,8 +25,8 @@ from kdner.labeled.sets import read_labeled
 from kdner.pages.view import view
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.text.words import count_words
 

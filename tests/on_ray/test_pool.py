@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdner.device import best_dtype
+from kdner.device import best_dtype, dtype_name
 from kdner.flags import Actors
 from kdner.on_ray.cluster import in_cluster
-from kdner.on_ray.pool import fastest_type, numeric_type, size_pool
+from kdner.on_ray.pool import numeric_type, size_pool, teachers_type
 from kdner.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.ray
@@ -26,10 +26,10 @@ def test_the_pool_is_what_the_nodes_hold_or_what_was_asked_for(cluster):
 def test_the_numeric_type_is_the_one_asked_for_or_begun_with_or_the_fastest(cluster, tmp_path):
     begun = RunDirectory.open(str(tmp_path / "begun"), {"dtype": "bfloat16"}).path
     for out in (begun, str(tmp_path / "none")):
-        assert numeric_type(out, "float32") == torch.float32
-    assert numeric_type(begun, None) == torch.bfloat16
+        assert numeric_type(out, "float32") == "float32"
+    assert numeric_type(begun, None) == "bfloat16"
     (tmp_path / "begun" / "_manifest.json").rename(tmp_path / "begun" / "manifest.json")  # as older versions named it
-    assert numeric_type(begun, None) == torch.bfloat16
+    assert numeric_type(begun, None) == "bfloat16"
     assert numeric_type(str(tmp_path / "none"), None) is None
-    assert fastest_type(Actors(gpus=0), use_gpu=True) == best_dtype(torch.device("cpu"))
-    assert fastest_type(Actors(gpus=0.5), use_gpu=True) == torch.bfloat16
+    assert teachers_type(Actors(gpus=0), use_gpu=True) == dtype_name(best_dtype(torch.device("cpu")))
+    assert teachers_type(Actors(gpus=0.5), use_gpu=True) == "bfloat16"

@@ -14,7 +14,8 @@ from huggingface_hub import ModelCard
 
 from kdner.errors import InputError
 from kdner.runs.hub import model_folder, push_folder
-from kdner.student.model import MODEL_FILES, Student
+from kdner.student.model import Student
+from kdner.student.saved import MODEL_FILES
 
 TEXT = "Anna flew to Paris."
 

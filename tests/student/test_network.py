@@ -7,8 +7,10 @@ import torch
 from emissions import WORDS, emissions_of
 
 from kdner.errors import InputError
-from kdner.student.network import BERT_BASE_PARAMETERS, Network, StudentConfig, vocabulary_budget
+from kdner.student.config import BERT_BASE_PARAMETERS, StudentConfig
+from kdner.student.network import Network, vocabulary_budget
 from kdner.student.vocabulary import Vocabulary
+from kdner.student.word_features import WordFeatures
 
 heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 
@@ -26,8 +28,8 @@ def test_other_sentences_do_not_change_a_sentence(make_student, head, layers):
 def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
     student = make_student()
     with torch.no_grad():
-        table = student.encode(student.vocabulary.features(WORDS))
-        alone = torch.cat([student.encode(student.vocabulary.features([word])) for word in WORDS])
+        table = student.encode(WordFeatures.of(student.vocabulary, WORDS))
+        alone = torch.cat([student.encode(WordFeatures.of(student.vocabulary, [word])) for word in WORDS])
     assert table.shape == (len(WORDS), student.word_features)
     torch.testing.assert_close(table, alone, rtol=1e-5, atol=1e-6)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kdner.runs.hub import CARD, SHIPPED, pinned
-from kdner.student.model import GENERAL, MODEL_FILES, Student
+from kdner.student.model import Student
+from kdner.student.saved import GENERAL, MODEL_FILES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = SHIPPED / GENERAL.removeprefix("kdner/")

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from kdner.data.quickstart import write_quickstart
 from kdner.errors import InputError
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.text.words import split
@@ -48,7 +48,7 @@ TEXTS = ["Anna flew to Paris. Tom won.", "", "  \n", "Mary, of Rome\n\nRAIN IN B
 
 @pytest.fixture(scope="module")
 def tagger(make_student):
-    return Tagger(make_student(seed=3), dtype=torch.float32)
+    return Tagger(make_student(seed=3), dtype="float32")
 
 
 def key(entity):
@@ -239,10 +239,10 @@ def test_a_short_text_alone_gives_what_it_gives_among_others(make_student, head,
 
 def test_portions_do_not_matter(make_student, monkeypatch):
     student = make_student(seed=3)
-    expected = Tagger(student, dtype=torch.float32).tag(TEXTS * 5)
+    expected = Tagger(student, dtype="float32").tag(TEXTS * 5)
     for characters in (1, 10, 50):
         monkeypatch.setattr("kdner.student.tagger.CHARACTERS_AT_ONCE", characters)
-        assert_alike(Tagger(student, dtype=torch.float32).tag(TEXTS * 5), expected)
+        assert_alike(Tagger(student, dtype="float32").tag(TEXTS * 5), expected)
     assert Tagger(student).tag([]) == []
 
 
@@ -257,9 +257,7 @@ def test_a_loaded_student_tags_the_same(make_student, tmp_path):
     student.save(tmp_path)
     loaded = Student.from_pretrained(tmp_path)
     assert loaded.tag(TEXTS) == Tagger(student).tag(TEXTS)
-    assert_alike(
-        [Tagger(loaded, dtype=torch.float32).tag(TEXTS[0])], [Tagger(student, dtype=torch.float32).tag(TEXTS)[0]]
-    )
+    assert_alike([Tagger(loaded, dtype="float32").tag(TEXTS[0])], [Tagger(student, dtype="float32").tag(TEXTS)[0]])
     with pytest.raises(InputError, match="no such folder"):
         Student.from_pretrained(tmp_path / "none")
 
@@ -386,10 +384,10 @@ def test_threads_may_use_all_that_a_tagger_does(make_student, documents, restles
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda tagger: pickle.loads(pickle.dumps(tagger))])
 def test_a_copy_of_a_tagger_that_has_tagged_tags_the_same(make_student, duplicate):
-    tagger = Tagger(make_student(seed=3), dtype=torch.float32)
+    tagger = Tagger(make_student(seed=3), dtype="float32")
     expected = tagger.tag(TEXTS)
     twin = duplicate(tagger)
-    assert twin.dtype == torch.float32 and twin.tag(TEXTS) == expected == tagger.tag(TEXTS)
+    assert twin.dtype == "float32" and twin.tag(TEXTS) == expected == tagger.tag(TEXTS)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

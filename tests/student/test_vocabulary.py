@@ -13,12 +13,13 @@ from kdner.student.vocabulary import (
     Vocabulary,
     normalize,
 )
+from kdner.student.word_features import WordFeatures
 
 
 def test_words_differ_neither_by_case_nor_by_digits():
     vocabulary = Vocabulary.build(Counter({"Paris": 2, "PARIS": 1, "1996": 1, "1997": 1, "the": 1}), max_words=10)
     assert vocabulary.words == ("paris", "0000", "the")
-    words = vocabulary.features(["paris", "PaRiS", "2024", "London"]).words.tolist()
+    words = WordFeatures.of(vocabulary, ["paris", "PaRiS", "2024", "London"]).words.tolist()
     assert words == [2, 2, 3, PADDING]
     assert vocabulary.word_rows == 5
 
@@ -50,7 +51,7 @@ def test_a_word_is_made_of_the_longest_pieces():
         pieces("paris") == ["par", "is"] and pieces("parish") == ["parish"] and pieces("parisi") == ["par", "is", "i"]
     )
     assert pieces("pax") == ["p", None, "x"] and pieces("x") == [None] and pieces("axi") == ["a", "x", "i"]
-    features = OF_PIECES.features(["Paris", "Parish"])
+    features = WordFeatures.of(OF_PIECES, ["Paris", "Parish"])
     assert features.words.tolist() == [2, PADDING] and features.pieces[:, :3].tolist() == [[3, 7, 0], [6, 0, 0]]
 
 
@@ -66,14 +67,14 @@ def test_a_word_of_many_pieces_is_seen_by_both_ends():
 
 
 def test_without_pieces_words_are_made_of_the_unknown_one():
-    assert Vocabulary(("a",), ("a",)).features(["a", "b"]).pieces[:, :2].tolist() == [[UNKNOWN, PADDING]] * 2
+    assert WordFeatures.of(Vocabulary(("a",), ("a",)), ["a", "b"]).pieces[:, :2].tolist() == [[UNKNOWN, PADDING]] * 2
 
 
 def test_a_long_word_is_seen_by_both_ends():
     vocabulary = Vocabulary((), tuple("abx"))
-    long = vocabulary.features(["a" * 10 + "x" * 30 + "b" * 10]).characters
-    assert long.tolist() == vocabulary.features(["a" * 10 + "b" * 10]).characters.tolist()
-    short = vocabulary.features(["a?"]).characters[0].tolist()
+    long = WordFeatures.of(vocabulary, ["a" * 10 + "x" * 30 + "b" * 10]).characters
+    assert long.tolist() == WordFeatures.of(vocabulary, ["a" * 10 + "b" * 10]).characters.tolist()
+    short = WordFeatures.of(vocabulary, ["a?"]).characters[0].tolist()
     assert short == [2, UNKNOWN] + [PADDING] * (MAX_CHARACTERS - 2)
 
 
@@ -86,7 +87,7 @@ def test_the_characters_table_is_bounded():
 @given(st.lists(st.text(min_size=1), min_size=1, unique=True))
 def test_features_are_in_range_for_any_word(types):
     vocabulary = Vocabulary.build(Counter(types[::2]), max_words=3)
-    features = vocabulary.features(types)
+    features = WordFeatures.of(vocabulary, types)
     assert len(features) == len(types)
     assert features.words.min() >= 0 and features.words.max() < vocabulary.word_rows
     assert features.characters.min() >= 0 and features.characters.max() < vocabulary.character_rows
@@ -94,7 +95,7 @@ def test_features_are_in_range_for_any_word(types):
     made = Vocabulary(
         (), (), tuple({t[:1] for t in map(normalize, types)}), tuple({t[1:3] for t in map(normalize, types) if t[1:]})
     )
-    pieces = made.features(types).pieces
+    pieces = WordFeatures.of(made, types).pieces
     assert (pieces[:, 0] != PADDING).all() and pieces.max() < made.word_rows
 
 
@@ -107,6 +108,6 @@ def test_a_saved_vocabulary_comes_back(tmp_path_factory, words):
 
 
 def test_no_words_have_features_too():
-    assert Vocabulary(("a",), ("a",)).features([]).characters.shape == (0, MAX_CHARACTERS)
+    assert WordFeatures.of(Vocabulary(("a",), ("a",)), []).characters.shape == (0, MAX_CHARACTERS)
     assert normalize("Ⅻ٣") == "ⅻ0"
     assert normalize("Jos\xc9") == normalize("JOSE\u0301") == "jos\xe9"

@@ -4,7 +4,7 @@ import pytest
 
 from kdner.corpora.plan import plan_corpus
 from kdner.distillation.recipe import Distillation
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.study.specs import Study
 from kdner.teacher.fine_tuning import FineTuning
 

@@ -10,7 +10,7 @@ import pytest
 from kdner.corpora.plan import plan_corpus
 from kdner.distillation.recipe import Distillation
 from kdner.progress import Progress
-from kdner.student.network import StudentConfig
+from kdner.student.config import StudentConfig
 from kdner.student.tag_documents import TagDocuments
 from kdner.study.specs import Study
 from kdner.study.trial import Trial

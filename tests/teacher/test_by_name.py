@@ -14,8 +14,8 @@ from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.runs.fingerprint import differences
 from kdner.runs.schema import LOGITS, check
+from kdner.student.config import StudentConfig
 from kdner.student.model import Student
-from kdner.student.network import StudentConfig
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import (

@@ -1,0 +1,189 @@
+"""A student as its files have it: read without PyTorch, which only training and some engines need.
+
+`kdner.student.model.Student.save` writes the files.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, deserialize
+
+from kdner import __version__
+from kdner.errors import InputError
+from kdner.runs.hub import model_folder
+from kdner.student.config import StudentConfig
+from kdner.student.vocabulary import UNKNOWN, Vocabulary
+from kdner.text.abbreviations import DEFAULT_LANGUAGE
+from kdner.text.words import SPLITTER_VERSION
+
+logger = logging.getLogger(__name__)
+
+MODEL_TYPE = "kdner-student"
+VOCABULARY_FILE = "vocabulary.json"
+MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
+GENERAL = "kdner/general-tiny"
+"""The student that comes with this package: persons, places, organizations and other names in English texts."""
+FORMAT_VERSION = 1
+"""Of `MODEL_FILES`; 1 is also what config.json does not name. A newer one is refused, never guessed at."""
+FIRST_SPLITTER = 2
+"""The splitter of students that do not say theirs."""
+
+
+@dataclass(frozen=True)
+class SavedStudent:
+    """The content of `MODEL_FILES`."""
+
+    config: StudentConfig
+    vocabulary: Vocabulary
+    labels: list[str]
+    """The label list; its order is that of the logits."""
+    language: str
+    """Of the texts that its words are from."""
+    weights: Mapping[str, np.ndarray]
+    """In float32, by the names of `Network.state_dict`."""
+
+    @property
+    def parameters_count(self) -> int:
+        """Count the student's parameters, word vectors included."""
+        return sum(values.size for values in self.weights.values())
+
+    @classmethod
+    def read(cls, name: str | Path, revision: str | None = None, **options: Any) -> SavedStudent:
+        """Read what `Student.save` wrote.
+
+        The arguments, and the errors, are those of `kdner.student.model.Student.from_pretrained`.
+        """
+        folder = model_folder(name, MODEL_FILES, revision=revision, **options)
+        missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{folder}: not a student: it has no {', '.join(missing)}. Expected what distill_student writes."
+            )
+        config, labels, language = read_config(folder, MODEL_TYPE)
+        vocabulary = read_vocabulary(folder)
+        weights = read_weights(folder, _shapes(config, vocabulary, labels))
+        if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
+            words = weights["words.weight"]  # before 0.4 a known word had nothing of the unknown one's vector
+            words[UNKNOWN + 1 :] -= words[UNKNOWN]
+        return cls(config, vocabulary, labels, language, weights)
+
+
+def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Read weights in float32, bfloat16 or float16, as float32.
+
+    Raises:
+        InputError: the file is cut off, no file of safetensors, or its weights are not of these shapes.
+    """
+    path = folder / "model.safetensors"
+    try:
+        tensors = deserialize(path.read_bytes())
+    except SafetensorError as error:
+        raise InputError(f"{path}: cannot be read ({error}); copy it again") from error
+    if shapes != {name: tuple(tensor["shape"]) for name, tensor in tensors}:
+        raise InputError(
+            f"{path}: not the weights that config.json and vocabulary.json describe. Were they written by another "
+            "version of kdner? Then train it again"
+        )
+    return {name: _float32(tensor["data"], tensor["dtype"]).reshape(tensor["shape"]) for name, tensor in tensors}
+
+
+def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what `Network.state_dict` has."""
+    hidden, filters, count = config.hidden, config.character_filters, len(labels)
+    shapes: dict[str, tuple[int, ...]] = {
+        "words.weight": (vocabulary.word_rows, config.word_dim),
+        "characters.weight": (vocabulary.character_rows, config.character_dim),
+        "filters.weight": (filters, config.character_dim, config.character_width),
+        "filters.bias": (filters,),
+        "output.weight": (count, 2 * hidden),
+        "output.bias": (count,),
+    }
+    for layer in range(config.layers):
+        inputs = 2 * hidden if layer else config.word_dim + filters
+        shapes |= {
+            f"encoder.{layer}.inputs": (2, inputs, 4 * hidden),
+            f"encoder.{layer}.recurrent": (2, hidden, 4 * hidden),
+            f"encoder.{layer}.bias": (2, 4 * hidden),
+        }
+    if config.head == "crf":
+        shapes |= {
+            "crf.start_transitions": (count,),
+            "crf.end_transitions": (count,),
+            "crf.transitions": (count, count),
+        }
+    return shapes
+
+
+def _float32(content: bytes, dtype: str) -> np.ndarray:
+    if dtype == "BF16":
+        return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(content, {"F32": "<f4", "F16": "<f2"}[dtype]).astype(np.float32)
+
+
+def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str], str]:
+    """Read the shape, the label list and the language that `Student.save` wrote.
+
+    Raises:
+        InputError: config.json is no JSON, of another kind of model, of a newer format, or of another version's
+            settings.
+    """
+    path = folder / "config.json"
+    config = _read_json(path)
+    if config.pop("model_type", None) != model_type:
+        raise InputError(f"{path}: not a student's: model_type is not {model_type}")
+    written_by = config.pop("kdner", "of an earlier version")
+    if (version := config.pop("format_version", 1)) not in range(1, FORMAT_VERSION + 1):
+        raise InputError(
+            f"{path}: format version {version!r}, written by kdner {written_by}; this is kdner {__version__}, which "
+            f"reads up to {FORMAT_VERSION}. Get a newer one: pip install -U kdner"
+        )
+    labels, language = config.pop("labels", None), config.pop("language", DEFAULT_LANGUAGE)
+    splitter = config.pop("splitter", FIRST_SPLITTER)
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise InputError(f"{path}: has no list of labels. Expected what distill_student writes")
+    if unknown := set(config) - {field.name for field in fields(StudentConfig)}:
+        raise InputError(
+            f"{path}: {', '.join(sorted(unknown))} is none of this version's settings of a student: another version of "
+            "kdner wrote it. Tag with that version, or train it again"
+        )
+    if splitter != SPLITTER_VERSION:
+        logger.warning(
+            "%s: learned from the words of splitter %s, and will be given those of splitter %s, which differ in rare "
+            "texts only; train it again where these matter",
+            folder,
+            splitter,
+            SPLITTER_VERSION,
+        )
+    return StudentConfig(**config), labels, language
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Read the vocabulary that `Student.save` wrote.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return Vocabulary.load(folder / VOCABULARY_FILE)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{folder}/{VOCABULARY_FILE}: not a vocabulary of this version's ({error}); copy it again, or tag with the "
+            "version that wrote it"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); copy it again") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object. Expected what distill_student writes")
+    return value
