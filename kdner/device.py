@@ -1,14 +1,17 @@
-"""What a process has: the fastest device and numeric type of its machine, and the memory it has used."""
+"""What a process computes on: the fastest device and numeric type of its machine, and its threads.
+
+PyTorch is imported by whoever calls: what never computes with it does not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 GPU_SHARDS_AT_ONCE = 3
 """Shards that the threads of a process with a GPU work on: one is read and split, one computed, one written."""
@@ -18,6 +21,8 @@ _computes_in: int | None = None
 
 def best_device() -> torch.device:
     """Return the GPU that this process may use, else the CPU."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -26,6 +31,8 @@ def best_dtype(device: torch.device) -> torch.dtype:
 
     A CPU without bfloat16 instructions emulates it, hundreds of times slower than float32 (measured on AVX2).
     """
+    import torch
+
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if hasattr(torch.cpu, "get_capabilities"):
@@ -38,6 +45,8 @@ def best_dtype(device: torch.device) -> torch.dtype:
 
 def dtype_of(name: str) -> torch.dtype:
     """Return the numeric type that flags, manifests and JSON call `float32` or `bfloat16`."""
+    import torch
+
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
@@ -46,17 +55,13 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def peak_memory_mb() -> float:
-    """Return the most resident memory that this process has had, in MB (1e6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
 def mind_forks() -> None:
     """Compute on one thread in a process that was forked from one that had called this too.
 
     The threads that computed there are not here, and OpenMP would wait for them without end.
     """
+    import torch
+
     global _computes_in
     process = os.getpid()
     if _computes_in not in (None, process):
@@ -67,6 +72,8 @@ def mind_forks() -> None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute with one thread within: with operations as small as the student's in training more are slower."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

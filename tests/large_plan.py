@@ -32,8 +32,8 @@ from kdner.corpora.lines import inspect_lines
 from kdner.corpora.marks import Marks
 from kdner.corpora.plan import plan_corpus
 from kdner.corpora.tables import FileTable
-from kdner.device import peak_memory_mb
 from kdner.flags import Actors
+from kdner.memory import peak_memory_mb
 from kdner.on_ray.shard_map import shard_map
 from kdner.on_ray.shard_tasks import pickled, tasks_of
 from kdner.runs.run_directory import RunDirectory

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kdner.device import peak_memory_mb
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels
 from kdner.measuring.errors import compare, confusion, count_kinds
@@ -18,6 +17,7 @@ from kdner.measuring.f1 import entities_found, measure_f1, recall_by_words
 from kdner.measuring.intervals import SAMPLES, bootstrap
 from kdner.measuring.predictions import Prediction, Tagged
 from kdner.measuring.scores import score_quality
+from kdner.memory import peak_memory_mb
 from kdner.progress import Progress
 from kdner.student.tagger import Tagger
 from kdner.teacher.by_name import largest_vocabulary, load_model

@@ -18,7 +18,7 @@ import torch
 
 from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.corpora.slices import SliceReader
-from kdner.device import peak_memory_mb
+from kdner.memory import peak_memory_mb
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES
 from kdner.student.engine import NumericType

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import ray
-import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.on_ray.console import console, set_up_logging
@@ -236,6 +235,8 @@ def _in_process(
     relay: Any, threads: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call a function in a process of the cluster, where the driver shows its progress."""
+    import torch  # here, so that processes that compute nothing, and the driver, do not wait for it
+
     set_up_logging(relay)
     torch.set_num_threads(threads)
     return function(*args, **kwargs)

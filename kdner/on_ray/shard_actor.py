@@ -23,8 +23,8 @@ from ray import cloudpickle
 from kdner.corpora.plan import read_slices
 from kdner.corpora.slices import SliceReader
 from kdner.corpora.tables import Shard
-from kdner.device import peak_memory_mb
 from kdner.errors import InputError, StorageError
+from kdner.memory import peak_memory_mb
 from kdner.on_ray.console import set_up_logging
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.attempts import MAX_DEATHS, note_deaths

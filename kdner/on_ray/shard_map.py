@@ -23,8 +23,8 @@ from kdner.corpora.kept_plan import plan_of_run
 from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.corpora.tables import shard_name
 from kdner.data.text_files import warn_of_replaced
-from kdner.device import peak_memory_mb
 from kdner.flags import Corpus, Estimation, Retries
+from kdner.memory import peak_memory_mb
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console
 from kdner.on_ray.job import once

@@ -6,10 +6,12 @@ TensorBoard itself, in the extra `tensorboard`, is needed to look at them only.
 from __future__ import annotations
 
 from pathlib import Path
-
-from tensorboardX import SummaryWriter
+from typing import TYPE_CHECKING
 
 from kdner.progress import Progress
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 FOLDER = "tensorboard"
 """Folder of a run directory that holds the numbers."""
@@ -30,6 +32,8 @@ class TensorBoard:
     def __call__(self, progress: Progress) -> None:
         """Write the numbers that the progress shows."""
         if self._writer is None:
+            from tensorboardX import SummaryWriter  # here, so that only trainings wait for it
+
             self._writer = SummaryWriter(str(self.folder), purge_step=progress.done + 1, flush_secs=FLUSH_S)
         if progress.words:
             for name, value in {**progress.latest, "words_per_second": progress.words_per_second}.items():

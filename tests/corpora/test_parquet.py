@@ -23,7 +23,7 @@ READ += "assert read_shard(plan, plan.shards[3]).nbytes > 34_000_000"
 
 def peak_mb(code, *arguments):
     """Return the memory that code takes in a process of its own, beyond what importing takes."""
-    before = "import sys, kdner.corpora.plan; from kdner.device import peak_memory_mb; before = peak_memory_mb();"
+    before = "import sys, kdner.corpora.plan; from kdner.memory import peak_memory_mb; before = peak_memory_mb();"
     script = f"{before}{code};print(peak_memory_mb() - before)"
     ran = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
     return float(ran.stdout)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from kdner.device import peak_memory_mb
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.evaluation import add_analysis, evaluate, evaluate_models
 from kdner.measuring.f1 import measure_f1
 from kdner.measuring.predictions import predictions
+from kdner.memory import peak_memory_mb
 from kdner.progress import Progress
 from kdner.student.model import Student
 from kdner.student.tagger import Tagger
