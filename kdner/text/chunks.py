@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
+
+import numpy as np
+import regex
 
 from kdner.text.long_sentences import kind_of
 from kdner.text.words import (
@@ -14,7 +18,6 @@ from kdner.text.words import (
     CLOSING_STOP,
     FINAL_STOP,
     LOWER,
-    MAX_WORD_CHARACTERS,
     OPENING,
     STOPS,
     WORD,
@@ -26,6 +29,9 @@ from kdner.text.words import (
 ENDS, CLOSES, OPENS, WRAPS, HIDDEN = 1, 2, 4, 8, 16
 """Bits of a chunk: it ends with a stop, not of an abbreviation; it belongs to a stop before it in the same line; it can
 begin a sentence; it begins with a lower-case letter, as a wrapped line does; it is as if it were not there."""
+
+
+_WORD_OR_END = regex.compile(rf"{WORD.pattern}|\n", WORD.flags)
 
 
 class Types(dict[str, int]):
@@ -59,31 +65,65 @@ class Chunks(dict[str, int]):
 
     def __missing__(self, chunk: str) -> int:
         number = self[chunk] = len(self)
-        body = chunk[:-1] if chunk[-1] in ",." else chunk
-        if body.isascii() and body.isalpha() and len(body) <= MAX_WORD_CHARACTERS:
-            self._add_plain(chunk, body)
-        else:
-            self._add_split(chunk)
+        self._add_split(chunk)
         self.characters += len(chunk)
         return number
 
-    def _add_plain(self, chunk: str, body: str) -> None:
-        """Add what `_add_split` would for a word of plain letters, with a comma or full stop: most chunks of news."""
-        self.firsts.append(len(self.types))
-        self.types.append(self.numbers[body])
-        self.starts.append(0)
-        self.ends.append(len(body))
-        self.closes.append(0)
-        flags = WRAPS if body[0].islower() else OPENS
-        if chunk != body:
-            self.types.append(self.numbers[chunk[-1]])
-            self.starts.append(len(body))
-            self.ends.append(len(chunk))
-            self.closes.append(0)
-            if chunk[-1] == ".":
-                flags |= ENDS if len(body) > 1 and body not in self.abbreviations else 0
-        self.flags.append(flags)
-        self.counts.append(1 + (chunk != body))
+    def learn(self, chunks: Sequence[str]) -> None:
+        """Give numbers to distinct chunks that have none: to those of printable ASCII all at once, which are most."""
+        plain = [chunk for chunk in chunks if chunk.isascii() and chunk.isprintable()]
+        if plain:
+            self._add_plain(plain)
+        if len(plain) < len(chunks):
+            for chunk in chunks:
+                self[chunk]  # the others
+
+    def _add_plain(self, chunks: Sequence[str]) -> None:
+        """Add what `_add_split` would for chunks of printable ASCII, in which nothing lies between words."""
+        words = _WORD_OR_END.findall("\n".join([*chunks, ""]))
+        lengths = np.fromiter(map(len, words), np.int32, len(words))
+        number_of = self.numbers
+        ends = [place for place, word in enumerate(words) if word == "\n"]
+        types = np.fromiter((number_of[word] if word != "\n" else 0 for word in words), np.int32, len(words))
+        counts = np.diff(ends, prepend=-1) - 1
+        inside = np.ones(len(words), bool)
+        inside[ends] = False
+        lasts = np.cumsum(lengths, dtype=np.int64)
+        begins = np.repeat(np.concatenate([[0], lasts[ends[:-1]]]), counts)
+        word_ends = (lasts[inside] - begins).astype(np.int32)
+        firsts = len(self.types) + np.cumsum(counts) - counts
+        self.update(zip(chunks, range(len(self), len(self) + len(chunks)), strict=True))
+        self.characters += sum(map(len, chunks))
+        self.flags.extend(map(self._plain_flags, chunks))
+        columns = (
+            (self.counts, counts.astype(np.int32)),
+            (self.firsts, firsts),
+            (self.types, types[inside]),
+            (self.starts, word_ends - lengths[inside]),
+            (self.ends, word_ends),
+            (self.closes, np.zeros(len(word_ends), np.int8)),
+        )
+        for column, values in columns:
+            column.frombytes(values.tobytes())
+
+    def _plain_flags(self, chunk: str) -> int:
+        first = chunk[0]
+        if first.islower():
+            flags = WRAPS
+        elif first.isalnum() or ((rest := chunk.lstrip("\"'([")) and rest[0].isalnum() and not rest[0].islower()):
+            flags = OPENS
+        else:
+            flags = 0 if chunk.strip("([") else OPENS
+            if not chunk.strip(")]"):
+                flags |= CLOSES
+        return flags | ENDS if self._ends(chunk) else flags
+
+    def _ends(self, clean: str) -> bool:
+        """Tell whether a chunk ends with a stop that is not of an abbreviation."""
+        if STOPS.isdisjoint(clean):
+            return False
+        stop = FINAL_STOP.search(clean)
+        return bool(stop and (stop["stop"] != "." or not is_abbreviation(clean, stop.start(), self.abbreviations)))
 
     def _add_split(self, chunk: str) -> None:
         first, clean = len(self.types), chunk
@@ -95,10 +135,8 @@ class Chunks(dict[str, int]):
                 self.closes.append(0)
         else:
             clean = self._add_words(chunk)
-        stop = FINAL_STOP.search(clean) if not STOPS.isdisjoint(clean) else None
-        ends = stop and (stop["stop"] != "." or not is_abbreviation(clean, stop.start(), self.abbreviations))
         self.flags.append(
-            (ENDS if ends else 0)
+            (ENDS if self._ends(clean) else 0)
             | (CLOSES if clean and not clean.strip(CLOSING) else 0)
             | (OPENS if OPENING.match(clean) else 0)
             | (WRAPS if LOWER.match(clean) else 0)

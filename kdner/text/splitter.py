@@ -186,9 +186,12 @@ class Splitter:
             offsets += np.concatenate([[0], np.cumsum(more)])[offsets]
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
         chunks = pa.Array.from_buffers(pa.large_binary(), len(lengths_c), buffers).dictionary_encode()
-        distinct = (chunk.decode("utf-8", "surrogatepass") for chunk in chunks.dictionary.to_pylist())
-        numbers = np.fromiter(map(self._chunks.__getitem__, distinct), np.int64, len(chunks.dictionary))
-        return numbers[chunks.indices.to_numpy()]
+        distinct = [chunk.decode("utf-8", "surrogatepass") for chunk in chunks.dictionary.to_pylist()]
+        numbers = list(map(self._chunks.get, distinct))
+        if None in numbers:
+            self._chunks.learn([chunk for chunk, number in zip(distinct, numbers, strict=True) if number is None])
+            numbers = list(map(self._chunks.get, distinct))
+        return np.array(numbers, np.int64)[chunks.indices.to_numpy()]
 
     def _cut_long(self, ends_s: np.ndarray, types_n: np.ndarray) -> np.ndarray:
         lengths = np.diff(ends_s, prepend=0)
