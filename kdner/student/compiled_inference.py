@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +82,13 @@ class CompiledInference:
             part = types[first : first + TYPES_AT_ONCE]
             self._enter(self._encode(part), self.layers[0], self.gates[self.types : self.types + len(part)])
             self.types += len(part)
+
+    def keeping(self, kept: np.ndarray) -> CompiledInference:
+        """Return an engine with the rows that are kept, bool [T], in the same order; this one stays as it is."""
+        other = copy(self)
+        other.gates, other.types = _aligned(self.gates.shape, np.int16), int(kept.sum())
+        np.compress(kept, self.gates[: self.types], axis=0, out=other.gates[: other.types])
+        return other
 
     def _encode(self, types: Sequence[str]) -> np.ndarray:
         """Return what `Network.encode` does: [T, D]."""

@@ -37,6 +37,9 @@ class Engine(Protocol):
     def extend(self, types: Sequence[str]) -> None:
         """Append rows for more types to the table."""
 
+    def keeping(self, kept: np.ndarray) -> Engine:
+        """Return an engine with the rows that are kept, bool [T], in the same order; this one stays as it is."""
+
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return label ids, int64 [N], and their probabilities, float32 [N].
 

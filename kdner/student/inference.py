@@ -16,6 +16,7 @@ Shapes: N words, S sentences, B sentences of a batch, R rows, T types, D feature
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from itertools import groupby
 from typing import cast
 
@@ -87,6 +88,15 @@ class Inference:
             gates_2tg = self.layers[0].gates(pad(encoded, (0, 0, 0, TYPES_AT_ONCE - len(part))))
             self.gates[:, self.types : self.types + len(part)] = gates_2tg[:, : len(part)]
             self.types += len(part)
+
+    @torch.inference_mode()
+    def keeping(self, kept: np.ndarray) -> Inference:
+        """Return an engine with the rows that are kept, bool [T], in the same order; this one stays as it is."""
+        other = copy(self)
+        other.gates, other.types = torch.empty_like(self.gates), int(kept.sum())
+        rows = torch.from_numpy(np.flatnonzero(kept)).to(self.device)
+        torch.index_select(self.gates, 1, rows, out=other.gates[:, : other.types])
+        return other
 
     def _encode(self, features: WordFeatures) -> Tensor:
         """Return what `Network.encode` does: [T, D]."""

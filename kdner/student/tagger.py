@@ -31,8 +31,9 @@ R = TypeVar("R")
 W = TypeVar("W", "Words", "_Numbered")
 _Compute: TypeAlias = Callable[[Engine, np.ndarray, np.ndarray], R]
 
-MAX_TYPES = 60_000
-"""Distinct words whose gates are kept before all are forgotten; 1.5 kB each, for 96 hidden units in 16 bits."""
+MAX_TYPES = 80_000
+"""Distinct words whose gates are kept before half of them, the rarer ones, are forgotten; 1.5 kB each, for 96 hidden
+units in 16 bits."""
 CHARACTERS_AT_ONCE = 250_000
 """Characters of the documents that are tagged together, of which none is cut: enough of them to sort sentences by
 length, few enough to hold."""
@@ -84,6 +85,10 @@ class Tagger:
 
     `times` has the seconds of its steps. A copy, also one that is sent to another process, learns words anew.
     """
+
+    splitter: Splitter
+    engine: Engine
+    _seen: np.ndarray  # int64, how often each word was seen, as far as that was counted
 
     def __init__(self, student: Network | SavedStudent, *, dtype: NumericType | None = None) -> None:
         """Make a tagger that computes in `dtype`, as `engine` says; by default in what is fastest on its device."""
@@ -245,7 +250,7 @@ class Tagger:
         """Number words, and compute something of them; returns both.
 
         Where only half of the words could be learned, the next call forgets everything. Once they are, other threads do
-        no harm: who learns more adds rows to the engine, and who forgets makes another one.
+        no harm: who learns more adds rows to the engine, and who forgets some makes another one.
 
         Args:
             number: gives the types of words, and the lengths of their sentences.
@@ -254,8 +259,10 @@ class Tagger:
         """
         with _TURN:
             half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
-            if half_learned or self.splitter.full or len(self.splitter.types) > MAX_TYPES:
+            if half_learned or self.splitter.full:
                 self._forget()
+            elif len(self.splitter.types) > MAX_TYPES:
+                self._forget_rare_words()
             with self.times.step(step):
                 words = number(self.splitter)
             with self.times.step("look up"):
@@ -264,9 +271,26 @@ class Tagger:
             engine = self.engine
             if len(words.types) < FEW_WORDS:
                 return words, compute(engine, words.types, words.lengths)
+            self._count(words.types)
         return words, compute(engine, words.types, words.lengths)
 
+    def _count(self, types: np.ndarray) -> None:
+        seen = np.bincount(types, minlength=len(self.splitter.types))
+        seen[: len(self._seen)] += self._seen
+        self._seen = seen
+
+    def _forget_rare_words(self) -> None:
+        """Forget half of the words, those that were seen least often; those of long ago count half, and so on."""
+        seen = np.zeros(len(self.splitter.types), np.int64)
+        seen[: len(self._seen)] = self._seen
+        kept = np.zeros(len(seen), bool)
+        kept[np.argsort(-seen, kind="stable")[: MAX_TYPES // 2]] = True
+        self.splitter.keep(kept)
+        self.engine = self.engine.keeping(kept)
+        self._seen = seen[kept] // 2
+
     def _forget(self) -> None:
+        self._seen = np.zeros(0, np.int64)
         self.splitter = Splitter(self.student.language)
         self.engine = make_engine(self.student, self.dtype, room=MAX_TYPES, times=self.times)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import regex
@@ -41,6 +42,14 @@ class Types(dict[str, int]):
         self.words: list[str] = []
         self.kinds = array("B")
 
+    def keep(self, kept: np.ndarray) -> None:
+        """Forget the words that are not kept, bool [T]; those that are get new numbers, in the same order."""
+        numbers = np.flatnonzero(kept).tolist()
+        self.words = [self.words[number] for number in numbers]
+        self.kinds = array("B", [self.kinds[number] for number in numbers])
+        self.clear()
+        self.update(zip(self.words, range(len(numbers)), strict=True))
+
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self.words)
         self.words.append(word)
@@ -62,6 +71,26 @@ class Chunks(dict[str, int]):
         self.ends = array("i")
         self.closes = array("b")
         """For each word, whether a sentence ends after it whatever follows."""
+
+    def keep(self, kept: np.ndarray) -> None:
+        """Forget the words that are not kept, bool [T], and the chunks that have one of them."""
+        types, counts = np.array(self.types), np.array(self.counts)
+        lost_before = np.concatenate([[0], np.cumsum(~kept[types])])
+        firsts = np.array(self.firsts)
+        whole = lost_before[firsts + counts] == lost_before[firsts]
+        inside = np.repeat(whole, counts)
+        chunks = list(compress(self, whole.tolist()))
+        self.clear()
+        self.update(zip(chunks, range(len(chunks)), strict=True))
+        self.characters = sum(map(len, chunks))
+        counts = counts[whole]
+        self.flags = array("B", np.array(self.flags)[whole].tobytes())
+        self.counts = array("i", counts.tobytes())
+        self.firsts = array("q", (np.cumsum(counts, dtype=np.int64) - counts).tobytes())
+        self.types = array("i", (np.cumsum(kept) - 1)[types[inside]].astype(np.int32).tobytes())
+        self.starts, self.ends = (array("i", np.array(column)[inside].tobytes()) for column in (self.starts, self.ends))
+        self.closes = array("b", np.array(self.closes)[inside].tobytes())
+        self.numbers.keep(kept)
 
     def __missing__(self, chunk: str) -> int:
         number = self[chunk] = len(self)

@@ -77,6 +77,11 @@ class Splitter:
         """Whether it has seen so many different chunks that a new splitter should take over."""
         return len(self._chunks) > MAX_CHUNKS or self._chunks.characters > MAX_CHUNK_CHARACTERS
 
+    def keep(self, kept: np.ndarray) -> None:
+        """Forget the words that are not kept, bool [T]; those that are get new numbers, in the same order."""
+        self._chunks.keep(kept)
+        self._records.clear()
+
     def split(self, texts: Sequence[str], *, hard_wrapped: bool = False) -> Words:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.words.split` does one."""
         if sum(map(len, texts)) < SHORT_TEXT:

@@ -182,14 +182,24 @@ def test_the_place_of_o_in_the_label_list_is_no_matter(make_student, labels, hea
     assert [[key(e) for e in entities] for entities in first] == [[key(e) for e in entities] for entities in second]
 
 
-def test_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch):
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_rare_words_are_forgotten_before_they_are_too_many(make_student, monkeypatch, dtype):
     student = make_student(seed=3)
-    expected = [student.tag(text) for text in TEXTS]
+    expected = [Tagger(student, dtype=dtype).tag(text) for text in TEXTS]
     monkeypatch.setattr("kdner.student.tagger.MAX_TYPES", 4)
-    tagger = Tagger(student)
-    for _ in range(2):
-        assert [tagger.tag(text) for text in TEXTS] == expected
+    monkeypatch.setattr("kdner.student.tagger.FEW_WORDS", 0)
+    tagger = Tagger(student, dtype=dtype)
+    for _ in range(3):
+        tagged = [tagger.tag(text) for text in TEXTS]
+        assert (
+            tagged == expected
+            if dtype == "int16"
+            else [list(map(key, one)) for one in tagged] == [list(map(key, one)) for one in expected]
+        )
         assert tagger.engine.types <= 12
+    tagger.tag("rare words here . of of of of of of")
+    tagger.tag("Paris")
+    assert "of" in tagger.splitter.types.words and "rare" not in tagger.splitter.types.words
 
 
 @pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])

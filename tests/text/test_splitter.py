@@ -58,6 +58,19 @@ def test_it_splits_as_the_plain_one(length, texts, language, hard_wrapped):
     assert splitter.split(texts).chunks.tolist() == [count_words(text) for text in texts]
 
 
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TEXT, min_size=1, max_size=5), st.randoms())
+def test_it_splits_alike_when_it_has_forgotten_some_words(length, texts, random):
+    splitter = Splitter("en")
+    expected = sentences_of(splitter, texts)
+    known = list(splitter.types.words)
+    kept = np.array([random.random() < 0.5 for _ in known], bool)
+    splitter.keep(kept)
+    assert splitter.types.words == [word for word, stays in zip(known, kept, strict=True) if stays]
+    assert sentences_of(splitter, texts[::-1]) == expected[::-1]
+    assert sentences_of(splitter, texts) == expected
+
+
 @pytest.mark.parametrize(
     "text",
     [
