@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
-import regex
 
 from kdner.text.long_sentences import kind_of
 from kdner.text.words import (
+    ASCII_WORD,
     CLOSING,
     CLOSING_STOP,
     FINAL_STOP,
@@ -30,9 +30,6 @@ from kdner.text.words import (
 ENDS, CLOSES, OPENS, WRAPS, HIDDEN = 1, 2, 4, 8, 16
 """Bits of a chunk: it ends with a stop, not of an abbreviation; it belongs to a stop before it in the same line; it can
 begin a sentence; it begins with a lower-case letter, as a wrapped line does; it is as if it were not there."""
-
-
-_WORD_OR_END = regex.compile(rf"{WORD.pattern}|\n", WORD.flags)
 
 
 class Types(dict[str, int]):
@@ -109,7 +106,7 @@ class Chunks(dict[str, int]):
 
     def _add_plain(self, chunks: Sequence[str]) -> None:
         """Add what `_add_split` would for chunks of printable ASCII, in which nothing lies between words."""
-        words = _WORD_OR_END.findall("\n".join([*chunks, ""]))
+        words = ASCII_WORD.findall("\n".join([*chunks, ""]))
         lengths = np.fromiter(map(len, words), np.int32, len(words))
         number_of = self.numbers
         ends = [place for place, word in enumerate(words) if word == "\n"]

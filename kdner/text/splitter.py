@@ -184,14 +184,18 @@ class Splitter:
             characters: code points of all chunks, one after the other.
             lengths_c: int64 [C], characters of each chunk.
         """
-        content, offsets = characters.tobytes(), np.concatenate([[0], np.cumsum(lengths_c)])
+        content, offsets, kind = characters.tobytes(), np.concatenate([[0], np.cumsum(lengths_c)]), pa.large_string()
         if characters.dtype != np.uint8:
             content = content.decode("utf-32-le", "surrogatepass").encode("utf-8", "surrogatepass")
             more = (characters > 0x7F).astype(np.int64) + (characters > 0x7FF) + (characters > 0xFFFF)
             offsets += np.concatenate([[0], np.cumsum(more)])[offsets]
+            if ((characters >= 0xD800) & (characters < 0xE000)).any():  # Arrow has strings without lone surrogates only
+                kind = pa.large_binary()
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-        chunks = pa.Array.from_buffers(pa.large_binary(), len(lengths_c), buffers).dictionary_encode()
-        distinct = [chunk.decode("utf-8", "surrogatepass") for chunk in chunks.dictionary.to_pylist()]
+        chunks = pa.Array.from_buffers(kind, len(lengths_c), buffers).dictionary_encode()
+        distinct = chunks.dictionary.to_pylist()
+        if kind == pa.large_binary():
+            distinct = [chunk.decode("utf-8", "surrogatepass") for chunk in distinct]
         numbers = list(map(self._chunks.get, distinct))
         if None in numbers:
             self._chunks.learn([chunk for chunk, number in zip(distinct, numbers, strict=True) if number is None])

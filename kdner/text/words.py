@@ -37,6 +37,7 @@ A sentence of more than ``MAX_SENTENCE_WORDS`` words is cut (`kdner.text.long_se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,18 @@ WORD = _compile(
     """
 )
 """A word of what `without_hidden` returned."""
+ASCII_WORD = re.compile(
+    rf"""
+      [0-9]{{1,{MAX_WORD_CHARACTERS}}}+ (?: [.,:/\-] [0-9]{{1,{MAX_WORD_CHARACTERS}}}+ )* (?! [A-Za-z0-9] )
+    | [A-Za-z] (?: \. [A-Za-z] )+ (?! [A-Za-z0-9] ) \.?
+    | ' [sS] (?! [A-Za-z0-9] )
+    | [A-Za-z0-9]{{1,{MAX_WORD_CHARACTERS}}}
+    | [^\n]
+    | \n
+    """,
+    re.VERBOSE,
+)
+"""A word of printable ASCII, as `WORD` has it, or the line feed after a text; a quarter of the time of that."""
 # Possessive quantifiers and the look behind keep the time linear in dots or blanks in a row, however many.
 _SENTENCE_END = _compile(
     rf"""
