@@ -104,6 +104,36 @@ for module in {outside}:
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("script", "without"),
+    [
+        (
+            "from kdner import Tagger; assert Tagger.from_pretrained('kdner/general-tiny').tag('Ada flew to Rome.')",
+            {"torch", "ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
+        ),
+        (
+            "from kdner.student import Student; assert Student.from_pretrained('kdner/general-tiny').tag('Rome.') != 0",
+            {"ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
+        ),
+        (
+            "import kdner.on_ray.shard_actor, kdner.student.tag_documents",
+            {"torch", "transformers", "tokenizers", "datasets", "pandas", "scipy", "tensorboardX", "huggingface_hub"},
+        ),
+        ("import kdner.jobs.tag_corpus", {"torch", "transformers", "tokenizers", "datasets", "scipy"}),
+    ],
+    ids=["a tagger", "a student", "an actor that tags", "tag_corpus"],
+)
+def test_who_tags_imports_no_more_than_that_takes(script, without):
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{script}\nimport sys; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not without & set(ran.stdout.split())
+
+
 def test_no_job_waits_for_the_import_of_what_it_may_never_use():
     script = "import sys; from kdner.jobs import pipeline, low_resource; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
