@@ -41,7 +41,7 @@ from kdner.student.network import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 
-NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker")
+NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker", "ids")
 """Flags that do not change the result."""
 RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
 """Flags that distill_student has, too."""
@@ -121,7 +121,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         )
         tuning[f"finetune_{name}"] = (finetune_teacher, job)
     stages.run("Train the teachers", tuning, [inputs.labeled.labeled, *config.teacher], most=len(tuning))
-    reading: dict[str, Any] = {name: getattr(config, name) for name in ("language", "hard_wrapped", "max_error_rate")}
+    passed_on = ("language", "hard_wrapped", "max_error_rate", "ids")
+    reading: dict[str, Any] = {name: getattr(config, name) for name in passed_on}
     scoring = PrecomputeLogits(corpus=(drawn,), **reading, teacher=tuple(teachers), actors=config.actors, out=logits)
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
     recipe: dict[str, Any] = {key: getattr(config, key) for key in RECIPE}

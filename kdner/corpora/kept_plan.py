@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, list_corpus
-from kdner.corpora.plan import CorpusPlan, MapFiles, plan_listing
+from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, Ids, list_corpus
+from kdner.corpora.ids import MapFiles
+from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.corpora.tables import FILES, SHARDS, FileTable, ShardTable
 from kdner.errors import InputError
 from kdner.runs.fingerprint import differences
@@ -27,7 +28,7 @@ from kdner.runs.storage import create_folder, join, locate, without_secrets
 
 FOLDER = "_plan"
 _FILES, _SHARDS = f"{FOLDER}/files.parquet", f"{FOLDER}/shards.parquet"
-_KEPT, _SIZE = "kdner.kept", "kdner.shard_text_bytes"
+_KEPT, _SIZE, _IDS = "kdner.kept", "kdner.shard_text_bytes", "kdner.ids"
 _OLD_MIN_SHARDS = (16, MIN_SHARDS)
 """Shards into which tag_corpus and precompute_logits cut small corpora when manifests did not say it, before 0.7."""
 _SHOWN_DIFFERENCES = 5
@@ -63,17 +64,24 @@ def keep_plan(run: RunDirectory, plan: CorpusPlan) -> None:
     plain = pa.array(map(without_secrets, plan.files.table["path"].to_pylist()), pa.string())
     run.write_table(_FILES, plan.files.table.set_column(0, FILES.field("path"), plain), FILES)
     schema = base64.b64encode(pa.schema(plan.kept).serialize()).decode()
-    metadata = {_KEPT: schema, _SIZE: json.dumps(plan.shard_text_bytes)}
+    metadata = {_KEPT: schema, _SIZE: json.dumps(plan.shard_text_bytes), _IDS: plan.listing.ids}
     run.write_table(_SHARDS, plan.shards.table, SHARDS, metadata=metadata)
 
 
 def kept_plan(run: RunDirectory, listing: CorpusListing) -> CorpusPlan | None:
     """Return the plan that a run directory keeps, if any, of files that lie where the listing found them.
 
+    One that was made without a check of ids is none where the listing asks for it.
+
     Raises:
         InputError: it cannot be read, or is not one of so many files.
     """
     if not run.has(_SHARDS):
+        return None
+    _, metadata = run.table_metadata(_SHARDS)
+    ids: Ids = "trust" if metadata.get(_IDS) == "trust" else "check"
+    if (ids, listing.ids) == ("trust", "check"):
+        logger.info("the plan that is there was made with --ids trust, and is made again")
         return None
     found, cut = run.tables(files=[_FILES, _SHARDS])
     listed = listing.files.table
@@ -82,10 +90,9 @@ def kept_plan(run: RunDirectory, listing: CorpusListing) -> CorpusPlan | None:
     inspected = {"encoding", "is_entered_at_offsets", "rows", "text_bytes", "id_column"}
     columns = [(found if name in inspected else listed)[name] for name in FILES.names]
     files = FileTable(pa.Table.from_arrays(columns, schema=FILES))
-    _, metadata = run.table_metadata(_SHARDS)
     kept = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(metadata[_KEPT])))
     shards = ShardTable(cut.replace_schema_metadata(), files)
-    return CorpusPlan(listing, files, shards, json.loads(metadata[_SIZE]), tuple(kept))
+    return CorpusPlan(replace(listing, ids=ids), files, shards, json.loads(metadata[_SIZE]), tuple(kept))
 
 
 def plan_of_finished_run(run: RunDirectory, corpus: Sequence[str] = ()) -> CorpusPlan:
@@ -105,7 +112,7 @@ def plan_of_finished_run(run: RunDirectory, corpus: Sequence[str] = ()) -> Corpu
     inputs = list(corpus or wanted.get("files") or _kept_paths(run))
     size = wanted.get("shard_text_bytes")
     for min_shards in _OLD_MIN_SHARDS if size else (how.pop("min_shards", MIN_SHARDS),):
-        listing = list_corpus(inputs, min_shards=min_shards, **how)
+        listing = list_corpus(inputs, min_shards=min_shards, ids="trust", **how)
         now = listing.fingerprint()
         if size:
             now = {**{key: now[key] for key in now if key != "min_shards"}, "shard_text_bytes": size}

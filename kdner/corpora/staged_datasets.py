@@ -65,7 +65,8 @@ def _of_files(
     source: str, paths: Sequence[str], text_column: str, id_column: str | None, keep_columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     whole = [SourceFile(path, path, "parquet", size=0, mtime_ns=None) for path in paths]
-    files = [file for file, _ in (inspect_parquet(file, text_column, id_column) for file in whole) if file.rows]
+    inspected = (inspect_parquet(file, text_column, id_column).file for file in whole)
+    files = [file for file in inspected if file.rows]
     columns = {file.id_column for file in files}
     if len(columns) > 1:
         raise InputError(f"{source}: only some of its files have a column 'id'; name one of all with --id-column")

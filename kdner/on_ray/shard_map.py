@@ -219,4 +219,5 @@ def _reconcile(plan: CorpusPlan, run: RunDirectory, tally: Tally, mapped: np.nda
             replaced.update(json.loads(metadata.get(REPLACED, "{}")))
     warn_of_replaced(replaced)
     passed_over = {"files_passed_over": dict(plan.passed_over)} if plan.passed_over else {}
-    return {**total, "replaced_characters": replaced.total(), **passed_over}
+    ids = {"ids_checked": plan.listing.ids == "check"}
+    return {**total, "replaced_characters": replaced.total(), **ids, **passed_over}

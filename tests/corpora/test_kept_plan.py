@@ -51,6 +51,17 @@ def test_a_plan_is_made_once_and_is_the_same_when_it_is_read(news, tmp_path, mon
     assert pq.ParquetDataset(run.path).files == []  # readers of the run pass over it
 
 
+def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path):
+    run = RunDirectory.open(str(tmp_path / "run"), {})
+    trusting, checking = (list_corpus([str(news)], ids=ids) for ids in ("trust", "check"))
+    assert trusting.fingerprint() == checking.fingerprint()
+    plan = plan_of_run(run, trusting)
+    assert kept_plan(run, checking) is None and kept_plan(run, trusting) == plan
+    checked = plan_of_run(run, checking)
+    assert checked.shards == plan.shards
+    assert [plan_of_run(run, asked).listing.ids for asked in (checking, trusting)] == ["check", "check"]
+
+
 def test_what_a_killed_planner_left_is_no_plan(news, tmp_path):
     run = RunDirectory.open(str(tmp_path / "run"), {})
     listing = list_corpus([str(news)])
