@@ -137,9 +137,7 @@ def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = No
 
     `evidence` is shown all of what is read.
     """
-    with opened(file.path) as stream:
-        if offset:
-            stream.seek(offset)
+    with opened(file.path, offset) as stream:
         number = 0
         for block in line_blocks(stream, file.encoding):
             if evidence:

@@ -33,7 +33,7 @@ BYTES_DECODED_AT_ONCE = 16 << 20
 ROWS_GATHERED = 8192
 BYTES_GATHERED = 1 << 20
 """So many decoded rows, or bytes, are worked on together."""
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 4 << 20
 
 
 def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None, *, with_ids: bool = False) -> Inspected:
@@ -46,14 +46,14 @@ def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None, *
             not UTF-8.
     """
     with opened_parquet(file.path) as stream:
-        parquet = _parquet(stream)
+        parquet = parquet_file(stream)
         schema, metadata = parquet.schema_arrow, parquet.metadata
         if not metadata.num_rows:
             return Inspected(file, Marks((0,), (0,)))
         ids = choose_columns(file.path, schema.names, text_column, id_column)
         check_types(file.path, schema, text_column, ids)
-        first = column_of(next(read_batches(stream, [text_column])), text_column)
-        hashes = _id_hashes(file, stream, ids) if with_ids and ids else None
+        first = column_of(next(read_batches(parquet, [text_column])), text_column)
+        hashes = _id_hashes(file, parquet, ids) if with_ids and ids else None
     if pa.types.is_binary(first.type) or pa.types.is_large_binary(first.type):
         evidence = Evidence(file.path)
         evidence.add(b"\n".join(first.drop_null().to_pylist()))
@@ -82,7 +82,7 @@ def measure_texts(file: SourceFile, text_column: str) -> Inspected:
         return Inspected(file, Marks((0,), (0,)))
     amounts = array("q", [0])
     with opened_parquet(file.path) as stream:
-        for batch in read_batches(stream, [text_column]):
+        for batch in read_batches(parquet_file(stream), [text_column]):
             texts, _ = as_texts(column_of(batch, text_column))
             lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy()
             amounts.frombytes((amounts[-1] + np.cumsum(lengths + 1, dtype=np.int64)).tobytes())
@@ -96,19 +96,19 @@ def parquet_ids(file: SourceFile, column: str) -> Iterator[tuple[int, str | None
         InputError: if the file cannot be read, or a value is no id.
     """
     with opened_parquet(file.path) as stream:
-        yield from enumerate(itertools.chain.from_iterable(_ids(file, stream, column)))
+        yield from enumerate(itertools.chain.from_iterable(_ids(file, parquet_file(stream), column)))
 
 
-def _id_hashes(file: SourceFile, stream: IO[bytes], column: str) -> np.ndarray:
+def _id_hashes(file: SourceFile, parquet: pq.ParquetFile, column: str) -> np.ndarray:
     hashes, row = IdHashes(file, column, "row"), 0
-    for ids in _ids(file, stream, column):
+    for ids in _ids(file, parquet, column):
         hashes.add(range(row, row + len(ids)), ids)
         row += len(ids)
     return hashes.finish()
 
 
-def _ids(file: SourceFile, stream: IO[bytes], column: str) -> Iterator[list[str | None]]:
-    for batch in read_batches(stream, [column]):
+def _ids(file: SourceFile, parquet: pq.ParquetFile, column: str) -> Iterator[list[str | None]]:
+    for batch in read_batches(parquet, [column]):
         yield as_ids(column_of(batch, column), f"{file.path}: column {column!r}").to_pylist()
 
 
@@ -125,10 +125,9 @@ def batch_documents(
 
 
 def read_batches(
-    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
+    parquet: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield columns of Parquet, of these row groups or of all, in batches of about 1 MB, or of a few long rows."""
-    parquet = _parquet(stream)
     for group in range(parquet.num_row_groups) if groups is None else groups:  # one by one: none is decoded ahead
         footer = parquet.metadata.row_group(group)
         in_row = max(1, footer.total_byte_size // max(1, footer.num_rows))
@@ -139,20 +138,14 @@ def read_batches(
         yield from gathered(decoded)
 
 
-def schema_of(stream: IO[bytes]) -> pa.Schema:
-    """Give the columns of a file."""
-    return _parquet(stream).schema_arrow
-
-
-def groups_of_rows(path: str) -> list[int]:
+def first_rows_of_groups(parquet: pq.ParquetFile) -> list[int]:
     """Give the first row of each row group, and the number of rows."""
-    with opened_parquet(path) as stream:
-        metadata = _parquet(stream).metadata
-    sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    sizes = (parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups))
     return list(itertools.accumulate(sizes, initial=0))
 
 
-def _parquet(stream: IO[bytes]) -> pq.ParquetFile:
+def parquet_file(stream: IO[bytes]) -> pq.ParquetFile:
+    """Read the footer of a file that `kdner.corpora.files.opened_parquet` gives."""
     stream.seek(0)
     return pq.ParquetFile(
         stream,

@@ -205,9 +205,10 @@ def read_slices(shard: Shard, reader: SliceReader, replaced: Counter[str] | None
     """
     parts = []
     for piece in shard.slices:
-        check_unchanged(piece.file)
-        parts.append(reader.read(piece, replaced))
-        check_unchanged(piece.file)  # also while it was read
+        try:
+            parts.append(reader.read(piece, replaced))
+        finally:
+            check_unchanged(piece.file)  # before, too: its time of change would tell
         _check_ids_there(parts[-1]["id"], piece)
         if parts[-1].num_rows != piece.rows:
             raise InputError(

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from kdner.corpora.columns import as_ids, as_strings, check_types, choose_columns, column_of
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.kept_columns import fields_of_schema, kept_fields, kept_of_batch
-from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, read_batches
+from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, parquet_file, read_batches
 from kdner.data import hub_datasets
 from kdner.errors import InputError
 from kdner.runs.fingerprint import fingerprint_of_files
@@ -74,7 +74,7 @@ def _of_files(
     for file in files:
         wanted = [text_column, file.id_column or text_column, *(field.name for field in kept)]
         with opened_parquet(file.path) as stream:
-            for batch in read_batches(stream, wanted):
+            for batch in read_batches(parquet_file(stream), wanted):
                 yield _columns(file.path, batch, text_column, file.id_column, kept)
 
 
