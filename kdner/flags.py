@@ -111,6 +111,10 @@ class Retries:
     shard_timeout: float | None = None
     """Seconds that a shard may take before its process counts as dead. By default 20 times what its text would have
     taken at the slowest rate so far, but not less than 10 minutes; and 4 hours before any shard is done."""
+    accept_changes: tuple[str, ...] = ()
+    """Files of the corpus that were changed since the run began, and whose finished shards stay valid: documents may
+    say something else, but there must be as many, with the same ids. The other shards are made of the files as they
+    are now. A change that leaves all that is read as it was needs no flag, but in Parquet of more than 1 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,6 +67,10 @@ class SourceFile:
     as UTF-8 elsewhere; 0 until then, too."""
     id_column: str | None = None
     """Column that holds the ids; None where they are made."""
+    digest: str | None = None
+    """Of what was read of it, where all of it was: of lines as UTF-8, of the bytes of Parquet."""
+    ids_digest: str | None = None
+    """Of its ids in order, where they were read."""
 
     @property
     def state(self) -> dict[str, int | None]:
@@ -138,6 +142,17 @@ def opened_parquet(path: str) -> Iterator[IO[bytes]]:
             shutil.copyfileobj(stream, whole, _BYTES_COPIED_AT_ONCE)
             whole.seek(0)
             yield whole
+
+
+def whole_file(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file as it lies there, some at once.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    with _opened(path) as raw:
+        while block := raw.read(_BYTES_ASKED_FOR):
+            yield block
 
 
 @contextmanager

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from kdner.corpora.corpus_listing import CorpusListing
-from kdner.corpora.files import SourceFile
+from kdner.corpora.digests import digest_of
+from kdner.corpora.files import SourceFile, whole_file
 from kdner.corpora.id_buckets import IdBuckets
 from kdner.corpora.ids import MapFiles
 from kdner.corpora.inspected import Inspected
-from kdner.corpora.lines import inspect_lines
+from kdner.corpora.lines import digest_of_lines, inspect_lines
 from kdner.corpora.marks import Marks
 from kdner.corpora.parquet import inspect_parquet, measure_texts
 from kdner.corpora.tables import FileTable
@@ -30,15 +32,29 @@ def inspect_files(
     Raises:
         InputError: if a file cannot be read, a column is missing or has another type, or an id is missing.
     """
-    inspect = partial(
+    inspect = inspector(listing, apart, with_ids=buckets is not None)
+    return _gathered(map_files(inspect, listing.files), buckets)
+
+
+def inspector(listing: CorpusListing, apart: int, *, with_ids: bool) -> Callable[[SourceFile], Inspected]:
+    """Return what inspects one file of a corpus; it raises what `inspect_files` raises."""
+    return partial(
         _inspect,
         text_column=listing.text_column,
         id_column=listing.id_column,
         encoding=listing.encoding,
         apart=apart,
-        with_ids=buckets is not None,
+        with_ids=with_ids,
     )
-    return _gathered(map_files(inspect, listing.files), buckets)
+
+
+def content_digest(file: SourceFile) -> str:
+    """Return the digest of what is read of a file, as it is now.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    return digest_of(whole_file(file.path)) if file.format == "parquet" else digest_of_lines(file)
 
 
 def measure_files(
@@ -57,9 +73,14 @@ def _inspect(
 ) -> Inspected:
     if file.format == "parquet":
         inspected = inspect_parquet(file, text_column, id_column, with_ids=with_ids)
+        digest = content_digest(file) if apart == 1 else None  # of a large corpus it would have to be read for it
     else:
         inspected = inspect_lines(file, text_column, id_column, encoding, with_ids=with_ids)
-    return inspected._replace(marks=inspected.marks.thinned(apart))
+        digest = inspected.file.digest
+    hashes = inspected.id_hashes
+    ids_digest = None if hashes is None else digest_of([hashes.tobytes()])
+    file = replace(inspected.file, digest=digest, ids_digest=ids_digest)
+    return inspected._replace(file=file, marks=inspected.marks.thinned(apart))
 
 
 def _measure(inspected: Inspected, text_column: str) -> Inspected:

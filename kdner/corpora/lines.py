@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kdner.corpora.columns import DEFAULT_ID_COLUMN, choose_columns, has_column
+from kdner.corpora.digests import digest_of, new_digest, shown
 from kdner.corpora.files import SourceFile, opened
 from kdner.corpora.id_hashes import IdHashes
 from kdner.corpora.inspected import Inspected
@@ -44,9 +45,9 @@ def inspect_lines(
     with opened(file.path) as stream:
         file, is_packed_file = replace(file, encoding=told_by_mark(stream)), is_packed(stream)
     while True:
-        evidence = Evidence(file.path)
+        evidence, digest = Evidence(file.path), new_digest()
         gathered = _LineIds(file, id_column or DEFAULT_ID_COLUMN) if with_ids and file.format == "json" else None
-        columns, offsets = _count(file, evidence, gathered)
+        columns, offsets = _count(file, gathered, [evidence.add, digest.update])
         right = evidence.encoding(file.encoding, encoding)
         if right == file.encoding:
             break
@@ -65,9 +66,20 @@ def inspect_lines(
         rows=rows,
         text_bytes=offsets[-1],
         id_column=ids,
+        digest=shown(digest),
     )
     hashes = gathered.finish() if gathered and ids else None
     return Inspected(file, Marks(range(rows + 1), offsets), hashes)
+
+
+def digest_of_lines(file: SourceFile) -> str:
+    """Return the digest of all lines, as they are read in the file's encoding.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    with opened(file.path) as stream:
+        return digest_of(line_blocks(stream, file.encoding))
 
 
 def line_ids(file: SourceFile, column: str) -> Iterator[tuple[int, str | None]]:
@@ -132,16 +144,18 @@ def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> 
     return LineDocument(id_, cleaned, replaced, record)
 
 
-def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = None) -> Iterator[tuple[int, int, bytes]]:
+def read_lines(
+    file: SourceFile, offset: int = 0, watchers: Sequence[Callable[[bytes], object]] = ()
+) -> Iterator[tuple[int, int, bytes]]:
     """Yield number (1 is the line at the offset), byte offset and bytes of each line that is a document, as UTF-8.
 
-    `evidence` is shown all of what is read.
+    The watchers are shown all of what is read, some lines at once.
     """
     with opened(file.path, offset) as stream:
         number = 0
         for block in line_blocks(stream, file.encoding):
-            if evidence:
-                evidence.add(block)
+            for watch in watchers:
+                watch(block)
             for line in block.splitlines(keepends=True):
                 number += 1
                 if file.format == "text" or line.strip(_BLANK):
@@ -167,12 +181,14 @@ def value_of(record: Mapping[str, Any], column: str, default: object = None) -> 
     return value_of(inner, rest, default) if isinstance(inner, dict) else default
 
 
-def _count(file: SourceFile, evidence: Evidence, ids: _LineIds | None) -> tuple[list[str], array[int]]:
+def _count(
+    file: SourceFile, ids: _LineIds | None, watchers: Sequence[Callable[[bytes], object]]
+) -> tuple[list[str], array[int]]:
     """Return the columns of the first lines, and the offsets of all rows, with one for their end."""
     columns: dict[str, None] = {}
     offsets = array("q")
     end = 0
-    for number, offset, line in read_lines(file, evidence=evidence):
+    for number, offset, line in read_lines(file, watchers=watchers):
         if file.format == "json" and len(offsets) < _LINES_LOOKED_AT_FOR_COLUMNS:
             record = parse(line)
             columns.update(dict.fromkeys(record or ()))

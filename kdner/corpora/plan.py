@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ MAX_SHARDS = 100_000
 """Shards into which a corpus is cut by default at most: each costs some 10 ms to send, and is a file to list."""
 MAX_MARKS = 16 * MAX_SHARDS
 """Places of a larger corpus, by the bytes of its files, before which the plan knows exactly how much text there is."""
-_NO_OFFSET = -1
+NO_OFFSET = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +166,25 @@ def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_document
             if part != current:
                 shard, current = shard + 1, part
             last = measure.row_at((part + 1) * size - done)
-            text_bytes = marks.before(last) - marks.before(first)
-            entry, offset = marks.last_before(first) if is_entered else (first, _NO_OFFSET)
-            row = (shard, number, first, last - first, offset, text_bytes, first - entry)
+            offset, text_bytes, passed = place_of(marks, first, last, is_entered=is_entered)
+            row = (shard, number, first, last - first, offset, text_bytes, passed)
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             first = last
         done += measure.before(rows)
-    values = {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
-    arrays = [pa.array(v, mask=v == _NO_OFFSET if name == "offset" else None) for name, v in values.items()]
+    return slice_table({name: np.frombuffer(column, np.int64) for name, column in columns.items()})
+
+
+def place_of(marks: Marks, first: int, last: int, *, is_entered: bool) -> tuple[int, int, int]:
+    """Return where a slice of a file is entered (`NO_OFFSET` for from its start), its bytes, and the rows to pass."""
+    text_bytes = marks.before(last) - marks.before(first)
+    entry, offset = marks.last_before(first) if is_entered else (first, NO_OFFSET)
+    return offset, text_bytes, first - entry
+
+
+def slice_table(columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a table of `SHARDS`, of columns of whole numbers."""
+    arrays = [pa.array(v, mask=v == NO_OFFSET if name == "offset" else None) for name, v in columns.items()]
     return pa.Table.from_arrays(arrays, schema=SHARDS)
 
 

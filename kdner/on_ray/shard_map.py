@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kdner.corpora.changes import Changes, changes_since
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing
 from kdner.corpora.kept_plan import plan_of_run
 from kdner.corpora.plan import CorpusPlan, plan_listing
@@ -82,6 +83,11 @@ def map_corpus(
     def listing() -> CorpusListing:
         return corpus_listing(config, out, min_shards=min_shards, keep_columns=keep_columns)
 
+    @cache
+    def changes() -> Changes:
+        accepted, map_files = retries.accept_changes, map_files_of(listing())
+        return changes_since(RunDirectory(out), listing(), accepted=accepted, map_files=map_files)
+
     if estimation and estimation.estimate:
         plan = plan_listing(listing(), map_files_of(listing()))
         return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
@@ -90,10 +96,10 @@ def map_corpus(
         forget_errors(out)
 
     def fingerprint_of_all() -> dict[str, Any]:
-        return {"job": job, **fingerprint, "corpus": listing().fingerprint(), **splitting}
+        return {"job": job, **fingerprint, "corpus": changes().fingerprint, **splitting}
 
     def map_and_check(directory: RunDirectory) -> dict[str, Any]:
-        plan = plan_of_run(directory, listing(), map_files_of(listing()))
+        plan = plan_of_run(directory, listing(), map_files_of(listing()), changes().files)
         directory.describe({"files": plan.shards.names})
         limited = replace(work(plan), timeout_s=retries.shard_timeout)
         summary = shard_map(plan, directory, limited, max_error_rate=config.max_error_rate)

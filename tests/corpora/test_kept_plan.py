@@ -11,7 +11,8 @@ from files import put_lines, put_parquet, rows
 import kdner.corpora.plan
 from kdner.corpora import corpus_listing
 from kdner.corpora.corpus_listing import list_corpus
-from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_finished_run, plan_of_run
+from kdner.corpora.finished_plan import plan_of_finished_run
+from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_run
 from kdner.corpora.plan import plan_corpus, plan_listing
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
@@ -81,6 +82,8 @@ def test_a_finished_run_is_read_by_the_plan_that_it_keeps_also_where_its_corpus_
     plan = plan_of_finished_run(run, [str(moved)])
     assert rows(plan) == there and plan.files[0].path == str(moved / "0.parquet")
     os.utime(moved / "1.parquet", ns=(1, 1))
+    assert rows(plan_of_finished_run(run, [str(moved)])) == there
+    put_parquet(moved / "1.parquet", {"text": ["other"] * 20})
     with pytest.raises(InputError, match=r"(?s)not what it was made of.*1\.parquet.*Restore it"):
         plan_of_finished_run(run, [str(moved)])
 
@@ -104,7 +107,7 @@ def test_of_many_files_a_manifest_has_the_number_the_bytes_and_a_hash(news, run,
     assert rows(plan_of_finished_run(large)) == there
     shutil.copytree(news, tmp_path / "copy", copy_function=shutil.copy2)
     assert list_corpus([str(tmp_path / "copy")], shard_documents=7).fingerprint() == listing.fingerprint()
-    os.utime(news / "1.parquet", ns=(1, 1))
+    put_parquet(news / "1.parquet", {"text": ["other"] * 20})
     assert list_corpus([str(news)], shard_documents=7).fingerprint() != listing.fingerprint()
     with pytest.raises(InputError, match=r"(?s)not what it was made of.*listing\.sha256"):
         plan_of_finished_run(large)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from slow_job import Echo
 
 import kdner.corpora.inspection
 from kdner.errors import InputError
-from kdner.flags import Actors, Corpus
+from kdner.flags import Actors, Corpus, Retries
 from kdner.on_ray.shard_map import map_corpus
 from kdner.runs.lock import hold
 from kdner.shards.work import ShardWork
@@ -70,3 +71,20 @@ def test_ids_that_are_trusted_are_not_looked_at_until_they_are(cluster, tmp_path
     (out / "_SUCCESS").unlink()
     with pytest.raises(InputError, match=r"'d0': .*corpus\.jsonl line 1, .*corpus\.jsonl line 9"):
         job("check")
+
+
+def test_a_changed_file_refuses_a_run_unless_it_reads_the_same_or_its_change_is_accepted(cluster, job, tmp_path):
+    source, out = tmp_path / "corpus.txt", tmp_path / "out"
+    job(out=str(out))
+    whole = contents(out)
+    os.utime(source, ns=(1, 1))
+    assert job(out=str(out))["documents"] == 9  # everything is there
+    (out / "_SUCCESS").unlink()
+    (out / "part-00003.parquet").unlink()
+    put_lines(source, ["some words"] * 6 + ["other words now"] + ["some words"] * 2)
+    with pytest.raises(InputError, match=r"(?s)holds a run that differs.*corpus\.txt\.size"):
+        job(out=str(out))
+    assert job(out=str(out), retries=Retries(accept_changes=(str(source),)))["words"] == 95
+    changed = {name for name, content in contents(out).items() if content != whole[name]}
+    assert changed == {"part-00003.parquet", "_summary.json"}
+    assert job(out=str(out))["words"] == 95
