@@ -20,6 +20,7 @@ from kdner.corpora.ids import MapFiles
 from kdner.corpora.inspected import Inspected
 from kdner.corpora.inspection import content_digest, inspector
 from kdner.corpora.kept_plan import FILES_OF_PLAN, kept_plan
+from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.corpora.tables import FileTable
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
@@ -89,6 +90,25 @@ def changes_since(
         _check_same_documents(files[number], one.file)
         logger.warning("%s: changed since the run began; its finished shards stay", files[number].path)
     return Changes(before, {**dict.fromkeys(same), **inspected})
+
+
+def plan_kept_or_made(
+    run: RunDirectory, listing: CorpusListing, map_files: MapFiles = map
+) -> tuple[CorpusPlan, dict[str, Any]]:
+    """Return the plan of a corpus, and the fingerprint by which runs know it; nothing is written.
+
+    It is the plan that the run keeps, where that is of this corpus and no change of files matters; else a new one.
+
+    Raises:
+        InputError: as `kdner.corpora.plan.plan_listing` says.
+    """
+    fingerprint = changes_since(run, listing, map_files=map_files).fingerprint
+    kept = None
+    if run.begun and run.manifest()["fingerprint"].get("corpus") == fingerprint:
+        kept = kept_plan(run, listing)
+    if kept is None or [field.name for field in kept.kept] != list(dict.fromkeys(listing.keep_columns)):
+        return plan_listing(listing, map_files), fingerprint
+    return kept, fingerprint
 
 
 def _numbers(files: FileTable, paths: Sequence[str]) -> set[int]:

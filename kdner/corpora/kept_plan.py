@@ -66,7 +66,9 @@ def plan_of_run(
 
 
 def keep_plan(run: RunDirectory, plan: CorpusPlan) -> None:
-    """Write a plan to a run directory, in place of what a job that was killed left of one."""
+    """Write a plan to a run directory, unless it is there, in place of what a job that was killed left of one."""
+    if kept_plan(run, plan.listing) is not None:
+        return
     filesystem, inner = locate(join(run.path, FOLDER))
     if filesystem.get_file_info(inner).type == pafs.FileType.Directory:
         filesystem.delete_dir_contents(inner)

@@ -12,17 +12,25 @@ import pyarrow.compute as pc
 import ray
 from ray.exceptions import RayTaskError
 
+from kdner.corpora.changes import plan_kept_or_made
 from kdner.corpora.corpus_listing import CorpusListing
 from kdner.corpora.ids import MapFiles
+from kdner.corpora.plan import CorpusPlan
 from kdner.on_ray.cluster import connect, in_cluster
 from kdner.on_ray.console import console
 from kdner.on_ray.job import input_error
 from kdner.progress import Progress
+from kdner.runs.run_directory import RunDirectory
 
 FILES_IN_A_TASK, BYTES_IN_A_TASK = 256, 64 << 20
 """Files that a task inspects at most, or their bytes; a corpus of one task is inspected by the driver."""
 TASKS_A_CORE = 2
 """Tasks that are sent for each core of the cluster before the first one is back."""
+
+
+def planned(path: str, listing: CorpusListing) -> tuple[CorpusPlan, dict[str, Any]]:
+    """Do as `kdner.corpora.changes.plan_kept_or_made` does for the run directory at a path, by all cores."""
+    return plan_kept_or_made(RunDirectory(path), listing, map_files_of(listing))
 
 
 def map_files_of(listing: CorpusListing) -> MapFiles:

@@ -19,13 +19,13 @@ import numpy as np
 from kdner.corpora.changes import Changes, changes_since
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing
 from kdner.corpora.kept_plan import plan_of_run
-from kdner.corpora.plan import CorpusPlan, plan_listing
+from kdner.corpora.plan import CorpusPlan
 from kdner.device import peak_memory_mb
 from kdner.flags import Corpus, Estimation, Retries
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console
 from kdner.on_ray.job import once
-from kdner.on_ray.map_files import map_files_of
+from kdner.on_ray.map_files import map_files_of, planned
 from kdner.on_ray.pool import estimate_corpus
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.rounds import may_succeed_elsewhere, nodes_to_avoid, pool_record, run_round
@@ -89,7 +89,7 @@ def map_corpus(
         return changes_since(RunDirectory(out), listing(), accepted=accepted, map_files=map_files)
 
     if estimation and estimation.estimate:
-        plan = plan_listing(listing(), map_files_of(listing()))
+        plan, _ = planned(out, listing())
         return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
 
     if retries.retry_errors:

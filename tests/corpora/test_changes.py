@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from files import put, put_json, put_parquet, rows
 
+from kdner.corpora import changes as module
 from kdner.corpora import corpus_listing
 from kdner.corpora import plan as planning
-from kdner.corpora.changes import changes_since
+from kdner.corpora.changes import changes_since, plan_kept_or_made
 from kdner.corpora.corpus_listing import list_corpus
 from kdner.corpora.kept_plan import FOLDER, plan_of_run
 from kdner.errors import InputError
@@ -150,3 +151,20 @@ def test_a_plan_of_before_files_had_digests_is_read(news, run):
     assert [id_ for id_, _ in rows(plan_of_run(run, list_of(news)))][:2] == ["a0", "a1"]
     touch(news / "a.jsonl")
     assert changes_since(run, list_of(news)).fingerprint != begun(run)
+
+
+def test_the_kept_plan_is_used_where_it_is_of_this_corpus_and_else_one_is_made_and_not_kept(
+    news, run, tmp_path, monkeypatch
+):
+    kept, _ = plan_kept_or_made(run, list_of(news))
+    made, fingerprint = plan_kept_or_made(RunDirectory(str(tmp_path / "none")), list_of(news))
+    assert made == kept and fingerprint == list_of(news).fingerprint() and not (tmp_path / "none").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "plan_listing", None)
+        touch(news / "a.jsonl")
+        again, fingerprint = plan_kept_or_made(run, list_of(news))
+        assert again.shards.table == kept.shards.table and fingerprint == begun(run)
+    column, _ = plan_kept_or_made(run, list_of(news, keep_columns=["text"]))
+    assert [field.name for field in column.kept] == ["text"]
+    write(news, "a.jsonl", count=30)
+    assert plan_kept_or_made(run, list_of(news))[0].documents == 150
