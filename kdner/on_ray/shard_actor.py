@@ -189,14 +189,14 @@ class ShardActor:
         documents, replaced = patiently(lambda: self._read(shard), self.work.patience_s)
         if deaths >= MAX_DEATHS:
             seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
-            mapped = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
+            mapped, blame = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
         else:
             with self.limit.over(shard.text_bytes):
-                mapped = self.map_documents(documents)
+                mapped, blame = self.map_documents(documents), None
         if not mapped["id"].equals(documents["id"]):
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-        if deaths < MAX_DEATHS:
-            self._judge(shard, documents, mapped)
+        if self.record is not None:
+            self._judge(shard, mapped, blame or self.health.blame(documents, mapped))
         errors = mapped.num_rows - mapped["error"].null_count
         counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
         metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
@@ -223,11 +223,8 @@ class ShardActor:
         if self.record is not None:
             self.record.give_back.remote(index)
 
-    def _judge(self, shard: Shard, documents: pa.Table, mapped: pa.Table) -> None:
-        """Let errors stand that are the documents', and give the shard back where they may be those of this process."""
-        if self.record is None:
-            return
-        blame = self.health.blame(documents, mapped)
+    def _judge(self, shard: Shard, mapped: pa.Table, blame: Blame) -> None:
+        """Let errors stand that are the documents', and give the shard back where they may be those of a process."""
         self.unsure = self.unsure + 1 if blame is Blame.UNKNOWN else 0
         if blame is Blame.DOCUMENTS:
             return

@@ -4,6 +4,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Barrier, Lock
 from time import sleep
@@ -285,6 +286,10 @@ class Sick:
         if self.left >= 0:
             sleep(0.5)  # the sick one is faster
             return Echo()(documents)
+        return self.all_failed(documents)
+
+    @staticmethod
+    def all_failed(documents: pa.Table) -> pa.Table:
         rows = [
             {"id": id_, "entities": [], "words": 0, "error": "the card fell off"} for id_ in documents["id"].to_pylist()
         ]
@@ -292,6 +297,31 @@ class Sick:
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
         return Echo().counts(documents, mapped)
+
+
+class SickInAChild(Echo):
+    """An actor whose first child process fails on all documents."""
+
+    def __init__(self, marker: str) -> None:
+        super().__init__()
+        self.sick = False
+        if parent_process() is not None:
+            with suppress(FileExistsError):
+                Path(marker).touch(exist_ok=False)
+                self.sick = True
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        return Sick.all_failed(documents) if self.sick else super().__call__(documents)
+
+
+def test_a_sick_child_costs_no_document(cluster, corpus, directory, tmp_path, caplog):
+    note_deaths(directory, 1, 2)
+    arguments = {"marker": str(tmp_path / "marker")}
+    work = ShardWork(job="sick", actor=SickInAChild, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+    with caplog.at_level(logging.WARNING, "kdner"):
+        counts = shard_map(corpus, directory, work)
+    assert (tmp_path / "marker").exists() and (counts["documents"], counts["errors"]) == (10, 1)
+    assert "3 of 3 documents of part-00001.parquet ended with 'the card fell off'" in caplog.text
 
 
 @pytest.mark.parametrize("well", [0, pytest.param(2, marks=pytest.mark.faults)])
