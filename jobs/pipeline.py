@@ -31,18 +31,22 @@ from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.measuring.data_check import check_data
 from kdner.measuring.reports import pipeline_report, pipeline_summary
 from kdner.on_ray.job import Stages, once, run_job
+from kdner.on_ray.map_files import planned
 from kdner.on_ray.student_job import TRANSFER_FILE, Drawing, draw_transfer_corpus, write_test_quality
 from kdner.on_ray.train import Workers, trainings_at_once
 from kdner.pages.pipeline_page import pipeline_page
 from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.storage import join
 from kdner.runs.trackers import TrackerName, check_tracker
 from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 
-NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker")
+NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker", "ids")
 """Flags that do not change the result."""
+TRANSFER = "transfer"
+"""Folder of the transfer corpus, and of the corpus's plan."""
 RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
 """Flags that distill_student has, too."""
 
@@ -97,6 +101,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         student=config.student,
         vectors=config.vectors,
         out=config.out,
+        plan_corpus=partial(planned, join(config.out, TRANSFER)),
     )
     if config.labeled == QUICKSTART:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
@@ -106,7 +111,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
 
 
 def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> dict[str, Any]:
-    names = ("transfer", "logits", "student", "baseline", "evaluation", "entities")
+    names = (TRANSFER, "logits", "student", "baseline", "evaluation", "entities")
     transfer, logits, student, baseline, evaluation, entities = (f"{directory.path}/{name}" for name in names)
     teachers = {f"{directory.path}/{name}": name for name in teacher_names(len(config.teacher))}
     labeled, drawn, first = vars(inputs.labeled), f"{transfer}/{TRANSFER_FILE}", next(iter(teachers))
@@ -121,7 +126,8 @@ def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> di
         )
         tuning[f"finetune_{name}"] = (finetune_teacher, job)
     stages.run("Train the teachers", tuning, [inputs.labeled.labeled, *config.teacher], most=len(tuning))
-    reading: dict[str, Any] = {name: getattr(config, name) for name in ("language", "hard_wrapped", "max_error_rate")}
+    passed_on = ("language", "hard_wrapped", "max_error_rate", "ids")
+    reading: dict[str, Any] = {name: getattr(config, name) for name in passed_on}
     scoring = PrecomputeLogits(corpus=(drawn,), **reading, teacher=tuple(teachers), actors=config.actors, out=logits)
     stages.run("Score the transfer corpus", {"precompute_logits": (precompute_logits, scoring)}, [drawn, *teachers])
     recipe: dict[str, Any] = {key: getattr(config, key) for key in RECIPE}

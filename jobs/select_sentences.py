@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from kdner.corpora.plan import CorpusPlan, corpus_plan, read_shard
+from kdner.corpora.corpus_listing import corpus_listing
+from kdner.corpora.kept_plan import keep_plan
+from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.corpora.slices import SliceReader
 from kdner.errors import InputError
 from kdner.flags import Corpus
@@ -26,6 +28,7 @@ from kdner.integrations.formats import FORMATS, Written
 from kdner.labels.tags import check_same_labels
 from kdner.on_ray.file_map import file_map
 from kdner.on_ray.job import once, run_job
+from kdner.on_ray.map_files import planned
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import model_folder, pinned
 from kdner.runs.run_directory import RunDirectory
@@ -72,10 +75,14 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
         raise InputError(f"--logits {config.logits}: holds no logits. Expected what precompute_logits writes")
     if source:
         check_same_labels(labels, source.labels, config.student, str(config.logits))
-    plan = source.plan if source else corpus_plan(config, config.out)
+    found = join(config.out, "doubts")
+    if source:
+        plan, corpus = source.plan, source.plan.fingerprint()
+    else:
+        plan, corpus = planned(found, corpus_listing(config, config.out))
     fingerprint = {
         "model": hash_of_files(str(model_folder(student, MODEL_FILES)), MODEL_FILES),
-        "corpus": plan.fingerprint(),
+        "corpus": corpus,
         "logits": source.run.manifest()["fingerprint"] if source else None,
         "count": config.count,
         "min_words": config.min_words,
@@ -84,19 +91,21 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
     name = f"selected{FORMATS[config.format].suffix}"
 
     def find(directory: RunDirectory) -> dict[str, Any]:
+        if not source:
+            keep_plan(directory, plan)
         arguments = {"student": student, "source": source or plan, "count": config.count, "min_words": config.min_words}
         file_map("select_sentences", directory, FindDoubts, arguments, config.actors)
         return {"documents": plan.documents}
 
     def work(directory: RunDirectory) -> dict[str, Any]:
-        found = join(directory.path, "doubts")
         once(found, {"job": "find_doubts", **fingerprint}, find, files=[shard.name for shard in plan.shards])
         doubts = [doubt for table in RunDirectory(found).tables(schema=DOUBTS) for doubt in of_table(table)]
         chosen = choose(doubts, config.count)
         content = FORMATS[config.format].write([doubt.annotated() for doubt in chosen], labels)
         directory.write_bytes(name, content)
         least = round(chosen[-1].doubt, 4) if chosen else None
-        return {"documents": plan.documents, "selected": len(chosen), "least_doubt": least}
+        ids_checked = plan.listing.ids == "check"
+        return {"documents": plan.documents, "selected": len(chosen), "least_doubt": least, "ids_checked": ids_checked}
 
     return once(
         config.out,

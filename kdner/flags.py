@@ -111,6 +111,10 @@ class Retries:
     shard_timeout: float | None = None
     """Seconds that a shard may take before its process counts as dead. By default 20 times what its text would have
     taken at the slowest rate so far, but not less than 10 minutes; and 4 hours before any shard is done."""
+    accept_changes: tuple[str, ...] = ()
+    """Files of the corpus that were changed since the run began, and whose finished shards stay valid: documents may
+    say something else, but there must be as many, with the same ids. The other shards are made of the files as they
+    are now. A change that leaves all that is read as it was needs no flag, but in Parquet of more than 1 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +145,10 @@ class Corpus(Encoded):
     id_column: str | None = None
     """Column, or JSON key, of a document's unique id; by default id where there is one, else ids are made from file
     and row."""
+    ids: Literal["check", "trust"] = "check"
+    """Whether missing and duplicate ids are looked for before any work begins: check, or trust where it is known that
+    there are none. A check costs little where files are read for the plan anyway; of Parquet it reads the id column,
+    and of more than 4 million documents it keeps 12 bytes each in the temporary folder of the driver's machine."""
     shard_documents: int | None = None
     """Documents in one shard: the unit of work, of retry, and of output. By default shards are cut by text, not by
     documents, and hold 3 MB of it; more where that would make more than 100,000 shards; less where it would make fewer

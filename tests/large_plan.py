@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from kdner.corpora.corpus_listing import CorpusListing
 from kdner.corpora.files import SourceFile
+from kdner.corpora.inspected import Inspected
 from kdner.corpora.kept_plan import plan_of_run
 from kdner.corpora.lines import inspect_lines
 from kdner.corpora.marks import Marks
@@ -56,11 +57,11 @@ def listing(files: int, shards_a_file: int) -> CorpusListing:
     return CorpusListing(FileTable.of(found), "text", None, ROWS // shards_a_file, 64)
 
 
-def stand_in(_: Callable[[Any], Any], files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, Marks]]:
+def stand_in(_: Callable[[Any], Any], files: Iterable[SourceFile]) -> Iterator[Inspected]:
     """Give what inspection would of a corpus of this size: a mark for each MB or so, none of them shared."""
     for file in files:
         marks = Marks(array("q", range(0, ROWS + 1, 100)), array("q", range(0, 10**7 + 1, 10**6)))
-        yield replace(file, rows=ROWS, text_bytes=10**7, is_entered_at_offsets=True), marks
+        yield Inspected(replace(file, rows=ROWS, text_bytes=10**7, is_entered_at_offsets=True), marks)
 
 
 def start(run: RunDirectory, listed: CorpusListing) -> int:
@@ -117,7 +118,9 @@ def inspect(folder: str) -> None:
     path = Path(folder, "large.jsonl")
     line = json.dumps({"id": "a" * 20, "text": "some words of news " * 100}) + "\n"
     path.write_text(line * (200_000_000 // len(line)))
-    inspect_lines(SourceFile(str(path), "large.jsonl", "json", path.stat().st_size, 0), "text", None, "utf-8")
+    inspect_lines(
+        SourceFile(str(path), "large.jsonl", "json", path.stat().st_size, 0), "text", None, "utf-8", with_ids=True
+    )
 
 
 def timed(name: str, work: Callable[..., object], *arguments: object) -> None:

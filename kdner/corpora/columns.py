@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +12,8 @@ import pyarrow.types as pt
 from kdner.data.text_files import clean
 from kdner.errors import InputError
 
+DEFAULT_ID_COLUMN = "id"
+"""Where no other is named, and a file has it."""
 _CAST = "cast it to string where the file is made"
 
 
@@ -21,15 +23,20 @@ def choose_columns(path: str, columns: Sequence[str], text_column: str, id_colum
     Raises:
         InputError: if one is missing, or there are two of its name.
     """
-    id_column = id_column or ("id" if "id" in columns else None)
+    id_column = id_column or (DEFAULT_ID_COLUMN if DEFAULT_ID_COLUMN in columns else None)
     for column, option in ((text_column, "--text-column"), (id_column, "--id-column")):
         if column is None:
             continue
         if columns.count(column) > 1:
             raise InputError(f"{path}: {columns.count(column)} columns are called {column!r}; rename all but one")
-        if column not in columns and column.partition(".")[0] not in columns:
+        if not has_column(columns, column):
             raise InputError(f"{path}: no column {column!r}, only {', '.join(columns)}; name one with {option}")
     return id_column
+
+
+def has_column(columns: Collection[str], column: str) -> bool:
+    """Tell whether there is a column, or, of the name ``a.b``, a column a."""
+    return column in columns or column.partition(".")[0] in columns
 
 
 def check_types(path: str, schema: pa.Schema, text_column: str, id_column: str | None) -> None:

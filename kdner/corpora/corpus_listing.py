@@ -7,9 +7,10 @@ is read for it.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow.compute as pc
 
@@ -22,11 +23,14 @@ from kdner.runs.storage import join, without_secrets
 if TYPE_CHECKING:  # flags need tyro, which a machine that only scores need not have
     from kdner.flags import Corpus
 
+Ids: TypeAlias = Literal["check", "trust"]
 MIN_SHARDS = 64
 """Shards that a corpus gives by default, if each holds `MIN_SHARD_TEXT_BYTES`: work for as many actors."""
 MAX_FILES_NAMED = 1_000
 """Files whose names, sizes and times of change stand in a manifest one by one."""
 _ROWS_AT_ONCE = 8192
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class CorpusListing:
     """Columns to read beside the texts. They do not change the shards, and are no part of the fingerprint."""
     passed_over: tuple[tuple[str, int], ...] = ()
     """How many files of a folder or glob are no part of the corpus, by suffix or name."""
+    ids: Ids = "check"
+    """Whether missing and duplicate ids are looked for; no part of the fingerprint."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Give what determines the plan, for a manifest, without the secrets that a URI may hold.
@@ -76,13 +82,15 @@ def list_corpus(
     staging: str | None = None,
     encoding: str = UTF_8,
     keep_columns: Sequence[str] = (),
+    ids: Ids = "check",
 ) -> CorpusListing:
     """Find the files of a corpus; nothing is read of them, but where a name tells no format.
 
     An input is a file, a folder, a glob, or a dataset that is written once to Parquet in the folder `staging`, see
     `kdner.corpora.listing.find_files`. Files of lines that are not UTF-8 are read in `encoding`. Files are taken in
     the order of their paths, whatever the order of the inputs. Without `id_column`, a file's ids are its column
-    ``id``, or made where it has none. `keep_columns` are read beside the texts, see `kdner.corpora.kept_columns`.
+    ``id``, or made where it has none; `ids` says whether a plan looks for missing and duplicate ones. `keep_columns`
+    are read beside the texts, see `kdner.corpora.kept_columns`.
 
     Raises:
         InputError: nothing is found, or a format is unknown.
@@ -100,6 +108,7 @@ def list_corpus(
         encoding=encoding,
         keep_columns=tuple(keep_columns),
         passed_over=tuple(sorted(passed_over.items())),
+        ids=ids,
     )
 
 
@@ -107,6 +116,8 @@ def corpus_listing(
     flags: Corpus, out: str, *, min_shards: int = MIN_SHARDS, keep_columns: Sequence[str] = ()
 ) -> CorpusListing:
     """List the corpus that flags name; datasets from a hub are first written to Parquet in a hidden folder of `out`."""
+    if flags.ids == "trust":
+        logger.warning("--ids trust: missing and duplicate ids are not looked for")
     return list_corpus(
         flags.corpus,
         text_column=flags.text_column,
@@ -116,6 +127,7 @@ def corpus_listing(
         staging=join(out, ".corpus"),
         encoding=flags.encoding,
         keep_columns=keep_columns,
+        ids=flags.ids,
     )
 
 

@@ -15,7 +15,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
 
 from kdner.data.encodings import UTF_8
 from kdner.data.text_files import UNREADABLE, clean, decode, decompressed, is_packed
@@ -33,6 +36,9 @@ _FORMATS = {
 _PACKED = (".gz", ".bz2", ".zst", ".zstd")
 SUFFIXES = f"{', '.join(_FORMATS)} (each also with {', '.join(_PACKED)})"
 _BYTES_COPIED_AT_ONCE = 1 << 20
+_BYTES_ASKED_FOR = 4 << 20
+"""Bytes of a file elsewhere that are asked for at once: more than a shard's text as a rule. An object store takes as
+long to answer as to send some MB, and has a price for each request."""
 _BYTES_OF_FIRST_LINE = 1 << 24
 
 
@@ -61,6 +67,10 @@ class SourceFile:
     as UTF-8 elsewhere; 0 until then, too."""
     id_column: str | None = None
     """Column that holds the ids; None where they are made."""
+    digest: str | None = None
+    """Of what was read of it, where all of it was: of lines as UTF-8, of the bytes of Parquet."""
+    ids_digest: str | None = None
+    """Of its ids in order, where they were read."""
 
     @property
     def state(self) -> dict[str, int | None]:
@@ -101,14 +111,20 @@ def format_by_content(path: str) -> str | None:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[io.BufferedReader]:
-    """Open a file of lines for reading, unpacked.
+def opened(path: str, offset: int = 0) -> Iterator[io.BufferedReader]:
+    """Open a file of lines for reading, unpacked; or from an offset on, where it is not packed.
 
     Raises:
         InputError: if it cannot be opened, or what goes wrong in the block is the file's fault.
     """
-    with _opened(path) as (_, stream):
-        yield stream
+    with _opened(path) as raw:
+        file: Any = raw if _is_local(path) else io.BufferedReader(raw, _BYTES_ASKED_FOR)
+        if not offset:
+            with decompressed(file) as stream:
+                yield stream
+        else:
+            file.seek(offset)
+            yield io.BufferedReader(file)
 
 
 @contextmanager
@@ -118,7 +134,7 @@ def opened_parquet(path: str) -> Iterator[IO[bytes]]:
     Raises:
         InputError: if it cannot be opened, or what goes wrong in the block is the file's fault.
     """
-    with _opened(path) as (raw, stream):
+    with _opened(path) as raw, decompressed(raw) as stream:
         if not is_packed(stream):
             yield raw
             return
@@ -128,15 +144,30 @@ def opened_parquet(path: str) -> Iterator[IO[bytes]]:
             yield whole
 
 
+def whole_file(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file as it lies there, some at once.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    with _opened(path) as raw:
+        while block := raw.read(_BYTES_ASKED_FOR):
+            yield block
+
+
 @contextmanager
-def _opened(path: str) -> Iterator[tuple[IO[bytes], io.BufferedReader]]:
-    """Open a file, and read it unpacked."""
+def _opened(path: str) -> Iterator[Any]:
+    """Open a file as it is; a small one that is not on this machine is read in one request."""
     filesystem, inner = locate(path)
     try:
-        with filesystem.open_input_file(inner) as raw, decompressed(raw) as stream:
-            yield raw, stream
+        with filesystem.open_input_file(inner) as file:
+            yield file if _is_local(path) or file.size() > _BYTES_ASKED_FOR else pa.BufferReader(file.read())
     except UNREADABLE as error:
         kind = StorageError if isinstance(error, OSError) else InputError
         raise kind(
             f"{path}: cannot be read ({error}); is it whole, and what its suffix says? Mend or remove it"
         ) from error
+
+
+def _is_local(path: str) -> bool:
+    return isinstance(locate(path)[0], pafs.LocalFileSystem)

@@ -24,7 +24,7 @@ import pyarrow.types as pt
 from kdner.corpora.columns import as_texts, column_of, type_of
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.lines import parse, read_lines, value_of
-from kdner.corpora.parquet import schema_of
+from kdner.corpora.parquet import parquet_file
 from kdner.data.text_files import clean
 from kdner.errors import InputError
 
@@ -162,7 +162,7 @@ def _types(file: SourceFile, names: Sequence[str], text_column: str) -> dict[str
     if file.format == "text":
         return {name: pa.string() for name in names if name == text_column}
     with opened_parquet(file.path) as stream:
-        return _in_schema(schema_of(stream), names, text_column)
+        return _in_schema(parquet_file(stream).schema_arrow, names, text_column)
 
 
 def _in_schema(schema: pa.Schema, names: Sequence[str], text_column: str) -> dict[str, pa.DataType]:
@@ -220,7 +220,7 @@ def _names(file: SourceFile, text_column: str) -> Iterator[str]:
         yield text_column
     elif file.format == "parquet":
         with opened_parquet(file.path) as stream:
-            yield from _names_in(schema_of(stream))
+            yield from _names_in(parquet_file(stream).schema_arrow)
     else:
         for _, _, line in itertools.islice(read_lines(file), _LINES_LOOKED_AT_FOR_NAMES):
             for name, value in (parse(line) or {}).items():

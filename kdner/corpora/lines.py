@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from kdner.corpora.columns import choose_columns
+import numpy as np
+
+from kdner.corpora.columns import DEFAULT_ID_COLUMN, choose_columns, has_column
+from kdner.corpora.digests import digest_of, new_digest, shown
 from kdner.corpora.files import SourceFile, opened
+from kdner.corpora.id_hashes import IdHashes
+from kdner.corpora.inspected import Inspected
 from kdner.corpora.marks import Marks
 from kdner.data.encodings import UTF_8, Evidence
 from kdner.data.text_files import clean, decode, is_packed, line_blocks, told_by_mark
@@ -22,24 +27,27 @@ from kdner.errors import InputError
 
 _BLANK = b" \t\n\v\f\r\xef\xbb\xbf"
 """Bytes of white space and of byte order marks."""
-_IDS_GIVEN_AT_ONCE = 8192
 _LINES_LOOKED_AT_FOR_COLUMNS = 1000
+_DECODE = json.JSONDecoder(strict=False).decode
 
 
-def inspect_lines(file: SourceFile, text_column: str, id_column: str | None, encoding: str) -> tuple[SourceFile, Marks]:
+def inspect_lines(
+    file: SourceFile, text_column: str, id_column: str | None, encoding: str, *, with_ids: bool = False
+) -> Inspected:
     """Find a file's encoding, count its rows, choose its id column, and mark the bytes of lines before each row.
 
     Bytes are those of whole lines as UTF-8, so that a row begins at the byte that its mark says, where the file is
-    entered at offsets. `encoding` is that of files that are not UTF-8.
+    entered at offsets. `encoding` is that of files that are not UTF-8. With ids, these are read too, and hashed.
 
     Raises:
-        InputError: if the file cannot be read, is no text, or of another encoding, or a column is missing.
+        InputError: if the file cannot be read, is no text, or of another encoding, or a column or an id is missing.
     """
     with opened(file.path) as stream:
         file, is_packed_file = replace(file, encoding=told_by_mark(stream)), is_packed(stream)
     while True:
-        evidence = Evidence(file.path)
-        columns, offsets = _count(file, evidence)
+        evidence, digest = Evidence(file.path), new_digest()
+        gathered = _LineIds(file, id_column or DEFAULT_ID_COLUMN) if with_ids and file.format == "json" else None
+        columns, offsets = _count(file, gathered, [evidence.add, digest.update])
         right = evidence.encoding(file.encoding, encoding)
         if right == file.encoding:
             break
@@ -58,31 +66,59 @@ def inspect_lines(file: SourceFile, text_column: str, id_column: str | None, enc
         rows=rows,
         text_bytes=offsets[-1],
         id_column=ids,
+        digest=shown(digest),
     )
-    return file, Marks(range(rows + 1), offsets)
+    hashes = gathered.finish() if gathered and ids else None
+    return Inspected(file, Marks(range(rows + 1), offsets), hashes)
 
 
-def line_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[str | None]]]:
-    """Give place (``line 4``) and id of each document, some thousands at once; None is no id.
+def digest_of_lines(file: SourceFile) -> str:
+    """Return the digest of all lines, as they are read in the file's encoding.
 
     Raises:
-        InputError: if the file cannot be read, or a line is no JSON object.
+        InputError: if the file cannot be read.
     """
-    places: list[str] = []
-    ids: list[str | None] = []
+    with opened(file.path) as stream:
+        return digest_of(line_blocks(stream, file.encoding))
+
+
+def line_ids(file: SourceFile, column: str) -> Iterator[tuple[int, str | None]]:
+    """Yield the number and the id of each line that is a document; None is no id.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
     for number, _, line in read_lines(file):
-        record = parse(line)
-        if record is None:
+        yield number, _json_id(parse(line) or {}, column)
+
+
+class _LineIds:
+    """The ids of a file of lines, gathered while it is read."""
+
+    def __init__(self, file: SourceFile, column: str) -> None:
+        self.path, self.column = file.path, column
+        self._hashes = IdHashes(file, column, "line")
+        self._no_object: int | None = None
+
+    def add(self, number: int, record: dict[str, Any] | None) -> None:
+        """Add what the line of a number holds."""
+        if record is not None:
+            self._hashes.add((number,), (_json_id(record, self.column),))
+        elif self._no_object is None:
+            self._no_object = number
+
+    def finish(self) -> np.ndarray:
+        """Return the hashes, as `IdHashes` does.
+
+        Raises:
+            InputError: a line is no JSON object, or has no id.
+        """
+        if self._no_object is not None:
             raise InputError(
-                f"{file.path} line {number}: not a JSON object, so it has no id in column {column!r}; mend or remove it"
+                f"{self.path} line {self._no_object}: not a JSON object, so it has no id in column {self.column!r}; "
+                "mend or remove it"
             )
-        places.append(f"line {number}")
-        ids.append(_json_id(record, column))
-        if len(ids) == _IDS_GIVEN_AT_ONCE:
-            yield places, ids
-            places, ids = [], []
-    if ids:
-        yield places, ids
+        return self._hashes.finish()
 
 
 class LineDocument(NamedTuple):
@@ -108,18 +144,18 @@ def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> 
     return LineDocument(id_, cleaned, replaced, record)
 
 
-def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = None) -> Iterator[tuple[int, int, bytes]]:
+def read_lines(
+    file: SourceFile, offset: int = 0, watchers: Sequence[Callable[[bytes], object]] = ()
+) -> Iterator[tuple[int, int, bytes]]:
     """Yield number (1 is the line at the offset), byte offset and bytes of each line that is a document, as UTF-8.
 
-    `evidence` is shown all of what is read.
+    The watchers are shown all of what is read, some lines at once.
     """
-    with opened(file.path) as stream:
-        if offset:
-            stream.seek(offset)
+    with opened(file.path, offset) as stream:
         number = 0
         for block in line_blocks(stream, file.encoding):
-            if evidence:
-                evidence.add(block)
+            for watch in watchers:
+                watch(block)
             for line in block.splitlines(keepends=True):
                 number += 1
                 if file.format == "text" or line.strip(_BLANK):
@@ -130,7 +166,7 @@ def read_lines(file: SourceFile, offset: int = 0, evidence: Evidence | None = No
 def parse(line: bytes) -> dict[str, Any] | None:
     """Return the JSON object that a line holds; None where it holds none."""
     try:
-        value = json.loads(decode(line), strict=False)
+        value = _DECODE(decode(line))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -145,14 +181,21 @@ def value_of(record: Mapping[str, Any], column: str, default: object = None) -> 
     return value_of(inner, rest, default) if isinstance(inner, dict) else default
 
 
-def _count(file: SourceFile, evidence: Evidence) -> tuple[list[str], array[int]]:
+def _count(
+    file: SourceFile, ids: _LineIds | None, watchers: Sequence[Callable[[bytes], object]]
+) -> tuple[list[str], array[int]]:
     """Return the columns of the first lines, and the offsets of all rows, with one for their end."""
     columns: dict[str, None] = {}
     offsets = array("q")
     end = 0
-    for _, offset, line in read_lines(file, evidence=evidence):
+    for number, offset, line in read_lines(file, watchers=watchers):
         if file.format == "json" and len(offsets) < _LINES_LOOKED_AT_FOR_COLUMNS:
-            columns.update(dict.fromkeys(parse(line) or ()))
+            record = parse(line)
+            columns.update(dict.fromkeys(record or ()))
+            if ids:
+                ids.add(number, record)
+        elif ids and has_column(columns, ids.column):
+            ids.add(number, parse(line))
         offsets.append(offset)
         end = offset + len(line)
     offsets.append(end)

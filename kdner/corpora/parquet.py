@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from kdner.corpora.columns import as_ids, as_texts, check_types, choose_columns, column_of
 from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.id_hashes import IdHashes
+from kdner.corpora.inspected import Inspected
 from kdner.corpora.marks import Marks
 from kdner.data.encodings import Evidence
 from kdner.errors import InputError
@@ -31,25 +33,27 @@ BYTES_DECODED_AT_ONCE = 16 << 20
 ROWS_GATHERED = 8192
 BYTES_GATHERED = 1 << 20
 """So many decoded rows, or bytes, are worked on together."""
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 4 << 20
 
 
-def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -> tuple[SourceFile, Marks]:
+def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None, *, with_ids: bool = False) -> Inspected:
     """Count a file's rows, choose its id column, and mark the bytes of text before each row group, from its footer.
 
-    A file without rows needs no columns.
+    A file without rows needs no columns. With ids, these are read too, and hashed.
 
     Raises:
-        InputError: if the file cannot be read, a column is missing or has another type, or bytes are not UTF-8.
+        InputError: if the file cannot be read, a column is missing or has another type, an id is missing, or bytes are
+            not UTF-8.
     """
     with opened_parquet(file.path) as stream:
-        parquet = _parquet(stream)
+        parquet = parquet_file(stream)
         schema, metadata = parquet.schema_arrow, parquet.metadata
         if not metadata.num_rows:
-            return file, Marks((0,), (0,))
+            return Inspected(file, Marks((0,), (0,)))
         ids = choose_columns(file.path, schema.names, text_column, id_column)
         check_types(file.path, schema, text_column, ids)
-        first = column_of(next(read_batches(stream, [text_column])), text_column)
+        first = column_of(next(read_batches(parquet, [text_column])), text_column)
+        hashes = _id_hashes(file, parquet, ids) if with_ids and ids else None
     if pa.types.is_binary(first.type) or pa.types.is_large_binary(first.type):
         evidence = Evidence(file.path)
         evidence.add(b"\n".join(first.drop_null().to_pylist()))
@@ -64,38 +68,48 @@ def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None) -
     sizes = [(group.num_rows, group.column(text).total_uncompressed_size) for group in groups if group.num_rows]
     rows = list(itertools.accumulate((rows for rows, _ in sizes), initial=0))
     amounts = list(itertools.accumulate((size for _, size in sizes), initial=0))
-    return replace(file, rows=rows[-1], text_bytes=amounts[-1], id_column=ids), Marks(rows, amounts)
+    file = replace(file, rows=rows[-1], text_bytes=amounts[-1], id_column=ids)
+    return Inspected(file, Marks(rows, amounts), hashes)
 
 
-def measure_texts(file: SourceFile, text_column: str) -> tuple[SourceFile, Marks]:
+def measure_texts(file: SourceFile, text_column: str) -> Inspected:
     """Read the text column of a file, and mark the bytes of text before each row, with one for its end.
 
     Raises:
         InputError: if the file cannot be read.
     """
     if not file.rows:
-        return file, Marks((0,), (0,))
+        return Inspected(file, Marks((0,), (0,)))
     amounts = array("q", [0])
     with opened_parquet(file.path) as stream:
-        for batch in read_batches(stream, [text_column]):
+        for batch in read_batches(parquet_file(stream), [text_column]):
             texts, _ = as_texts(column_of(batch, text_column))
             lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy()
             amounts.frombytes((amounts[-1] + np.cumsum(lengths + 1, dtype=np.int64)).tobytes())
-    return replace(file, text_bytes=amounts[-1]), Marks(range(file.rows + 1), amounts)
+    return Inspected(replace(file, text_bytes=amounts[-1]), Marks(range(file.rows + 1), amounts))
 
 
-def parquet_ids(file: SourceFile, column: str) -> Iterator[tuple[list[str], list[str | None]]]:
-    """Give place (``row 3``) and id of each document, some thousands at once; None is no id.
+def parquet_ids(file: SourceFile, column: str) -> Iterator[tuple[int, str | None]]:
+    """Yield the number and the id of each row; None is no id.
 
     Raises:
         InputError: if the file cannot be read, or a value is no id.
     """
-    row = 0
     with opened_parquet(file.path) as stream:
-        for batch in read_batches(stream, [column]):
-            places = [f"row {row + i}" for i in range(len(batch))]
-            yield places, as_ids(column_of(batch, column), f"{file.path}: column {column!r}").to_pylist()
-            row += len(batch)
+        yield from enumerate(itertools.chain.from_iterable(_ids(file, parquet_file(stream), column)))
+
+
+def _id_hashes(file: SourceFile, parquet: pq.ParquetFile, column: str) -> np.ndarray:
+    hashes, row = IdHashes(file, column, "row"), 0
+    for ids in _ids(file, parquet, column):
+        hashes.add(range(row, row + len(ids)), ids)
+        row += len(ids)
+    return hashes.finish()
+
+
+def _ids(file: SourceFile, parquet: pq.ParquetFile, column: str) -> Iterator[list[str | None]]:
+    for batch in read_batches(parquet, [column]):
+        yield as_ids(column_of(batch, column), f"{file.path}: column {column!r}").to_pylist()
 
 
 def batch_documents(
@@ -111,10 +125,9 @@ def batch_documents(
 
 
 def read_batches(
-    stream: IO[bytes], columns: Sequence[str], groups: Sequence[int] | None = None
+    parquet: pq.ParquetFile, columns: Sequence[str], groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield columns of Parquet, of these row groups or of all, in batches of about 1 MB, or of a few long rows."""
-    parquet = _parquet(stream)
     for group in range(parquet.num_row_groups) if groups is None else groups:  # one by one: none is decoded ahead
         footer = parquet.metadata.row_group(group)
         in_row = max(1, footer.total_byte_size // max(1, footer.num_rows))
@@ -125,20 +138,14 @@ def read_batches(
         yield from gathered(decoded)
 
 
-def schema_of(stream: IO[bytes]) -> pa.Schema:
-    """Give the columns of a file."""
-    return _parquet(stream).schema_arrow
-
-
-def groups_of_rows(path: str) -> list[int]:
+def first_rows_of_groups(parquet: pq.ParquetFile) -> list[int]:
     """Give the first row of each row group, and the number of rows."""
-    with opened_parquet(path) as stream:
-        metadata = _parquet(stream).metadata
-    sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    sizes = (parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups))
     return list(itertools.accumulate(sizes, initial=0))
 
 
-def _parquet(stream: IO[bytes]) -> pq.ParquetFile:
+def parquet_file(stream: IO[bytes]) -> pq.ParquetFile:
+    """Read the footer of a file that `kdner.corpora.files.opened_parquet` gives."""
     stream.seek(0)
     return pq.ParquetFile(
         stream,

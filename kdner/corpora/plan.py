@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +25,12 @@ import pyarrow.compute as pc
 
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing, list_corpus
 from kdner.corpora.files import SourceFile
-from kdner.corpora.ids import check_ids
+from kdner.corpora.id_buckets import IdBuckets
+from kdner.corpora.ids import MapFiles, check_ids
+from kdner.corpora.inspection import inspect_files, measure_files
 from kdner.corpora.kept_columns import kept_fields
-from kdner.corpora.lines import inspect_lines
 from kdner.corpora.marks import Marks
-from kdner.corpora.parquet import inspect_parquet, measure_texts
-from kdner.corpora.slices import SliceReader
+from kdner.corpora.slices import Slice, SliceReader
 from kdner.corpora.tables import SHARDS, FileTable, Shard, ShardTable
 from kdner.errors import InputError
 from kdner.runs.fingerprint import fingerprint_of_files
@@ -51,9 +50,7 @@ MAX_SHARDS = 100_000
 """Shards into which a corpus is cut by default at most: each costs some 10 ms to send, and is a file to list."""
 MAX_MARKS = 16 * MAX_SHARDS
 """Places of a larger corpus, by the bytes of its files, before which the plan knows exactly how much text there is."""
-_NO_OFFSET = -1
-
-MapFiles = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+NO_OFFSET = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +99,9 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
     its longest document.
 
     Reads footers and id columns of Parquet, the text columns too of a corpus with no more than `MEASURED_TEXT_BYTES` in
-    them, and all of every other file. Keeps 9 bytes a document to find duplicate ids; and of a corpus of no more than
-    `MEASURED_TEXT_BYTES` 8 bytes for each document, of a larger one those for each `MIN_SHARD_TEXT_BYTES` or more.
+    them, and all of every other file. Keeps 8 bytes for each document of a corpus of no more than
+    `MEASURED_TEXT_BYTES`, of a larger one for each `MIN_SHARD_TEXT_BYTES` or more; and to find duplicate ids what
+    `kdner.corpora.id_buckets` says, unless the listing trusts the ids.
 
     Args:
         listing: of the corpus.
@@ -115,8 +113,8 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
     text_column, shard_documents = listing.text_column, listing.shard_documents
     size = pc.sum(listing.files.table["size"]).as_py()
     apart = 1 if size <= MEASURED_TEXT_BYTES else max(MIN_SHARD_TEXT_BYTES, size // MAX_MARKS)
-    inspect = partial(_inspect, text_column=text_column, id_column=listing.id_column, encoding=listing.encoding)
-    files, marks = _gathered(map_files(partial(_thinned, inspect=inspect, apart=apart), listing.files))
+    buckets = IdBuckets() if listing.ids == "check" else None
+    files, marks = inspect_files(listing, apart, buckets, map_files)
     if not pc.sum(files.table["rows"]).as_py():
         first, others = files[0].path, len(files) - 1
         more = f" and {others:,} other files" if others else ""
@@ -126,11 +124,11 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
         if listing.keep_columns
         else ()
     )
-    check_ids(files)
+    if buckets is not None:
+        check_ids(files, buckets, map_files)
     is_parquet = pc.equal(files.table["format"], "parquet")
     if 0 < (pc.sum(files.table["text_bytes"].filter(is_parquet)).as_py() or 0) <= MEASURED_TEXT_BYTES:
-        measured = map_files(partial(_measured, text_column=text_column), zip(files, marks, strict=True))
-        files, marks = _gathered(measured)
+        files, marks = measure_files(files, marks, text_column, map_files)
     shard_text_bytes = None
     if shard_documents is None:
         text_bytes = pc.sum(files.table["text_bytes"]).as_py()
@@ -142,35 +140,6 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
         by_documents=shard_documents is not None,
     )
     return CorpusPlan(listing, files, ShardTable(table, files), shard_text_bytes, kept)
-
-
-def _inspect(file: SourceFile, text_column: str, id_column: str | None, encoding: str) -> tuple[SourceFile, Marks]:
-    if file.format == "parquet":
-        return inspect_parquet(file, text_column, id_column)
-    return inspect_lines(file, text_column, id_column, encoding)
-
-
-def _thinned(
-    file: SourceFile, inspect: Callable[[SourceFile], tuple[SourceFile, Marks]], apart: int
-) -> tuple[SourceFile, Marks]:
-    file, marks = inspect(file)
-    return file, marks.thinned(apart)
-
-
-def _measured(inspected: tuple[SourceFile, Marks], text_column: str) -> tuple[SourceFile, Marks]:
-    file, marks = inspected
-    return measure_texts(file, text_column) if file.format == "parquet" else (file, marks)
-
-
-def _gathered(inspected: Iterable[tuple[SourceFile, Marks]]) -> tuple[FileTable, list[Marks]]:
-    marks: list[Marks] = []
-
-    def files() -> Iterator[SourceFile]:
-        for file, own in inspected:
-            marks.append(own)
-            yield file
-
-    return FileTable.of(files()), marks
 
 
 def plan_corpus(inputs: Sequence[str], **how: Any) -> CorpusPlan:
@@ -197,15 +166,25 @@ def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_document
             if part != current:
                 shard, current = shard + 1, part
             last = measure.row_at((part + 1) * size - done)
-            text_bytes = marks.before(last) - marks.before(first)
-            entry, offset = marks.last_before(first) if is_entered else (first, _NO_OFFSET)
-            row = (shard, number, first, last - first, offset, text_bytes, first - entry)
+            offset, text_bytes, passed = place_of(marks, first, last, is_entered=is_entered)
+            row = (shard, number, first, last - first, offset, text_bytes, passed)
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             first = last
         done += measure.before(rows)
-    values = {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
-    arrays = [pa.array(v, mask=v == _NO_OFFSET if name == "offset" else None) for name, v in values.items()]
+    return slice_table({name: np.frombuffer(column, np.int64) for name, column in columns.items()})
+
+
+def place_of(marks: Marks, first: int, last: int, *, is_entered: bool) -> tuple[int, int, int]:
+    """Return where a slice of a file is entered (`NO_OFFSET` for from its start), its bytes, and the rows to pass."""
+    text_bytes = marks.before(last) - marks.before(first)
+    entry, offset = marks.last_before(first) if is_entered else (first, NO_OFFSET)
+    return offset, text_bytes, first - entry
+
+
+def slice_table(columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a table of `SHARDS`, of columns of whole numbers."""
+    arrays = [pa.array(v, mask=v == NO_OFFSET if name == "offset" else None) for name, v in columns.items()]
     return pa.Table.from_arrays(arrays, schema=SHARDS)
 
 
@@ -236,9 +215,11 @@ def read_slices(shard: Shard, reader: SliceReader, replaced: Counter[str] | None
     """
     parts = []
     for piece in shard.slices:
-        check_unchanged(piece.file)
-        parts.append(reader.read(piece, replaced))
-        check_unchanged(piece.file)  # also while it was read
+        try:
+            parts.append(reader.read(piece, replaced))
+        finally:
+            check_unchanged(piece.file)  # before, too: its time of change would tell
+        _check_ids_there(parts[-1]["id"], piece)
         if parts[-1].num_rows != piece.rows:
             raise InputError(
                 f"{piece.file.path}: {parts[-1].num_rows} documents from row {piece.first} on, expected "
@@ -257,4 +238,14 @@ def check_unchanged(file: SourceFile) -> None:
     if now != file.state:
         raise InputError(
             f"{file.path}: changed since the job began (was {file.state}, is {now}); restore it, or give another --out"
+        )
+
+
+def _check_ids_there(ids: pa.ChunkedArray, piece: Slice) -> None:
+    """Refuse documents without an id, where the plan was made with ``--ids trust``."""
+    if ids.null_count:
+        row = piece.first + pc.index(ids.is_null(), True).as_py()
+        raise InputError(
+            f"{piece.file.path}: {ids.null_count} documents from row {row} on have no id in column "
+            f"{piece.file.id_column!r}; each needs one: mend them, or name another column with --id-column"
         )

@@ -6,6 +6,7 @@ import itertools
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.kept_columns import kept_of_batch, kept_of_record
 from kdner.corpora.lines import line_document, read_lines
-from kdner.corpora.parquet import batch_documents, groups_of_rows, read_batches
+from kdner.corpora.parquet import batch_documents, first_rows_of_groups, parquet_file, read_batches
 from kdner.runs.schema import CORPUS
 
 _BYTES_IN_A_BATCH = 1 << 20
@@ -77,7 +78,10 @@ class _ParquetStream:
 
     def __init__(self, piece: Slice, text_column: str, kept: Sequence[pa.Field]) -> None:
         self.file, self.text_column, self.kept = piece.file, text_column, kept
-        self.begins = groups_of_rows(self.file.path)
+        with ExitStack() as stack:
+            self.parquet = parquet_file(stack.enter_context(opened_parquet(self.file.path)))
+            self.begins = first_rows_of_groups(self.parquet)
+            self.opened = stack.pop_all()
         group = self._group_of(piece.first)
         self.row = self.begins[group]
         self.rest: pa.RecordBatch | None = None
@@ -109,9 +113,9 @@ class _ParquetStream:
             yield first, part
 
     def _batches(self, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        with opened_parquet(self.file.path) as stream:
-            kept = [field.name for field in self.kept]
-            yield from read_batches(stream, [self.text_column, self.file.id_column or self.text_column, *kept], groups)
+        with self.opened:
+            columns = [self.text_column, self.file.id_column or self.text_column, *(field.name for field in self.kept)]
+            yield from read_batches(self.parquet, columns, groups)
 
     def _group_of(self, row: int) -> int:
         return min(bisect_right(self.begins, row), len(self.begins) - 1) - 1

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from kdner.corpora.columns import as_ids, as_strings, check_types, choose_columns, column_of
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.kept_columns import fields_of_schema, kept_fields, kept_of_batch
-from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, read_batches
+from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, parquet_file, read_batches
 from kdner.data import hub_datasets
 from kdner.errors import InputError
 from kdner.runs.fingerprint import fingerprint_of_files
@@ -65,7 +65,8 @@ def _of_files(
     source: str, paths: Sequence[str], text_column: str, id_column: str | None, keep_columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     whole = [SourceFile(path, path, "parquet", size=0, mtime_ns=None) for path in paths]
-    files = [file for file, _ in (inspect_parquet(file, text_column, id_column) for file in whole) if file.rows]
+    inspected = (inspect_parquet(file, text_column, id_column).file for file in whole)
+    files = [file for file in inspected if file.rows]
     columns = {file.id_column for file in files}
     if len(columns) > 1:
         raise InputError(f"{source}: only some of its files have a column 'id'; name one of all with --id-column")
@@ -73,7 +74,7 @@ def _of_files(
     for file in files:
         wanted = [text_column, file.id_column or text_column, *(field.name for field in kept)]
         with opened_parquet(file.path) as stream:
-            for batch in read_batches(stream, wanted):
+            for batch in read_batches(parquet_file(stream), wanted):
                 yield _columns(file.path, batch, text_column, file.id_column, kept)
 
 

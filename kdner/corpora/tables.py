@@ -30,6 +30,8 @@ FILES = pa.schema(
         pa.field("rows", pa.int64(), nullable=False),
         pa.field("text_bytes", pa.int64(), nullable=False),
         pa.field("id_column", pa.string()),
+        pa.field("digest", pa.string()),
+        pa.field("ids_digest", pa.string()),
     ]
 )
 """A row for each file, with the fields of `SourceFile`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from kdner.corpora.plan import CorpusPlan, corpus_plan
+from kdner.corpora.corpus_listing import CorpusListing, corpus_listing
+from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.data.quickstart import write_quickstart
 from kdner.distillation.untrained_student import check_untrained_student
 from kdner.errors import InputError
@@ -24,6 +26,15 @@ QUICKSTART_STEPS = 750
 """Optimizer steps that a student of the embedded example takes at most: half of the default, in half of the time."""
 
 
+PlanCorpus = Callable[[CorpusListing], tuple[CorpusPlan, dict[str, Any]]]
+"""Returns the plan of a corpus, and the fingerprint by which runs know it."""
+
+
+def plan_anew(listing: CorpusListing) -> tuple[CorpusPlan, dict[str, Any]]:
+    """Plan a corpus where no earlier start can have kept a plan."""
+    return plan_listing(listing), listing.fingerprint()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What the main job reads, checked."""
@@ -38,6 +49,8 @@ class Inputs:
     """The corpus; without files, the transfer corpus takes its place."""
     plan: CorpusPlan | None
     """Its shards; None without files."""
+    corpus_fingerprint: dict[str, Any] | None
+    """By which runs know it."""
     remarks: Remarks
     """What was odd about the labeled sets."""
 
@@ -62,6 +75,7 @@ def read_inputs(
     student: StudentConfig,
     vectors: str,
     out: str,
+    plan_corpus: PlanCorpus = plan_anew,
 ) -> Inputs:
     """Read and check the main job's input.
 
@@ -74,6 +88,7 @@ def read_inputs(
         student: the student's shape.
         vectors: its first word vectors: `teacher`, `random`, or the path of a text file of vectors.
         out: folder for everything.
+        plan_corpus: plans the corpus, or finds the plan that an earlier start has kept.
 
     Raises:
         InputError: something is missing, cannot be read, or does not fit.
@@ -105,5 +120,13 @@ def read_inputs(
     check_untrained_student(student, labels=labels, labeled=drawn, vectors=vectors)
     if not rest and not corpus.corpus:
         raise InputError("--corpus: nothing to distill from; give one, or a --labeled-size that leaves sentences over")
-    plan = corpus_plan(corpus, out) if corpus.corpus else None
-    return Inputs(labeled=labeled, rest=rest, test=test, corpus=corpus, plan=plan, remarks=remarks)
+    plan, fingerprint = plan_corpus(corpus_listing(corpus, out)) if corpus.corpus else (None, None)
+    return Inputs(
+        labeled=labeled,
+        rest=rest,
+        test=test,
+        corpus=corpus,
+        plan=plan,
+        corpus_fingerprint=fingerprint,
+        remarks=remarks,
+    )

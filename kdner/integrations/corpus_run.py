@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from kdner.corpora.kept_plan import plan_of_finished_run
+from kdner.corpora.finished_plan import plan_of_finished_run
 from kdner.corpora.plan import CorpusPlan, read_shard
 from kdner.corpora.slices import SliceReader
 from kdner.errors import InputError

@@ -23,6 +23,7 @@ class PoolRecord:
         self._processes: list[Any] = []
         self._nodes: dict[str, str] = {}
         self._begun: Counter[int] = Counter(deaths)
+        self._ever_begun = set(deaths)
         self._failed: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._sick: defaultdict[str, set[str]] = defaultdict(set)
         self._slowest = 0.0
@@ -56,10 +57,17 @@ class PoolRecord:
         """Return the handles of all processes that started."""
         return self._processes
 
-    def begin(self, shard: int) -> float:
-        """Note that a process begins with a shard; returns the slowest rate so far, in seconds for a byte of text."""
+    def begin(self, shard: int) -> tuple[float, bool]:
+        """Note that a process begins with a shard.
+
+        Returns:
+            the slowest rate so far, in seconds for a byte of text; and whether the shard was begun before, so that its
+            file may be there.
+        """
         self._begun[shard] += 1
-        return self._slowest
+        is_repeated = shard in self._ever_begun
+        self._ever_begun.add(shard)
+        return self._slowest, is_repeated
 
     def end(self, shard: int, process: str, seconds_per_byte: float) -> None:
         """Note that a shard is done, by a process that is well."""

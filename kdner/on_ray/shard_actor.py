@@ -30,16 +30,12 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.shards.attempts import MAX_DEATHS, note_deaths
 from kdner.shards.children import map_in_children
 from kdner.shards.health import Blame, Health, most_frequent
-from kdner.shards.outcome import GivenBack, MappedShard
+from kdner.shards.outcome import COUNTS, REPLACED, GivenBack, MappedShard
 from kdner.shards.patience import patiently
 from kdner.shards.time_limit import TimeLimit
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
 
-COUNTS = "kdner.counts"
-"""The key of a file's metadata under which its counts lie, as JSON."""
-REPLACED = "kdner.replaced_characters"
-"""The key under which the numbers of characters lie, by input file, that became U+FFFD when the shard was read."""
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
 UNSURE_SHARDS = 3
@@ -161,14 +157,11 @@ class ShardActor:
         if self.broken is not None:
             self._await_others()
             raise self.broken
-        if self.run.has(shard.name):  # Ray repeats a task whose row was lost with its actor or node
-            metadata = self.run.table_metadata(shard.name)[1]
-            return MappedShard(Counter(json.loads(metadata[COUNTS])), replaced=json.loads(metadata.get(REPLACED, "{}")))
         deaths = self.deaths.get(index, 0)
         with self.turns.take(alone=deaths > 0):
-            self._begin(index, deaths)
+            may_be_there = self._begin(index, deaths)
             try:
-                mapped = self._make_file(shard, deaths)
+                mapped = (self._made_before(shard) if may_be_there else None) or self._make_file(shard, deaths)
             except GivenBack:
                 self._give_back(index)
                 raise
@@ -185,18 +178,25 @@ class ShardActor:
         self.pause = 1.0
         return mapped
 
+    def _made_before(self, shard: Shard) -> MappedShard | None:
+        """Return what is known of a shard that has its file: Ray repeats a task whose row was lost with its actor."""
+        if not self.run.has(shard.name):
+            return None
+        metadata = self.run.table_metadata(shard.name)[1]
+        return MappedShard(Counter(json.loads(metadata[COUNTS])), replaced=json.loads(metadata.get(REPLACED, "{}")))
+
     def _make_file(self, shard: Shard, deaths: int) -> MappedShard:
         documents, replaced = patiently(lambda: self._read(shard), self.work.patience_s)
         if deaths >= MAX_DEATHS:
             seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
-            mapped = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
+            mapped, blame = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
         else:
             with self.limit.over(shard.text_bytes):
-                mapped = self.map_documents(documents)
+                mapped, blame = self.map_documents(documents), None
         if not mapped["id"].equals(documents["id"]):
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-        if deaths < MAX_DEATHS:
-            self._judge(shard, documents, mapped)
+        if self.record is not None:
+            self._judge(shard, mapped, blame or self.health.blame(documents, mapped))
         errors = mapped.num_rows - mapped["error"].null_count
         counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
         metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
@@ -208,22 +208,23 @@ class ShardActor:
         replaced = Counter[str]()
         return read_slices(shard, self.reader, replaced), replaced
 
-    def _begin(self, index: int, deaths: int) -> None:
+    def _begin(self, index: int, deaths: int) -> bool:
+        """Note that this process begins with a shard; returns whether its file may be there."""
         self.under_way.add(index)
-        if self.record is not None:
-            self.limit.learn(ray.get(self.record.begin.remote(index)))
-            if deaths:
-                note_deaths(self.run, index, deaths)
+        if self.record is None:
+            return True
+        slowest, is_repeated = ray.get(self.record.begin.remote(index))
+        self.limit.learn(slowest)
+        if deaths:
+            note_deaths(self.run, index, deaths)
+        return bool(is_repeated)
 
     def _give_back(self, index: int) -> None:
         if self.record is not None:
             self.record.give_back.remote(index)
 
-    def _judge(self, shard: Shard, documents: pa.Table, mapped: pa.Table) -> None:
-        """Let errors stand that are the documents', and give the shard back where they may be those of this process."""
-        if self.record is None:
-            return
-        blame = self.health.blame(documents, mapped)
+    def _judge(self, shard: Shard, mapped: pa.Table, blame: Blame) -> None:
+        """Let errors stand that are the documents', and give the shard back where they may be those of a process."""
         self.unsure = self.unsure + 1 if blame is Blame.UNKNOWN else 0
         if blame is Blame.DOCUMENTS:
             return

@@ -7,37 +7,34 @@ shard. The shard is the unit of work, of retry and of output, because Ray Data's
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from kdner.corpora.changes import Changes, changes_since
 from kdner.corpora.corpus_listing import MIN_SHARDS, CorpusListing, corpus_listing
 from kdner.corpora.kept_plan import plan_of_run
-from kdner.corpora.plan import CorpusPlan, plan_listing
-from kdner.corpora.tables import shard_name
-from kdner.data.text_files import warn_of_replaced
+from kdner.corpora.plan import CorpusPlan
 from kdner.flags import Corpus, Estimation, Retries
 from kdner.memory import peak_memory_mb
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console
 from kdner.on_ray.job import once
-from kdner.on_ray.map_files import map_files_of
+from kdner.on_ray.map_files import map_files_of, planned
 from kdner.on_ray.pool import estimate_corpus
 from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.on_ray.rounds import may_succeed_elsewhere, nodes_to_avoid, pool_record, run_round
-from kdner.on_ray.shard_actor import COUNTS, REPLACED
 from kdner.progress import Progress
-from kdner.runs.lock import hold
-from kdner.runs.run_directory import SUCCESS, RunDirectory
+from kdner.runs.run_directory import RunDirectory
 from kdner.shards.attempts import forget_deaths, noted_deaths
-from kdner.shards.tally import Tally, check_documents, check_errors
+from kdner.shards.kept_counts import KeptCounts
+from kdner.shards.reconcile import forget_errors, reconcile
+from kdner.shards.tally import Tally, check_errors
 from kdner.shards.work import ShardWork
 from kdner.text.words import splitter_fingerprint
 
@@ -45,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
 """Times that shards which processes give back are tried, by new processes each time."""
-FOOTERS_AT_ONCE = 16
-"""Files read at once to add up their counts: an object store answers slowly, but many at a time."""
 _NO_RETRIES = Retries()
 
 
@@ -88,18 +83,23 @@ def map_corpus(
     def listing() -> CorpusListing:
         return corpus_listing(config, out, min_shards=min_shards, keep_columns=keep_columns)
 
+    @cache
+    def changes() -> Changes:
+        accepted, map_files = retries.accept_changes, map_files_of(listing())
+        return changes_since(RunDirectory(out), listing(), accepted=accepted, map_files=map_files)
+
     if estimation and estimation.estimate:
-        plan = plan_listing(listing(), map_files_of(listing()))
+        plan, _ = planned(out, listing())
         return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
 
     if retries.retry_errors:
         forget_errors(out)
 
     def fingerprint_of_all() -> dict[str, Any]:
-        return {"job": job, **fingerprint, "corpus": listing().fingerprint(), **splitting}
+        return {"job": job, **fingerprint, "corpus": changes().fingerprint, **splitting}
 
     def map_and_check(directory: RunDirectory) -> dict[str, Any]:
-        plan = plan_of_run(directory, listing(), map_files_of(listing()))
+        plan = plan_of_run(directory, listing(), map_files_of(listing()), changes().files)
         directory.describe({"files": plan.shards.names})
         limited = replace(work(plan), timeout_s=retries.shard_timeout)
         summary = shard_map(plan, directory, limited, max_error_rate=config.max_error_rate)
@@ -108,26 +108,6 @@ def map_corpus(
 
     splitting = splitter_fingerprint(language, hard_wrapped=config.hard_wrapped)
     return once(out, fingerprint_of_all, map_and_check, stage=job, configuration=config, **describe)
-
-
-def forget_errors(out: str) -> None:
-    """Delete the files of a run directory that hold documents with an error, so that the next start makes them again.
-
-    Raises:
-        InputError: another job works there.
-    """
-    run = RunDirectory(out)
-    if not run.begun:
-        return
-    with hold(out):
-        pending = set(run.pending())
-        made = [name for name in run.files if name not in pending]
-        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-            footers = pool.map(run.table_metadata, made)
-            bad = [name for name, (_, own) in zip(made, footers, strict=True) if json.loads(own[COUNTS])["errors"]]
-        if bad:
-            logger.info("%d of %d shards hold documents with an error, and are made again", len(bad), len(made))
-            run.delete([SUCCESS, *bad])
 
 
 def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error_rate: float = 1.0) -> dict[str, Any]:
@@ -154,10 +134,15 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
         done = len(plan.shards) - len(pending)
         logger.info("%s: %d of %d shards are there", work.job, done, len(plan.shards))
     started = time.time()
-    tally = _map_pending(plan, run, work, pending, max_error_rate) if len(pending) else Tally(plan, max_error_rate)
+    tally, kept = Tally(plan, max_error_rate), KeptCounts(run)
+    known = kept.load(pending)
+    if len(pending):
+        with kept.written_at_the_end():
+            _map_pending(plan, run, work, pending, tally, kept)
     seconds = max(0.0, tally.ended - tally.began)
-    counts = _reconcile(plan, run, tally, pending)
+    counts = reconcile(plan, run, tally, pending, known)
     forget_deaths(run)
+    kept.delete()
     return {
         **counts,
         "start_up_seconds": round(tally.began - started, 2) if len(pending) else 0.0,
@@ -169,8 +154,8 @@ def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error
 
 
 def _map_pending(
-    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: np.ndarray, max_error_rate: float
-) -> Tally:
+    plan: CorpusPlan, run: RunDirectory, work: ShardWork, shards: np.ndarray, tally: Tally, kept: KeptCounts
+) -> None:
     """Map these shards and show the progress of the whole corpus.
 
     What processes give back is mapped in another round, by new processes, on other nodes where some nodes fail.
@@ -181,7 +166,7 @@ def _map_pending(
     metrics.show(shards_planned=len(plan.shards))
     done = len(plan.shards) - len(shards)
     progress.begin(plan.documents, done=plan.documents - int(plan.shards.documents[shards].sum()))
-    tally, avoided = Tally(plan, max_error_rate), frozenset[str]()
+    avoided = frozenset[str]()
     record = pool_record(noted_deaths(run))
     for number in range(MAX_ROUNDS):
         returned = []
@@ -191,6 +176,7 @@ def _map_pending(
                 if not may_succeed_elsewhere(row, record):
                     break
                 continue
+            kept.add(row)
             tally.add(row)
             done += 1
             progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
@@ -199,24 +185,3 @@ def _map_pending(
         last = number == MAX_ROUNDS - 1 or not may_succeed_elsewhere(returned[-1], record)
         avoided = nodes_to_avoid(work.job, returned, record, last=last)
         shards = shards[np.isin(shards, [row["shard"] for row in returned])]
-    return tally
-
-
-def _reconcile(plan: CorpusPlan, run: RunDirectory, tally: Tally, mapped: np.ndarray) -> dict[str, Any]:
-    """Add up the counts of all files; documents in must equal documents out, file by file.
-
-    Those of the shards that were mapped now are in the tally; those that were there before are read from the files.
-    """
-    total, replaced = tally.counts.copy(), tally.replaced.copy()
-    before = np.setdiff1d(np.arange(len(plan.shards)), mapped)
-    names = [shard_name(number) for number in before.tolist()]
-    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        footers = pool.map(run.table_metadata, names)
-        planned = plan.shards.documents[before].tolist()
-        for name, documents, (rows, metadata) in zip(names, planned, footers, strict=True):
-            check_documents(f"{run.path}/{name}", rows, documents)
-            total.update(json.loads(metadata[COUNTS]))
-            replaced.update(json.loads(metadata.get(REPLACED, "{}")))
-    warn_of_replaced(replaced)
-    passed_over = {"files_passed_over": dict(plan.passed_over)} if plan.passed_over else {}
-    return {**total, "replaced_characters": replaced.total(), **passed_over}

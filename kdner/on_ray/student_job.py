@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from kdner.corpora.kept_plan import keep_plan
 from kdner.distillation.checkpoint import State
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.main_inputs import Inputs
@@ -54,12 +55,14 @@ def draw_transfer_corpus(drawing: Drawing) -> dict[str, Any]:
     inputs = drawing.inputs
     fingerprint = {
         "labeled": drawn_fingerprint(inputs.labeled),
-        "corpus": inputs.plan.fingerprint() if inputs.plan else None,
+        "corpus": inputs.corpus_fingerprint,
         **splitter_fingerprint(inputs.labeled.language),
         "transfer_words": drawing.words,
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
+        if inputs.plan:
+            keep_plan(directory, inputs.plan)
         table = transfer_corpus(inputs.rest, inputs.plan, words=drawing.words, seed=inputs.labeled.seed)
         directory.write_table(TRANSFER_FILE, table, CORPUS)
         return {"documents": table.num_rows, "labeled_sentences_without_labels": len(inputs.rest)}

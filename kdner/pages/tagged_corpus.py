@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.corpora.kept_plan import plan_of_finished_run
+from kdner.corpora.finished_plan import plan_of_finished_run
 from kdner.corpora.plan import read_shard
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory

@@ -17,19 +17,23 @@ from typing import Any
 import pyarrow as pa
 
 from kdner.errors import InputError
+from kdner.shards.health import Blame, Health, most_frequent
 from kdner.shards.outcome import GivenBack
 from kdner.shards.work import MapDocuments
 
 DEATHS_OF_ONE = 2
 """Processes that one document may end before it is at fault."""
+SICK_CHILDREN = 2
+"""Children that may fail on what was mapped before, until the shard is given back."""
 
 logger = logging.getLogger(__name__)
 
 
-def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: float) -> pa.Table:
+def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: float) -> tuple[pa.Table, Blame]:
     """Map documents in child processes, so that those that end their process cost themselves alone.
 
-    It takes about 2 log2(n) processes where one of n documents is at fault.
+    It takes about 2 log2(n) processes where one of n documents is at fault. Errors that a child returns are judged by a
+    document that was mapped without one: a child that does not map it any more is replaced.
 
     Args:
         work: `ShardWork`, pickled by whoever knows how; a child builds it as this process did.
@@ -37,30 +41,46 @@ def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: f
         what: they are, for the log.
         timeout_s: seconds that a child may take for what it is given; then it is ended, too.
 
+    Returns:
+        What they are mapped to, and whose the errors are that children returned: the documents', or unknown where
+        nothing was mapped without one.
+
     Raises:
-        GivenBack: a child ended before it was ready, for which no document is to blame.
+        GivenBack: a child ended before it was ready, or several fail on all that they are given, for which no document
+            is to blame.
         Exception: what a child raised.
     """
-    waiting = [(0, documents.num_rows)]
+    waiting, unsure = [(0, documents.num_rows)], list[tuple[int, int]]()
     mapped: dict[int, pa.Table] = {}
     deaths: dict[int, int] = {}
     with _Child(work, timeout_s) as child:
+        health, sick = Health(child.must_map), 0
         while waiting:
             first, rows = waiting.pop()
             part = documents.slice(first, rows)
             table, ended = child.map(part)
             if table is not None:
                 mapped[first] = table
-                continue
-            logger.warning("%s: a process ended (%s) over %d of %d documents", what, ended, rows, documents.num_rows)
-            if rows > 1:
-                waiting += [(first + rows // 2, rows - rows // 2), (first, rows // 2)]
-            elif deaths.setdefault(first, 1) < DEATHS_OF_ONE:
-                deaths[first] += 1
-                waiting.append((first, rows))
+                blame = health.blame(part, table)
+                if blame is Blame.PROCESS:
+                    sick += 1
+                    child.replace(what, table, is_last=sick == SICK_CHILDREN)
+                    waiting.append((first, rows))
+                elif blame is Blame.UNKNOWN:
+                    unsure.append((first, rows))
             else:
-                mapped[first] = child.error_row(part, f"ended its process {DEATHS_OF_ONE} times ({ended})")
-    return pa.concat_tables([mapped[first] for first in sorted(mapped)])
+                logger.warning("%s: a process ended (%s) over %d of %d documents", what, ended, rows, len(documents))
+                if rows > 1:
+                    waiting += [(first + rows // 2, rows - rows // 2), (first, rows // 2)]
+                elif deaths.setdefault(first, 1) < DEATHS_OF_ONE:
+                    deaths[first] += 1
+                    waiting.append((first, rows))
+                else:
+                    mapped[first] = child.error_row(part, f"ended its process {DEATHS_OF_ONE} times ({ended})")
+            if not waiting and health.can_tell:
+                waiting, unsure = unsure, []
+    table = pa.concat_tables([mapped[first] for first in sorted(mapped)])
+    return table, Blame.UNKNOWN if unsure else Blame.DOCUMENTS
 
 
 class _Child:
@@ -94,6 +114,30 @@ class _Child:
         if isinstance(answer, Exception):
             raise answer
         return answer, ""
+
+    def must_map(self, documents: pa.Table) -> pa.Table:
+        """Map documents.
+
+        Raises:
+            RuntimeError: the process ended.
+        """
+        table, ended = self.map(documents)
+        if table is None:
+            raise RuntimeError(f"a process ended ({ended})")
+        return table
+
+    def replace(self, what: str, failed: pa.Table, *, is_last: bool) -> None:
+        """End a process that fails on what was mapped before; the next documents get another.
+
+        Raises:
+            GivenBack: there is to be no other.
+        """
+        error, *_ = most_frequent(failed, 1)
+        reason = f"a child process fails with {error[0]!r}, also on a document that was mapped before"
+        if is_last:
+            raise GivenBack("process", f"{what}: {reason}, and so did the one before")
+        logger.warning("%s: %s; another takes its place", what, reason)
+        self._end()
 
     def error_row(self, document: pa.Table, reason: str) -> pa.Table:
         """Return what one document is mapped to where it cannot be processed."""

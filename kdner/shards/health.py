@@ -7,13 +7,13 @@ the same documents.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from threading import Lock
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.shards.work import MapDocuments
 from kdner.text.documents import NO_TEXT
 
 
@@ -27,12 +27,17 @@ class Blame(Enum):
 
 
 class Health:
-    """What a process knows of its own health."""
+    """What a process knows of its own health, or of that of another one that maps for it."""
 
-    def __init__(self, map_documents: MapDocuments) -> None:
+    def __init__(self, map_documents: Callable[[pa.Table], pa.Table]) -> None:
         self._map = map_documents
         self._probe: pa.Table | None = None
         self._lock = Lock()
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether a document is known that was mapped without an error."""
+        return self._probe is not None
 
     def blame(self, documents: pa.Table, mapped: pa.Table) -> Blame:
         """Tell whose errors there are in what documents were mapped to.

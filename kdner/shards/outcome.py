@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+COUNTS = "kdner.counts"
+"""The key of a file's metadata under which its counts lie, as JSON."""
+REPLACED = "kdner.replaced_characters"
+"""The key under which the numbers of characters lie, by input file, that became U+FFFD when the shard was read."""
+
 
 class MappedShard(NamedTuple):
     """What is known of a shard that has its file."""

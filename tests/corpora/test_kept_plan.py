@@ -11,7 +11,8 @@ from files import put_lines, put_parquet, rows
 import kdner.corpora.plan
 from kdner.corpora import corpus_listing
 from kdner.corpora.corpus_listing import list_corpus
-from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_finished_run, plan_of_run
+from kdner.corpora.finished_plan import plan_of_finished_run
+from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_run
 from kdner.corpora.plan import plan_corpus, plan_listing
 from kdner.errors import InputError
 from kdner.runs.run_directory import RunDirectory
@@ -51,6 +52,17 @@ def test_a_plan_is_made_once_and_is_the_same_when_it_is_read(news, tmp_path, mon
     assert pq.ParquetDataset(run.path).files == []  # readers of the run pass over it
 
 
+def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path):
+    run = RunDirectory.open(str(tmp_path / "run"), {})
+    trusting, checking = (list_corpus([str(news)], ids=ids) for ids in ("trust", "check"))
+    assert trusting.fingerprint() == checking.fingerprint()
+    plan = plan_of_run(run, trusting)
+    assert kept_plan(run, checking) is None and kept_plan(run, trusting) == plan
+    checked = plan_of_run(run, checking)
+    assert checked.shards == plan.shards
+    assert [plan_of_run(run, asked).listing.ids for asked in (checking, trusting)] == ["check", "check"]
+
+
 def test_what_a_killed_planner_left_is_no_plan(news, tmp_path):
     run = RunDirectory.open(str(tmp_path / "run"), {})
     listing = list_corpus([str(news)])
@@ -70,6 +82,8 @@ def test_a_finished_run_is_read_by_the_plan_that_it_keeps_also_where_its_corpus_
     plan = plan_of_finished_run(run, [str(moved)])
     assert rows(plan) == there and plan.files[0].path == str(moved / "0.parquet")
     os.utime(moved / "1.parquet", ns=(1, 1))
+    assert rows(plan_of_finished_run(run, [str(moved)])) == there
+    put_parquet(moved / "1.parquet", {"text": ["other"] * 20})
     with pytest.raises(InputError, match=r"(?s)not what it was made of.*1\.parquet.*Restore it"):
         plan_of_finished_run(run, [str(moved)])
 
@@ -93,7 +107,7 @@ def test_of_many_files_a_manifest_has_the_number_the_bytes_and_a_hash(news, run,
     assert rows(plan_of_finished_run(large)) == there
     shutil.copytree(news, tmp_path / "copy", copy_function=shutil.copy2)
     assert list_corpus([str(tmp_path / "copy")], shard_documents=7).fingerprint() == listing.fingerprint()
-    os.utime(news / "1.parquet", ns=(1, 1))
+    put_parquet(news / "1.parquet", {"text": ["other"] * 20})
     assert list_corpus([str(news)], shard_documents=7).fingerprint() != listing.fingerprint()
     with pytest.raises(InputError, match=r"(?s)not what it was made of.*listing\.sha256"):
         plan_of_finished_run(large)

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import kdner.corpora.changes
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.jobs import precompute_logits, tag_corpus
@@ -42,7 +43,7 @@ def jobs(teacher_folder, student_folder, news, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["precompute_logits", pytest.param("tag_corpus", marks=pytest.mark.benchmarks)])
-def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path):
+def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path, monkeypatch):
     estimate = jobs[name](estimate=True, price_per_hour=3.5)
     assert not list(tmp_path.iterdir())
     done = jobs[name]()
@@ -54,6 +55,8 @@ def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path):
     assert estimate["hours"] > 0 and estimate["cost"] == estimate["hours"] * 3.5
     assert estimate["words_per_second"] == estimate["actors"] * estimate["words_per_second_per_actor"] > 0
     assert estimate["cpus_per_actor"] == 1 and estimate["sample"]["seconds"] > 0
+    monkeypatch.setattr(kdner.corpora.changes, "plan_listing", None)  # the plan that the job has kept is used
+    assert jobs[name](estimate=True)["words"] == done["words"]
 
 
 def test_the_job_prints_the_estimate_and_no_more(cluster, run_job, student_folder, news, tmp_path, capsys):

@@ -85,9 +85,9 @@ def do(work, source, out, corpus):
 
 
 def contents(out):
-    """Everything in a run directory but what holds times: the summary, and the account of tries."""
-    times = {"_summary.json", ".tries.json", "_failed.json"}
-    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name not in times}
+    """Everything in a run directory but what holds times (the summary, and the account of tries), and kept counts."""
+    left_out = {"_summary.json", ".tries.json", "_failed.json", ".counts"}
+    return {path.name: path.read_bytes() for path in Path(out).iterdir() if path.name not in left_out}
 
 
 def put_corpus(folder, name, **options):

@@ -4,10 +4,12 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Barrier, Lock
 from time import sleep
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -18,11 +20,13 @@ from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
 from kdner.flags import Actors
 from kdner.on_ray.driver_actors import PoolRecord
-from kdner.on_ray.shard_actor import COUNTS, ShardActor
+from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_map import shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.shards.attempts import note_deaths
+from kdner.shards.kept_counts import KeptCounts
+from kdner.shards.outcome import COUNTS
 from kdner.shards.tally import check_errors
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
@@ -142,9 +146,18 @@ def test_a_lost_document_stops_the_job(cluster, corpus, directory):
     assert not directory.has("part-00001.parquet")
 
 
-def test_an_actors_complaint_reaches_the_user(cluster, corpus, directory):
+def test_an_actors_complaint_reaches_the_user_and_what_was_done_is_known_at_the_next_start(
+    cluster, corpus, directory, monkeypatch
+):
     with pytest.raises(InputError, match="cannot read word7 of"):
-        run(corpus, directory, fail="word7 of")
+        shard_map(corpus, directory, echo(actors=1, fail="word7 of"))
+    assert KeptCounts(directory).load(np.array([2, 3]))["shard"].to_pylist() == [0, 1]
+    read, metadata = [], RunDirectory.table_metadata
+    monkeypatch.setattr(RunDirectory, "table_metadata", lambda self, name: read.append(name) or metadata(self, name))
+    counts = run(corpus, directory)
+    assert (counts["documents"], counts["words"], counts["errors"]) == (10, 18, 1)
+    assert len({"part-00000.parquet", "part-00001.parquet"} & set(read)) < 2  # no more than a sample of what was known
+    assert sorted(path.name for path in directory.local_path.iterdir()) == ["_manifest.json", *directory.files]
 
 
 @pytest.mark.faults
@@ -180,7 +193,7 @@ def test_only_what_a_process_worked_on_counts_as_an_attempt():
     record.end(1, "a", 2e-6)
     record.give_back(2)
     assert record.start(None, "b", "node")[2] == {2: 0, 7: 2}
-    assert record.begin(3) == 2e-6
+    assert record.begin(3) == (2e-6, False) and record.begin(1) == (2e-6, True)
 
 
 def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
@@ -273,6 +286,10 @@ class Sick:
         if self.left >= 0:
             sleep(0.5)  # the sick one is faster
             return Echo()(documents)
+        return self.all_failed(documents)
+
+    @staticmethod
+    def all_failed(documents: pa.Table) -> pa.Table:
         rows = [
             {"id": id_, "entities": [], "words": 0, "error": "the card fell off"} for id_ in documents["id"].to_pylist()
         ]
@@ -280,6 +297,31 @@ class Sick:
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
         return Echo().counts(documents, mapped)
+
+
+class SickInAChild(Echo):
+    """An actor whose first child process fails on all documents."""
+
+    def __init__(self, marker: str) -> None:
+        super().__init__()
+        self.sick = False
+        if parent_process() is not None:
+            with suppress(FileExistsError):
+                Path(marker).touch(exist_ok=False)
+                self.sick = True
+
+    def __call__(self, documents: pa.Table) -> pa.Table:
+        return Sick.all_failed(documents) if self.sick else super().__call__(documents)
+
+
+def test_a_sick_child_costs_no_document(cluster, corpus, directory, tmp_path, caplog):
+    note_deaths(directory, 1, 2)
+    arguments = {"marker": str(tmp_path / "marker")}
+    work = ShardWork(job="sick", actor=SickInAChild, arguments=arguments, actors=Actors(count=1), use_gpu=False)
+    with caplog.at_level(logging.WARNING, "kdner"):
+        counts = shard_map(corpus, directory, work)
+    assert (tmp_path / "marker").exists() and (counts["documents"], counts["errors"]) == (10, 1)
+    assert "3 of 3 documents of part-00001.parquet ended with 'the card fell off'" in caplog.text
 
 
 @pytest.mark.parametrize("well", [0, pytest.param(2, marks=pytest.mark.faults)])

@@ -6,12 +6,14 @@ import gzip
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,9 +42,15 @@ SECRET = "do-not-tell"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server_log(tmp_path_factory):
+    """Where the server writes a line for each request."""
+    return tmp_path_factory.mktemp("moto") / "log"
+
+
+@pytest.fixture(scope="module")
+def server(server_log):
     """Host and port of an S3 server that knows any user."""
-    log = tmp_path_factory.mktemp("moto") / "log"
+    log = server_log
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", "0"], stdout=file, stderr=file)
     deadline = time.monotonic() + 60
@@ -68,10 +76,13 @@ def put(uri, content):
 
 
 def contents(uri):
-    """Every object in a folder by its name."""
+    """Every object in a folder by its name; of one in a folder beneath it, that folder's name and none of its bytes."""
     filesystem, inner = locate(uri)
     found = {}
     for info in filesystem.get_file_info(pafs.FileSelector(inner)):
+        found[info.base_name] = b""
+        if info.type == pafs.FileType.Directory:
+            continue
         with filesystem.open_input_file(info.path) as file:
             found[info.base_name] = file.read()
     return found
@@ -278,6 +289,28 @@ def test_a_corpus_and_a_run_directory_on_the_store(cluster, bucket, caplog):
     with pytest.raises(InputError, match=r"(?s)holds a run that differs.*s3://.*/news/c\.jsonl") as refusal:
         run(source, out)
     assert SECRET not in str(refusal.value) and contents(out) == whole
+
+
+@pytest.mark.ray
+def test_a_shard_costs_four_requests_at_most(cluster, bucket, server_log):
+    texts = [f"{k} " + "Anna met Tom in Rome and left . " * 100 for k in range(4000)]
+    lines = "".join(json.dumps({"id": f"j{k}", "text": text}) + "\n" for k, text in enumerate(texts)).encode()
+    put(join(bucket, "news/a.jsonl"), lines)
+    put(join(bucket, "news/b.jsonl.gz"), gzip.compress(lines.replace(b'"j', b'"z'), 1))
+    table = pa.table({"id": [f"p{k}" for k in range(4000)], "text": texts})
+    with commit(join(bucket, "news/c.parquet")) as file:
+        pq.write_table(table, file, row_group_size=1000, compression="none", use_dictionary=False)
+
+    plan = plan_corpus([join(bucket, "news/**")], shard_documents=800)
+    directory = RunDirectory.open(join(bucket, "out"), {}, {"files": plan.shards.names})
+    find = ShardWork(job="find", actor=Finder, arguments={}, actors=Actors(count=1), use_gpu=False, patience_s=0)
+    begin = len(server_log.read_text())
+    assert shard_map(plan, directory, find)["documents"] == 12_000
+    log = re.sub(r"\x1b\[[0-9;]*m", "", server_log.read_text()[begin:])
+    made = Counter(re.findall(r'"([A-Z]+) \S*/([abc]\.|part-\d+)\S* HTTP', log))
+    assert {made["PUT", name.removesuffix(".parquet")] for name in plan.shards.names} == {1}
+    assert made["HEAD", "a."] and not [name for method, name in made if method == "POST"]
+    assert made.total() <= 4 * len(plan.shards), made
 
 
 @pytest.mark.parametrize("kind", ["student", "teacher"])
