@@ -17,7 +17,7 @@ def student_folder(make_student, tmp_path_factory) -> str:
 
 
 def test_each_batch_of_a_student_is_timed(student_folder, toy_texts):
-    timer = StudentTimer(student_folder, torch.float32, toy_texts[:20], toy_texts)
+    timer = StudentTimer(student_folder, "float32", toy_texts[:20], toy_texts)
     for batch, batches in ((1, 48), (10, 5), (100, 1)):
         words, seconds = timer.time(batch)
         assert words == sum(len(text.split()) for text in toy_texts)
@@ -49,20 +49,20 @@ def test_the_steps_add_up_to_the_whole_way(head, make_student, make_corpus, toy_
     documents = f"{tmp_path}/documents"
     RunDirectory.open(documents, {}).write_table("part.parquet", make_corpus(toy_texts * 5), CORPUS)
     corpus = plan_corpus([f"{documents}/part.parquet"], shard_documents=100)
-    found = time_steps(str(tmp_path), torch.float32, corpus)
+    found = time_steps(str(tmp_path), "float32", corpus)
     assert found["words"] == 5 * sum(len(text.split()) for text in toy_texts)
     seconds = found["seconds"]
     assert list(seconds) == ["all", *STEPS, "other"] and all(seconds[step] > 0 for step in (*STEPS, "other"))
     assert sum(seconds.values()) == pytest.approx(2 * seconds["all"])
     assert found["peak_memory_mb"] > 50 and found["first_text_seconds"] > 0
-    again = time_steps(str(tmp_path), torch.float32, corpus)["seconds"]
+    again = time_steps(str(tmp_path), "float32", corpus)["seconds"]
     assert sum(again[step] for step in STEPS) < again["all"]  # the clocks of before are gone
 
 
 def test_growth_measures_so_many_words_and_one_long_document(student_folder, toy_texts):
     torch.set_num_threads(1)
     words = sum(len(text.split()) for text in toy_texts)
-    small, large, long = time_growth(student_folder, torch.float32, toy_texts, [words // 2, 5 * words])
+    small, large, long = time_growth(student_folder, "float32", toy_texts, [words // 2, 5 * words])
     assert words // 2 <= small["words"] < words < 5 * words <= large["words"] < 6 * words
     assert long["documents"] == 1 and long["words"] > 500_000
     assert all(row["microseconds_per_word"] > 0 for row in (small, large, long))
