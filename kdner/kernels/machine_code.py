@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-BYTE, SHORT, INT, LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+SHORT, INT, LONG = (ir.IntType(bits) for bits in (16, 32, 64))
 FLOAT = ir.FloatType()
 Number: TypeAlias = "Value | int | float"
 
@@ -39,10 +39,10 @@ def lanes_of_processor() -> int:
     Code that says more than a processor has is right there too, and slower.
     """
     triple = llvm.get_process_triple()
-    features = llvm.get_host_cpu_features()
     if triple.startswith(("aarch64", "arm64")):
         return 8
-    if not triple.startswith("x86_64") or not (features.get("avx2") and features.get("fma")):
+    features = llvm.get_host_cpu_features() if triple.startswith("x86_64") else {}
+    if not (features.get("avx2") and features.get("fma")):
         return 0
     return 16 if features.get("avx512bw") else 8
 

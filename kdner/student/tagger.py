@@ -145,9 +145,10 @@ class Tagger:
                 to 1, or of a label that the student does not have.
         """
         if isinstance(texts, str):
-            if len(texts) < SHORT_TEXT:
-                return self._tag_short(texts, hard_wrapped, score)
             return self.tag([texts], hard_wrapped=hard_wrapped, score=score)[0]
+        texts = listed_texts(texts)
+        if len(texts) == 1 and len(texts[0]) < SHORT_TEXT:
+            return [self._tag_short(texts[0], hard_wrapped, score)]
         table = self.entity_table(texts, hard_wrapped=hard_wrapped, score=score)
         columns = (table.starts.tolist(), table.ends.tolist(), table.labels, table.texts, table.scores.tolist())
         entities = [Entity(*row) for row in zip(*columns, strict=True)]

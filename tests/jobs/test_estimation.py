@@ -42,7 +42,7 @@ def jobs(teacher_folder, student_folder, news, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["precompute_logits", pytest.param("tag_corpus", marks=pytest.mark.benchmarks)])
+@pytest.mark.parametrize("name", [pytest.param("precompute_logits", marks=pytest.mark.benchmarks), "tag_corpus"])
 def test_the_estimate_is_what_the_job_then_does(cluster, jobs, name, tmp_path, monkeypatch):
     estimate = jobs[name](estimate=True, price_per_hour=3.5)
     assert not list(tmp_path.iterdir())

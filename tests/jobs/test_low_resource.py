@@ -63,14 +63,18 @@ def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path
     table = (tmp_path / "study" / "table.md").read_text()
     assert table in capsys.readouterr().out and "| trials | 2 | 2 |" in table
 
-    settings = trials[2]["config"]
+
+@pytest.mark.ray
+@pytest.mark.benchmarks
+def test_a_line_says_how_its_trial_is_repeated_and_more_students_reuse_its_teachers(cluster, config, tmp_path):
+    low_resource(replace(config, sizes=(12,), first_seed=2))
+    (trial,) = read_lines(tmp_path / "study" / "trials.jsonl")
+    settings = trial["config"]
     again = replace(config, sizes=tuple(settings["sizes"]), first_seed=settings["first_seed"], seeds=settings["seeds"])
     low_resource(replace(again, out=str(tmp_path / "again"), keep=True))
     (repeated,) = read_lines(tmp_path / "again" / "trials.jsonl")
     for kind in ("teachers", "students"):
-        assert {k: row["f1"] for k, row in repeated[kind].items()} == {
-            k: row["f1"] for k, row in trials[2][kind].items()
-        }
+        assert {k: row["f1"] for k, row in repeated[kind].items()} == {k: row["f1"] for k, row in trial[kind].items()}
     work = tmp_path / "again" / "work" / f"{repeated['size']}-2"
     teacher = work / "teacher" / "model.safetensors"
     before = teacher.stat().st_mtime_ns
