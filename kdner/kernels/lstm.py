@@ -1,10 +1,11 @@
 """The steps of an LSTM as machine code, in 16-bit whole numbers.
 
 States lie between -1 and 1 and are kept as whole numbers of 2**-13; the weights of a gate have a scale of their own, so
-large that no sum can leave 32 bits. Such a product takes half the instructions of one in float32, and its sum is exact.
-The table of gates has whole numbers of 2**-11. A tile of some sentences and a vector of units goes through product,
-gates, cell and state without leaving the registers, and the weights of one vector of units are read by all sentences of
-the group before those of the next.
+large that no sum can leave 32 bits. On AVX2 such a product takes as many instructions as one in float32, but they are
+multiplications and additions that run side by side; AVX-512 VNNI has both in one, for 32 numbers. The sum is exact. The
+table of gates has whole numbers of 2**-11. A tile of some sentences and a vector of units goes through product, gates,
+cell and state without leaving the registers, and the weights of one vector of units are read by all sentences of the
+group before those of the next.
 
 With z the four sums of a unit, of which those of sigmoids are halved beforehand, sigmoid(2 z) = (1 + tanh z) / 2, and
 tanh z = n / d is a quotient of polynomials, so that a cell and a state take one division each:
