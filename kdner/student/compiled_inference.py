@@ -12,7 +12,7 @@ Shapes: N words, S sentences, T types, D features of a word, H hidden units and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -20,20 +20,27 @@ import numpy as np
 
 from kdner.kernels import kernels
 from kdner.kernels.labels import LEAST_LOGIT
-from kdner.kernels.lstm import GATES, GROUP_SENTENCES, STATE_UNIT, TABLE_UNIT
-from kdner.kernels.product import BLOCK
-from kdner.kernels.trie import BEGINNING, CONTINUATION, Trie, code_points_of
-from kdner.labels.grammar import iob2_costs
+from kdner.kernels.lstm import GATES, GROUP_SENTENCES, TABLE_UNIT
+from kdner.kernels.trie import BEGINNING, CONTINUATION, code_points_of
 from kdner.step_times import StepTimes
+from kdner.student.compiled_weights import (
+    LabelChain,
+    LayerWeights,
+    WordWeights,
+    addresses_of,
+    aligned,
+    filled_up,
+    in_blocks,
+    rounded,
+)
 from kdner.student.saved import SavedStudent
-from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, Vocabulary, normalize
+from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, normalize
 
 TYPES_AT_ONCE = 256
 """Types that are encoded together: their numbers stay in a core's own cache."""
 SMALL_WORDS = 256
 """For so few words the memory of a call is kept for the next one."""
 LEAST_MARGINAL = 1e-9
-LINE_BYTES = 64
 
 
 class CompiledInference:
@@ -53,29 +60,29 @@ class CompiledInference:
         self.kernels = kernels()
         weights = student.weights
         self.times, self.labels = times or StepTimes(), len(student.labels)
-        self.words = _Words.of(weights, student.vocabulary)
+        self.words = WordWeights.of(weights, student.vocabulary)
         lanes, hidden = self.kernels.lanes, student.config.hidden
-        self.units, self.width = _rounded(hidden), _rounded(self.labels)
+        self.units, self.width = rounded(hidden), rounded(self.labels)
         self.layers = [
-            _Layer.of(
+            LayerWeights.of(
                 {name: weights[f"encoder.{number}.{name}"] for name in ("inputs", "recurrent", "bias")}, lanes, number
             )
             for number in range(student.config.layers)
         ]
         output = weights["output.weight"].T.reshape(2, hidden, -1)
-        self.output = _in_blocks(_filled(output, (2, self.units, self.width)).reshape(2 * self.units, self.width))
-        self.bias = _filled(weights["output.bias"], (self.width,), LEAST_LOGIT)
-        self.output_at = _addresses(self.output, self.bias)
-        self.chain = _Chain.of(student, self.width)
+        self.output = in_blocks(filled_up(output, (2, self.units, self.width)).reshape(2 * self.units, self.width))
+        self.bias = filled_up(weights["output.bias"], (self.width,), LEAST_LOGIT)
+        self.output_at = addresses_of(self.output, self.bias)
+        self.chain = LabelChain.of(student, self.width)
         self._small = threading.local()
-        self.gates = _aligned((room, 2, GATES * self.units), np.int16)
+        self.gates = aligned((room, 2, GATES * self.units), np.int16)
         self.types = 0
 
     def extend(self, types: Sequence[str]) -> None:
         """Append rows for more types to the table."""
         needed = self.types + len(types)
         if needed > len(self.gates):
-            grown = _aligned((max(needed, 2 * len(self.gates)), *self.gates.shape[1:]), np.int16)
+            grown = aligned((max(needed, 2 * len(self.gates)), *self.gates.shape[1:]), np.int16)
             grown[: self.types] = self.gates[: self.types]
             self.gates = grown
         for first in range(0, len(types), TYPES_AT_ONCE):
@@ -86,7 +93,7 @@ class CompiledInference:
     def keeping(self, kept: np.ndarray) -> CompiledInference:
         """Return an engine with the rows that are kept, bool [T], in the same order; this one stays as it is."""
         other = copy(self)
-        other.gates, other.types = _aligned(self.gates.shape, np.int16), int(kept.sum())
+        other.gates, other.types = aligned(self.gates.shape, np.int16), int(kept.sum())
         np.compress(kept, self.gates[: self.types], axis=0, out=other.gates[: other.types])
         return other
 
@@ -100,7 +107,7 @@ class CompiledInference:
         out = np.empty((len(types), words.vectors.shape[1] + len(words.bias)), np.float32)
         places, known, filters = words.answers.shape
         self.kernels.encode(
-            *_addresses(words.vectors, own, pieces, characters, ends, words.answers, words.bias, out),
+            *addresses_of(words.vectors, own, pieces, characters, ends, words.answers, words.bias, out),
             *(len(types), MAX_PIECES, words.vectors.shape[1], filters, known, places),
         )
         return out
@@ -116,12 +123,12 @@ class CompiledInference:
         characters, ends = code_points_of("".join(normalized)), np.cumsum(lengths)
         found = np.empty(int(lengths.max()), np.int32)
         self.kernels.pieces(
-            *_addresses(characters, ends, trie.keys, trie.nodes, trie.rows, found, pieces),
+            *addresses_of(characters, ends, trie.keys, trie.nodes, trie.rows, found, pieces),
             *(len(normalized), MAX_PIECES, trie.shift, trie.mask, BEGINNING, CONTINUATION, UNKNOWN),
         )
         return pieces
 
-    def _enter(self, x: np.ndarray, layer: _Layer, table: np.ndarray) -> None:
+    def _enter(self, x: np.ndarray, layer: LayerWeights, table: np.ndarray) -> None:
         """Write what the inputs of a layer alone give into rows of a table."""
         sums = self._product(np.ascontiguousarray(x), layer.inputs, layer.bias)
         sums *= 1 / TABLE_UNIT
@@ -131,7 +138,7 @@ class CompiledInference:
 
     def _product(self, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
         out = np.empty((len(x), len(bias)), np.float32)
-        self.kernels.product(*_addresses(x, weights, bias, out), *x.shape, len(bias))
+        self.kernels.product(*addresses_of(x, weights, bias, out), *x.shape, len(bias))
         return out
 
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,11 +203,11 @@ class CompiledInference:
         return small
 
     def _recur(
-        self, layer: _Layer, group: _Group, room: _Room, table: np.ndarray, types: np.ndarray, firsts: np.ndarray
+        self, layer: LayerWeights, group: _Group, room: _Room, table: np.ndarray, types: np.ndarray, firsts: np.ndarray
     ) -> None:
         """Write the states of both directions at each word."""
-        words = _addresses(types, firsts, group.places, group.lengths)
-        (table_at,) = _addresses(table)
+        words = addresses_of(types, firsts, group.places, group.lengths)
+        (table_at,) = addresses_of(table)
         for back, (weights, scales) in enumerate(layer.recurrent):
             self.kernels.recur(
                 *words,
@@ -216,7 +223,7 @@ class CompiledInference:
 
     def _search(self, group: _Group, room: _Room) -> None:
         """Write the best labels of the logits."""
-        words = _addresses(group.places, group.lengths)
+        words = addresses_of(group.places, group.lengths)
         sizes = self.width, self.labels
         self.kernels.viterbi(
             *(room.logits_at, *words, len(group.lengths), *self.chain.costs_at, *room.search_at, room.labels_at, *sizes)
@@ -224,9 +231,9 @@ class CompiledInference:
 
     def _marginals(self, group: _Group, room: _Room) -> None:
         """Write, in place of the logits, the probability of each label at each word under a CRF."""
-        words = _addresses(group.places, group.lengths)
+        words = addresses_of(group.places, group.lengths)
         marginals, scratch = np.empty_like(room.logits), np.empty((group.longest + 2, self.width), np.float32)
-        out = _addresses(scratch[2:], scratch, marginals)
+        out = addresses_of(scratch[2:], scratch, marginals)
         sizes = self.width, self.labels
         self.kernels.marginals(*(room.logits_at, *words, len(group.lengths), *self.chain.chances_at, *out, *sizes))
         room.logits[: group.size] = marginals[: group.size]
@@ -265,141 +272,16 @@ class _Room:
     """Memory for a group of at most `words` words, in sentences of at most `longest`, and its addresses."""
 
     def __init__(self, words: int, longest: int, units: int, width: int) -> None:
-        self.hidden = _aligned((words, 2 * units), np.float32)
-        self.logits = _aligned((words, width), np.float32)
+        self.hidden = aligned((words, 2 * units), np.float32)
+        self.logits = aligned((words, width), np.float32)
         self.labels = np.empty(words, np.int64)
         self.probabilities = np.empty(words, np.float32)
         self.scratch = (
-            _aligned((GROUP_SENTENCES, units), np.float32),
-            _aligned((2, GROUP_SENTENCES, units), np.int16),
+            aligned((GROUP_SENTENCES, units), np.float32),
+            aligned((2, GROUP_SENTENCES, units), np.int16),
             np.empty((2, GROUP_SENTENCES), np.int64),
         )
         self.search = np.empty((2, width), np.float32), np.empty((longest, width), np.int32)
         results = self.hidden, self.logits, self.labels, self.probabilities
-        self.hidden_at, self.logits_at, self.labels_at, self.probabilities_at = _addresses(*results)
-        self.scratch_at, self.search_at = _addresses(*self.scratch), _addresses(*self.search)
-
-
-class _Words(NamedTuple):
-    """What words are encoded with."""
-
-    vocabulary: Vocabulary
-    trie: Trie | None  # of the pieces; None where every word is one unknown piece
-    vectors: np.ndarray  # float32 [rows, W]
-    answers: np.ndarray  # float32 [K, V, F], what each character adds to each filter at each of its places
-    bias: np.ndarray  # float32 [F]
-
-    @classmethod
-    def of(cls, weights: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> _Words:
-        characters = weights["characters.weight"].copy()
-        characters[PADDING] = 0
-        answers = np.einsum("ve,fek->kvf", characters, weights["filters.weight"])
-        first_piece = UNKNOWN + 1 + len(vocabulary.words)
-        trie = Trie.of(vocabulary.beginnings, vocabulary.continuations, first_piece) if vocabulary.beginnings else None
-        return cls(vocabulary, trie, weights["words.weight"], np.ascontiguousarray(answers), weights["filters.bias"])
-
-
-class _Layer(NamedTuple):
-    """The weights of a bidirectional LSTM as `kernels` reads them; the sums of sigmoids are halved."""
-
-    inputs: np.ndarray  # float32 [2 * 4 H / BLOCK, D, BLOCK]
-    bias: np.ndarray  # float32 [2 * 4 H]
-    recurrent: list[list[int]]  # of each direction the addresses of weights and scales
-    arrays: list[np.ndarray]  # what lies there
-
-    @classmethod
-    def of(cls, lstm: Mapping[str, np.ndarray], lanes: int, number: int) -> _Layer:
-        """Arrange the weights of a `BidirectionalLSTM`; one that is not the first reads states of both directions."""
-        inputs, recurrent = lstm["inputs"], lstm["recurrent"]
-        hidden = recurrent.shape[1]
-        units = _rounded(hidden)
-
-        def by_block(weights: np.ndarray) -> np.ndarray:
-            """Turn [..., 4 H] into [..., H / lanes, 4, lanes]."""
-            *outer, _ = weights.shape
-            halved = weights.reshape(*outer, GATES, hidden) * np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]
-            filled = _filled(halved, (*outer, GATES, units)).reshape(*outer, GATES, units // lanes, lanes)
-            return filled.swapaxes(-3, -2)
-
-        if number:
-            states = inputs.reshape(2, 2, hidden, -1)
-            inputs = _filled(states, (2, 2, units, states.shape[-1])).reshape(2, 2 * units, -1)
-        columns = 2 * GATES * units
-        arrays = [array for weights in recurrent for array in _whole_numbers(by_block(weights), units)]
-        return cls(
-            _in_blocks(by_block(inputs).swapaxes(0, 1).reshape(inputs.shape[1], columns)),
-            _aligned_copy(by_block(lstm["bias"]).reshape(columns)),
-            [_addresses(*arrays[:2]), _addresses(*arrays[2:])],
-            arrays,
-        )
-
-
-def _whole_numbers(weights: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Turn the recurrent weights of a direction, [H, H / lanes, 4, lanes], into whole numbers and their scales.
-
-    A gate's scale is the largest with which neither a weight leaves 16 bits nor any sum 32.
-    """
-    filled = _filled(weights.astype(np.float64), (units, *weights.shape[1:]))
-    magnitudes = np.abs(filled)
-    most = np.maximum(magnitudes.max(axis=0), 1e-9) / np.iinfo(np.int16).max
-    all_together = np.maximum(magnitudes.sum(axis=0), 1e-9) / (
-        (np.iinfo(np.int32).max - units / STATE_UNIT) * STATE_UNIT
-    )
-    scales = np.maximum(most, all_together)
-    numbers = np.rint(filled / scales).astype(np.int16).reshape(units // 2, 2, *weights.shape[1:])
-    return _aligned_copy(numbers.transpose(2, 0, 3, 4, 1)), _aligned_copy((scales * STATE_UNIT).astype(np.float32))
-
-
-class _Chain(NamedTuple):
-    """What the first label, each label after each, and the last one add to a path, as the kernels read it."""
-
-    crf: bool
-    costs_at: list[int]
-    chances_at: list[int]  # of e to the power of these; after each label also by the label that follows
-    arrays: list[np.ndarray]  # what lies there
-
-    @classmethod
-    def of(cls, student: SavedStudent, width: int) -> _Chain:
-        crf = student.config.head == "crf"
-        costs = [
-            cost + student.weights[f"crf.{name}"] if crf else cost for name, cost in iob2_costs(student.labels).items()
-        ]
-        filled = [_filled(np.maximum(cost, LEAST_LOGIT), (width,) * cost.ndim) for cost in costs]
-        chances = [_filled(np.exp(cost - cost.max()), (width,) * cost.ndim) for cost in costs]
-        chances.insert(2, np.ascontiguousarray(chances[1].T))
-        return cls(crf, _addresses(*filled), _addresses(*chances), filled + chances)
-
-
-def _rounded(count: int) -> int:
-    """Return a number of whole blocks, which are whole vectors too."""
-    return -(-count // BLOCK) * BLOCK
-
-
-def _in_blocks(weights: np.ndarray) -> np.ndarray:
-    """Turn [K, C] into what `product` reads, [C / BLOCK, K, BLOCK]."""
-    return _aligned_copy(weights.reshape(len(weights), -1, BLOCK).swapaxes(0, 1))
-
-
-def _filled(values: np.ndarray, shape: tuple[int, ...], filling: float = 0) -> np.ndarray:
-    """Return values at the beginning of a larger array."""
-    filled = np.full(shape, filling, values.dtype)
-    filled[tuple(map(slice, values.shape))] = values
-    return filled
-
-
-def _aligned(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Return an array that begins where a line of the cache does."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(size + LINE_BYTES, np.uint8)
-    first = -memory.ctypes.data % LINE_BYTES
-    return memory[first : first + size].view(dtype).reshape(shape)
-
-
-def _aligned_copy(values: np.ndarray) -> np.ndarray:
-    copy = _aligned(values.shape, values.dtype.type)
-    copy[...] = values
-    return copy
-
-
-def _addresses(*arrays: np.ndarray) -> list[int]:
-    return [array.ctypes.data for array in arrays]
+        self.hidden_at, self.logits_at, self.labels_at, self.probabilities_at = addresses_of(*results)
+        self.scratch_at, self.search_at = addresses_of(*self.scratch), addresses_of(*self.search)

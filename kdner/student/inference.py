@@ -1,4 +1,4 @@
-"""The student's forward pass over many sentences, as fast as a CPU core goes: from word types to labels.
+"""The student's forward pass over many sentences in PyTorch, on a GPU or without llvmlite: from word types to labels.
 
 It computes what `Network.forward` does, in another order:
 

@@ -93,6 +93,15 @@ def test_every_processor_gives_the_same_digits_in_any_company(student, monkeypat
         assert np.array_equal(again[0], labels) and np.array_equal(again[1], probabilities)
 
 
+def test_word_vectors_may_lie_in_memory_in_any_order(make_student):
+    student = make_student(seed=3)
+    expected = infer(student, sentences(50), "int16")
+    student.words.weight = torch.nn.Parameter(student.words.weight.detach().t().contiguous().t())
+    assert not student.words.weight.is_contiguous()
+    for values, again in zip(expected, infer(student, sentences(50), "int16"), strict=True):
+        assert np.array_equal(values, again)
+
+
 def test_weights_that_are_large_leave_no_sum_out_of_range(make_student):
     student = make_student(seed=3)
     with torch.no_grad():
