@@ -87,7 +87,7 @@ def train_feature_tagger(
     examples = labeled_examples(sentences, vocabulary, student.labels)
     features = vector_features(vocabulary, words, encoder.contextual_vectors(words))
     examples = replace(examples, features=features, index=np.arange(examples.words))
-    trainer = Trainer(student, recipe or FEATURE_RECIPE, seed=seed, labeled=examples)
+    trainer = Trainer(student, recipe or FEATURE_RECIPE, seed=seed, labeled=examples, device=encoder.device)
     with one_thread():
         trainer.train(lambda _: None, progress)
     return FeatureTagger(encoder, student.eval())

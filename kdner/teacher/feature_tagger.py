@@ -37,7 +37,7 @@ class FeatureTagger:
     """A frozen encoder and an LSTM-CNN that reads the encoder's contextual vectors."""
 
     def __init__(self, encoder: Teacher, student: Student) -> None:
-        self.encoder, self.student = encoder, student
+        self.encoder, self.student = encoder, student.to(encoder.device)
         self.labels = student.labels
         self.contextual_vectors: ContextualVectors = encoder.contextual_vectors
 
@@ -48,7 +48,7 @@ class FeatureTagger:
 
     def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return logits, float32 [N, L], of all N words of all sentences. See `Teacher.score_words`."""
-        sentences = listed_sentences(sentences)
+        sentences, device = listed_sentences(sentences), self.encoder.device
         features = vector_features(self.student.vocabulary, sentences, self.contextual_vectors(sentences))
         logits = np.empty((len(features), len(self.labels)), np.float32)
         lengths = np.array([len(words) for words in sentences], np.int64)
@@ -58,8 +58,8 @@ class FeatureTagger:
             for first in range(0, len(order), BATCH_SENTENCES):
                 batch = order[first : first + BATCH_SENTENCES]
                 places = np.concatenate([np.arange(*starts[[s, s + 1]]) for s in batch])
-                table = self.student.encode(features.take(torch.from_numpy(places)))
-                logits[places] = self.student(table, torch.arange(len(places)), lengths[batch]).numpy()
+                table = self.student.encode(features.take(torch.from_numpy(places)).to(device))
+                logits[places] = self.student(table, torch.arange(len(places), device=device), lengths[batch]).cpu()
         return logits
 
     def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:

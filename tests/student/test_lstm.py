@@ -57,6 +57,20 @@ def test_states_and_gradients_are_those_of_two_lstms_of_pytorch(lstm, lengths):
         torch.testing.assert_close(mine, torch.stack([one.t() if one.ndim == 2 else one for one in both]))
 
 
+@pytest.mark.parametrize("index", [None, torch.arange(17).flip(0) // 2])
+def test_what_reads_on_gpus_says_the_same(lstm, index):
+    x, upstream = words(), torch.randn(17, 8, dtype=torch.double)
+    weights = [x, lstm.inputs, lstm.recurrent, lstm.bias]
+    states, theirs = lstm(x, index, packing()), lstm.read_by_pytorch(x, index, packing())
+    torch.testing.assert_close(theirs, states)
+    for one, other in zip(
+        torch.autograd.grad((states * upstream).sum(), weights),
+        torch.autograd.grad((theirs * upstream).sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(other, one)
+
+
 def test_words_are_looked_up_in_a_table(lstm):
     table, index = words(6), torch.tensor([0, 3, 3, 5, 1, 0, 0, 2, 5, 4, 1, 1, 2, 3, 4, 0, 5])
     torch.testing.assert_close(lstm(table, index, packing()), lstm(table[index], None, packing()))

@@ -95,4 +95,4 @@ def test_a_student_trains_on_the_gpu(make_student, toy):
     )
     trainer.train(lambda record: None, Progress("distill", "step"))
     assert trainer.state.history[-1]["loss"] < trainer.state.history[0]["loss"]
-    assert Tagger(student).network.output.weight.is_cuda
+    assert Tagger(student).engine.device.type == "cuda"
