@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 import types
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -382,7 +382,7 @@ def flags_of_scripts():
 
 def flags_in(config, prefix=""):
     hints = get_type_hints(config)
-    for field in fields(config):
+    for field in config.__dataclass_fields__.values():  # unlike `fields`, with what is only given to `__post_init__`
         name = f"{prefix}{field.name}".replace("_", "-")
         kinds = [kind for kind in (hints[field.name], *get_args(hints[field.name])) if is_dataclass(kind)]
         yield from (flag for kind in kinds for flag in flags_in(kind, f"{name}."))
