@@ -13,7 +13,7 @@ from kdner import __version__
 from kdner.errors import InputError
 
 _JOBS = Path(__file__).parent / "jobs"
-_SHORT = {"check": "check-data", "select": "select-sentences"}
+_SHORT = {"check": "check-data", "select": "select-sentences", "shrink": "shrink-student"}
 _EXTRAS = {"ray": "ray", "spacy": "spacy", "gliner": "gliner", "matplotlib": "measure"}
 """The extra of kdner that installs a package; `train` where none is named here."""
 

@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -71,22 +71,29 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _filled(config: type[C], values: Mapping[str, Any], path: str, prefix: str) -> C:
-    """Make a config of a file's values; fields that it does not name keep their default, or wait for a flag."""
-    names = {field.name: field for field in fields(config)}  # type: ignore[arg-type]
+    """Make of a file's values what stands in for the defaults of a config.
+
+    It is a config only by its attributes: `__post_init__`, which checks and completes what is given, is left to the
+    config that is made once flags are there too. What the file does not name keeps its default, or waits for a flag.
+    """
+    names = config.__dataclass_fields__  # type: ignore[attr-defined]  # unlike `fields`, with `InitVar`
     given = {str(key).replace("-", "_"): value for key, value in values.items()}
     for name in given:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"; perhaps you meant {_flag(prefix, near[0])}" if near else ""
             raise InputError(f"{FLAG} {path}: {_flag(prefix, name)} is no flag of this job{hint}")
-    hints = get_type_hints(config)
-    filled = {name: _converted(hints[name], value, path, _flag(prefix, name)) for name, value in given.items()}
-    missing = {
-        name: tyro.MISSING
-        for name, field in names.items()
-        if name not in filled and field.default is MISSING and field.default_factory is MISSING
-    }
-    return config(**filled, **missing)
+    hints = {name: getattr(hint, "type", hint) for name, hint in get_type_hints(config).items()}
+    filled = object.__new__(config)
+    for name, field in names.items():
+        if name in given:
+            vars(filled)[name] = _converted(hints[name], given[name], path, _flag(prefix, name))
+        elif field.default_factory is not MISSING:
+            factory = field.default_factory
+            vars(filled)[name] = _filled(factory, {}, path, "") if factory is hints[name] else factory()
+        else:
+            vars(filled)[name] = tyro.MISSING if field.default is MISSING else field.default
+    return filled
 
 
 def _converted(hint: Any, value: Any, path: str, flag: str) -> Any:

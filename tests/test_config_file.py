@@ -10,6 +10,7 @@ from kdner.jobs.evaluate import Evaluate
 from kdner.jobs.pipeline import Pipeline
 from kdner.jobs.tag_corpus import TagCorpus
 from kdner.runs.provenance import settings
+from kdner.student.config import StudentConfig
 
 
 def in_file(tmp_path, text, name="run.yaml"):
@@ -48,6 +49,19 @@ def test_flags_by_their_names(tmp_path):
     assert (config.student.head, config.student.dropout) == ("crf", 0.0)
 
 
+def test_a_preset_in_a_file_and_beside_it(tmp_path, capsys):
+    file = in_file(tmp_path, "student: {preset: tiny, hidden: 64}\n")
+    assert parse(Pipeline, ["--config", file]).student == StudentConfig(preset="tiny", hidden=64)
+    large = parse(Pipeline, ["--config", file, "--student.preset", "large"]).student
+    assert large == StudentConfig(preset="large", hidden=64)
+    file = in_file(tmp_path, "labeled: a.conll\n")
+    assert parse(Pipeline, ["--config", file, "--student.preset", "tiny"]).student == StudentConfig(preset="tiny")
+    file = in_file(tmp_path, json.dumps({"provenance": {"configuration": settings(Pipeline())}}), "_summary.json")
+    with pytest.raises(SystemExit):
+        parse(Pipeline, ["--config", file, "--student.preset", "tiny"])
+    assert "--student.preset tiny: has nothing to give" in capsys.readouterr().err
+
+
 def test_what_a_file_leaves_out_is_still_needed(tmp_path, capsys):
     with pytest.raises(SystemExit):
         parse(TagCorpus, ["--config", in_file(tmp_path, "corpus: news/\nstudent: s\n")])
@@ -66,6 +80,7 @@ def test_what_a_file_leaves_out_is_still_needed(tmp_path, capsys):
         ("labeled-size: true", "--labeled-size is True; expected int"),
         ("seed:", "--seed is None; expected int"),
         ("student:\n  head: mlp", "--student.head is 'mlp'; expected Literal['softmax', 'crf']"),
+        ("student:\n  preset: huge", "--student.preset is 'huge'; expected Literal['tiny', 'base', 'large']"),
         ("fine-tuning: 3", "--fine-tuning is 3; expected FineTuning"),
         ("corpus: [1]", "--corpus is 1; expected str"),
         ("- a", "expected flags by their names"),

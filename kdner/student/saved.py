@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -30,10 +30,17 @@ VOCABULARY_FILE = "vocabulary.json"
 MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
 GENERAL = "kdner/general-tiny"
 """The student that comes with this package: persons, places, organizations and other names in English texts."""
-FORMAT_VERSION = 1
-"""Of `MODEL_FILES`; 1 is also what config.json does not name. A newer one is refused, never guessed at."""
+WeightsType: TypeAlias = Literal["float32", "bfloat16", "int8"]
+"""Numeric types of the weights on disk; int8 is that of the word table, beside which the rest is bfloat16."""
+FORMAT_VERSION = 2
+"""Of `MODEL_FILES`: 2 with a word table in int8, else 1, which is also what config.json does not name. A newer one is
+refused, never guessed at."""
+WORDS, SCALES = "words.weight", "words.scales"
+"""The word table, [rows, word_dim], and, where it is int8, what each of its rows is multiplied by, float32 [rows]."""
 FIRST_SPLITTER = 2
 """The splitter of students that do not say theirs."""
+_DTYPES = {"F32": "<f4", "BF16": "<u2", "F16": "<f2"}
+"""Types of weights as safetensors calls them, and as numpy reads them."""
 
 
 @dataclass(frozen=True)
@@ -70,28 +77,40 @@ class SavedStudent:
         vocabulary = read_vocabulary(folder)
         weights = read_weights(folder, _shapes(config, vocabulary, labels))
         if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
-            words = weights["words.weight"]  # before 0.4 a known word had nothing of the unknown one's vector
+            words = weights[WORDS]  # before 0.4 a known word had nothing of the unknown one's vector
             words[UNKNOWN + 1 :] -= words[UNKNOWN]
         return cls(config, vocabulary, labels, language, weights)
 
 
 def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Read weights in float32, bfloat16 or float16, as float32.
+    """Read weights in float32, bfloat16 or float16, and a word table in int8, as float32.
 
     Raises:
-        InputError: the file is cut off, no file of safetensors, or its weights are not of these shapes.
+        InputError: the file is cut off, no file of safetensors, or its weights are not of these shapes and types.
     """
     path = folder / "model.safetensors"
     try:
         tensors = deserialize(path.read_bytes())
     except SafetensorError as error:
         raise InputError(f"{path}: cannot be read ({error}); copy it again") from error
-    if shapes != {name: tuple(tensor["shape"]) for name, tensor in tensors}:
+    found = {name: (tuple(tensor["shape"]), tensor["dtype"]) for name, tensor in tensors}
+    in_int8 = {WORDS: "I8", SCALES: "F32"} if SCALES in found else {}
+    wanted = {**shapes, SCALES: shapes[WORDS][:1]} if in_int8 else shapes
+    if wanted != {name: shape for name, (shape, _) in found.items()}:
         raise InputError(
             f"{path}: not the weights that config.json and vocabulary.json describe. Were they written by another "
             "version of kdner? Then train it again"
         )
-    return {name: _float32(tensor["data"], tensor["dtype"]).reshape(tensor["shape"]) for name, tensor in tensors}
+    for name, (_, dtype) in found.items():
+        if dtype not in ([in_int8[name]] if name in in_int8 else _DTYPES):
+            raise InputError(
+                f"{path}: {name} is of type {dtype}; expected what kdner writes, {', '.join(_DTYPES)}, or I8 with "
+                f"{SCALES} for {WORDS}. Have kdner write it"
+            )
+    weights = {name: _float32(tensor["data"], tensor["dtype"]).reshape(tensor["shape"]) for name, tensor in tensors}
+    if in_int8:
+        weights[WORDS] *= weights.pop(SCALES)[:, None]
+    return weights
 
 
 def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -124,7 +143,7 @@ def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]
 def _float32(content: bytes, dtype: str) -> np.ndarray:
     if dtype == "BF16":
         return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
-    return np.frombuffer(content, {"F32": "<f4", "F16": "<f2"}[dtype]).astype(np.float32)
+    return np.frombuffer(content, {**_DTYPES, "I8": "i1"}[dtype]).astype(np.float32)
 
 
 def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str], str]:

@@ -82,7 +82,12 @@ class Vocabulary:
         return self._character_ids[code_points].astype(np.int64), np.cumsum(lengths)
 
     def pieces(self, word: str) -> list[int]:
-        """Return the rows of the pieces that a normalized word is made of, `UNKNOWN` for a character that is none."""
+        """Return the rows of the pieces that a normalized word is seen by, `UNKNOWN` for a character that is none."""
+        rows = self.all_pieces(word)
+        return rows if len(rows) <= MAX_PIECES else rows[: MAX_PIECES // 2] + rows[-MAX_PIECES // 2 :]
+
+    def all_pieces(self, word: str) -> list[int]:
+        """Return the rows of all pieces that a normalized word is made of, however many."""
         if not self.beginnings:
             return [UNKNOWN]
         (known, longest), following = self._beginnings, self._continuations
@@ -96,7 +101,7 @@ class Vocabulary:
                     break
             rows.append(UNKNOWN if row is None else row)
             begin, (known, longest) = end, following
-        return rows if len(rows) <= MAX_PIECES else rows[: MAX_PIECES // 2] + rows[-MAX_PIECES // 2 :]
+        return rows
 
     def knows(self, word: str) -> bool:
         """Tell whether a word has a vector that stands for it alone: one of its own, or that of its only piece."""

@@ -5,9 +5,9 @@ Teachers and students are named by short texts, which are also the rows of the t
     teacher   [features:]ENCODER[@LABELED][#SEED]   trained on the drawn sentences, or on another labeled set, with
                                                     SEED added to the trial's; or
               fixed:MODEL                           a finished one, named as `kdner.teacher.by_name` says
-    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is a field of
-                                                    `StudentConfig` or `Distillation`, or one of the last five of
-                                                    `StudentSpec`
+    student   SETTING[,key=value ...]               SETTING is one of `SETTINGS` or of `RECIPES`; a key is preset, a
+                                                    field of `StudentConfig` or `Distillation`, or one of the last five
+                                                    of `StudentSpec`
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kdner.labeled.remarks import Remarks
 from kdner.labeled.sets import check_labels, labels_in, read_labeled, source_fingerprint
 from kdner.labels.tags import check_same_labels
 from kdner.runs.storage import without_secrets
-from kdner.student.config import StudentConfig
+from kdner.student.config import PRESETS, StudentConfig
 from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint, model_labels
 from kdner.teacher.encoder import encoder_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
@@ -147,6 +147,7 @@ class StudentSpec:
             raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
         spec: dict[str, Any] = {"development_share": study.development_share}
         shape: dict[str, Any] = {}
+        preset: dict[str, int] = {}
         recipe: dict[str, Any] = dict(SETTINGS[setting])
         for change in changes:
             key, _, text = change.partition("=")
@@ -156,11 +157,18 @@ class StudentSpec:
                     values[key] = _value(owner, key, text, name)
                     break
             else:
-                raise InputError(f"--students {name}: unknown key {key!r}")
+                if key != "preset":
+                    raise InputError(f"--students {name}: unknown key {key!r}")
+                if text not in PRESETS:
+                    raise InputError(f"--students {name}: preset is one of {', '.join(PRESETS)}")
+                preset = PRESETS[text]
         if not set(spec.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
             raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
         return cls(
-            setting=setting, shape=replace(study.student, **shape), recipe=replace(study.distillation, **recipe), **spec
+            setting=setting,
+            shape=replace(study.student, **{**preset, **shape}),
+            recipe=replace(study.distillation, **recipe),
+            **spec,
         )
 
 

@@ -19,6 +19,7 @@ from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.jobs.view import View
 from kdner.jobs.view import main as view
 from kdner.runs.run_directory import RunDirectory
+from kdner.student.config import PRESETS, StudentConfig
 
 JOBS = [
     (FinetuneTeacher, finetune_teacher),
@@ -171,6 +172,17 @@ def test_settings_out_of_range(refused, tmp_path, train_file, flags):
         DistillStudent, distill_student, "--labeled", train_file, "--vectors", "random", "--out", tmp_path / "s", *flags
     )
     assert flags[0] in message and str(flags[1]) in message
+
+
+def test_a_preset_is_the_shape_of_the_student_and_is_spelled_right(run_job, refused):
+    given = []
+    flags = ("--labeled", "x", "--test", "y", "--out", "z", "--student.hidden", "64", "--student.preset")
+    for config in (DistillStudent, Pipeline, LowResource):
+        own = [flag for flag in flags if config is not DistillStudent or flag not in ("--test", "y")]
+        run_job(config, given.append, *own, "tiny")
+        assert given.pop().student == StudentConfig(**{**PRESETS["tiny"], "hidden": 64})
+        message = " ".join(refused(config, given.append, *own, "tny").split())
+        assert "invalid choice 'tny' for argument '--student.preset'" in message and "'tiny'" in message
 
 
 def test_ctrl_c_ends_a_job_without_a_traceback(run_job, capsys):

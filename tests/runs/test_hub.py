@@ -197,8 +197,8 @@ def test_a_newer_format_is_refused_by_name(student_files, tmp_path):
     path = tmp_path / "news" / "config.json"
     config = json.loads(path.read_text())
     assert config["format_version"] == 1 and config["kdner"]
-    path.write_text(json.dumps({**config, "format_version": 2, "kdner": "9.1", "of_the_future": 1}))
-    with pytest.raises(InputError, match=r"format version 2, written by kdner 9\.1; .* reads up to 1.* pip install -U"):
+    path.write_text(json.dumps({**config, "format_version": 3, "kdner": "9.1", "of_the_future": 1}))
+    with pytest.raises(InputError, match=r"format version 3, written by kdner 9\.1; .* reads up to 2.* pip install -U"):
         Student.from_pretrained(tmp_path / "news")
     del config["format_version"], config["kdner"]
     path.write_text(json.dumps(config))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from emissions import WORDS, emissions_of
 from files import unusual_permissions
-from safetensors import safe_open
+from safetensors import deserialize, safe_open
+from safetensors.torch import load_file, save_file
 
 from kdner import __version__
 from kdner.errors import InputError
@@ -75,6 +76,56 @@ def test_the_files_have_the_names_that_readers_expect(make_student, tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     assert list(config)[:6] == ["model_type", "format_version", "kdner", "labels", "splitter", "language"]
     assert (config["model_type"], config["format_version"], config["kdner"]) == ("kdner-student", 1, __version__)
+
+
+@heads
+@pytest.mark.parametrize(("dtype", "version", "most"), [("float32", 1, 0), ("bfloat16", 1, 2**-8), ("int8", 2, 2**-7)])
+def test_weights_in_each_type_come_back_about_as_they_were(make_student, head, dtype, version, most, tmp_path):
+    student = make_student(head)
+    student.save_pretrained(tmp_path, dtype=dtype)
+    assert json.loads((tmp_path / "config.json").read_text())["format_version"] == version
+    state, loaded = student.state_dict(), Student.from_pretrained(tmp_path)
+    for name, values in loaded.state_dict().items():
+        largest = state[name].abs().amax(dim=-1, keepdim=True)
+        assert values.dtype == torch.float32 and ((values - state[name]).abs() <= most * largest).all(), name
+    loaded.save_pretrained(tmp_path / "again", dtype=dtype)
+    for name in MODEL_FILES:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert Tagger.from_pretrained(tmp_path).tag(TEXTS) == loaded.tag(TEXTS)
+
+
+def test_a_word_table_in_int8_takes_a_byte_for_each_number_and_four_for_each_row(make_student, tmp_path):
+    student = make_student()
+    with torch.no_grad():
+        student.words.weight[3] = 0
+    student.save(tmp_path, dtype="int8")
+    content = dict(deserialize((tmp_path / "model.safetensors").read_bytes()))
+    rows, width = student.words.weight.shape
+    assert len(content["words.weight"]["data"]) == rows * width and len(content["words.scales"]["data"]) == 4 * rows
+    assert {tensor["dtype"] for name, tensor in content.items() if not name.startswith("words.")} == {"BF16"}
+    assert not Student.from_pretrained(tmp_path).words.weight[3].any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"words.scales": None}, "words.weight is of type I8; expected what kdner writes, F32, BF16, F16, or I8 with"),
+        ({"words.scales": torch.ones(7)}, "not the weights that"),
+        ({"words.scales": torch.ones(22, dtype=torch.float16)}, "words.scales is of type F16"),
+        ({"words.weight": torch.ones(22, 8)}, "words.weight is of type F32"),
+        ({"output.weight": torch.ones(5, 24, dtype=torch.int8)}, "output.weight is of type I8"),
+        ({"output.weight": torch.ones(5, 24, dtype=torch.float64)}, "output.weight is of type F64"),
+        ({"output.scales": torch.ones(5)}, "not the weights that"),
+    ],
+)
+def test_weights_of_types_that_kdner_does_not_write_are_refused(make_student, changes, message, tmp_path):
+    make_student().save(tmp_path, dtype="int8")
+    path = tmp_path / "model.safetensors"
+    tensors = {name: values for name, values in {**load_file(path), **changes}.items() if values is not None}
+    save_file(tensors, path)
+    for read in (Student.from_pretrained, Tagger.from_pretrained):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path)
 
 
 GERMAN = "Anna traf am 3. Oktober Tom Brown."

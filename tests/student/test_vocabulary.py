@@ -63,7 +63,8 @@ def test_a_word_is_known_by_a_vector_that_stands_for_it_alone():
 
 
 def test_a_word_of_many_pieces_is_seen_by_both_ends():
-    assert OF_PIECES.pieces("p" + "i" * 30 + "s") == [4, 8, 8, 8, 8, 8, 8, 7]
+    word = "p" + "i" * 30 + "s"
+    assert OF_PIECES.pieces(word) == [4, 8, 8, 8, 8, 8, 8, 7] and len(OF_PIECES.all_pieces(word)) == 31
 
 
 def test_without_pieces_words_are_made_of_the_unknown_one():

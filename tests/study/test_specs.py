@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kdner.errors import InputError
+from kdner.student.config import PRESETS
 from kdner.study.specs import StudentSpec, TeacherSpec, check
 
 
@@ -31,6 +32,8 @@ def test_names_of_students(study):
     )
     assert spec.shape == replace(study.student, head="crf") and spec.teachers == (1,)
     assert StudentSpec.read("both", study).recipe == study.distillation
+    spec = StudentSpec.read("both,hidden=64,preset=large,head=crf", study)  # in any order
+    assert spec.shape == replace(study.student, **{**PRESETS["large"], "hidden": 64, "head": "crf"})
     shares = [StudentSpec.read(f"both{change}", study).development_share for change in ("", ",development_share=0")]
     assert shares == [study.development_share, 0]
     spec = StudentSpec.read("nlp-architect,epochs=2", study)
@@ -52,6 +55,7 @@ def test_names_of_students(study):
         ("both,transfer=gold", "transfer is one of all, rest"),
         ("both,temperature=0", "must be above 0"),
         ("both,head=hmm", "head is one of softmax, crf"),
+        ("both,preset=huge", "preset is one of tiny, base, large"),
         ("both,epochs=many", "epochs is a number"),
         ("both,epochs=1.5", "epochs is a number"),
         ("both,teachers=1-2", "teachers are numbers"),
