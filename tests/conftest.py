@@ -300,6 +300,7 @@ def cluster():
 
     from kdner.on_ray.cluster import connect
 
+    os.environ.update(RAY_metrics_report_interval_ms="1000")  # not 10 s, for which tests of metrics would wait
     connect()
     yield
     ray.shutdown()

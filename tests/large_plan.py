@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import ray
 
 from kdner.corpora.corpus_listing import CorpusListing
 from kdner.corpora.files import SourceFile
@@ -102,15 +103,27 @@ def tell(measured: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def dispatch(folder: str, shards: int) -> None:
-    """Map so many shards of a document each."""
+def dispatch(folder: str, shards: int, actors: int) -> None:
+    """Map so many shards of a document each, by actors that have a core each in name only."""
+    ray.init(address="local", num_cpus=actors + 1, include_dashboard=False, log_to_driver=False)
     path = Path(folder, "small.txt")
     path.write_text("some words\n" * shards)
     plan = plan_corpus([str(path)], shard_documents=1)
     run = RunDirectory.open(f"{folder}/dispatched-{time.time_ns()}", {}, {"files": plan.shards.names})
-    work = ShardWork(job="nothing", actor=Nothing, arguments={}, actors=Actors(count=2), use_gpu=False)
-    seconds = shard_map(plan, run, work)["seconds"]
-    tell({"phase": "dispatch, 2 actors", "shards": shards, "shards a second": round(shards / seconds)})
+    work = ShardWork(job="nothing", actor=Nothing, arguments={}, actors=Actors(count=actors), use_gpu=False)
+    used = time.process_time()
+    summary = shard_map(plan, run, work)
+    used = time.process_time() - used
+    tell(
+        {
+            "phase": f"dispatch, {actors} actors",
+            "shards": shards,
+            "shards a second": round(shards / summary["seconds"]),
+            "cpu_ms_of_the_driver_a_shard": round(1000 * used / shards, 2),
+            "start_up_seconds": summary["start_up_seconds"],
+        }
+    )
+    ray.shutdown()
 
 
 def inspect(folder: str) -> None:
@@ -159,9 +172,13 @@ def main() -> None:
     flags.add_argument("--files", type=int, default=1_000_000)
     flags.add_argument("--shards-a-file", type=int, default=2)
     flags.add_argument("--dispatched", type=int, default=500)
+    flags.add_argument("--actors", type=int, default=2, help="to dispatch to; with --files 0 nothing else is measured")
     flags.add_argument("--folder", help="where the run directory is made; by default a temporary folder")
     given = flags.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        if not given.files:
+            dispatch(folder, given.dispatched, given.actors)
+            return
         path, size = f"{folder}/run", (given.files, given.shards_a_file)
         phase("plan made and kept", listed_and_started, path, *size)
         phase("start of a planned run", listed_and_started, path, *size)
@@ -173,7 +190,7 @@ def main() -> None:
         run.write_table("sample.parquet", table, ENTITIES, metadata={"kdner.counts": "{}"})
         phase(f"{FOOTERS} footers, one after the other", footers, run)
         phase("inspection of 200 MB of JSONL", inspect, folder)
-        dispatch(folder, given.dispatched)
+        dispatch(folder, given.dispatched, given.actors)
 
 
 if __name__ == "__main__":

@@ -126,9 +126,9 @@ def _replanned(plan: CorpusPlan, changed: Mapping[int, Inspected | None]) -> Cor
     cut = plan.shards.table
     columns = {name: cut[name].fill_null(NO_OFFSET).to_numpy().copy() for name in SHARDS.names}
     for place in np.flatnonzero(np.isin(columns["file"], list(now))).tolist():
-        inspected, first = now[columns["file"][place]], int(columns["first"][place])
-        is_entered, last = inspected.file.is_entered_at_offsets, first + int(columns["rows"][place])
-        values = place_of(inspected.marks, first, last, is_entered=is_entered)
+        (file, marks, _), first = now[columns["file"][place]], int(columns["first"][place])
+        groups, last = marks if file.format == "parquet" else None, first + int(columns["rows"][place])
+        values = place_of(marks, groups, first, last, is_entered=file.is_entered_at_offsets)
         for name, value in zip(("offset", "text_bytes", "passed"), values, strict=True):
             columns[name][place] = value
     return replace(plan, files=files, shards=ShardTable(slice_table(columns), files))

@@ -127,6 +127,7 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
     if buckets is not None:
         check_ids(files, buckets, map_files)
     is_parquet = pc.equal(files.table["format"], "parquet")
+    groups = [some if known else None for some, known in zip(marks, is_parquet.to_pylist(), strict=True)]
     if 0 < (pc.sum(files.table["text_bytes"].filter(is_parquet)).as_py() or 0) <= MEASURED_TEXT_BYTES:
         files, marks = measure_files(files, marks, text_column, map_files)
     shard_text_bytes = None
@@ -135,7 +136,7 @@ def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPla
         shard_text_bytes = default_shard_text_bytes(text_bytes, listing.min_shards)
     rows = files.table["rows"].to_pylist()
     table = _cut(
-        zip(rows, files.table["is_entered_at_offsets"].to_pylist(), marks, strict=True),
+        zip(rows, files.table["is_entered_at_offsets"].to_pylist(), marks, groups, strict=True),
         shard_documents or shard_text_bytes or 1,
         by_documents=shard_documents is not None,
     )
@@ -154,11 +155,11 @@ def default_shard_text_bytes(corpus_bytes: int, min_shards: int = MIN_SHARDS) ->
     return max(1, -(-corpus_bytes // shards))
 
 
-def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_documents: bool) -> pa.Table:
+def _cut(inspected: Iterable[tuple[int, bool, Marks, Marks | None]], size: int, *, by_documents: bool) -> pa.Table:
     """Cut files at every so many documents, or bytes of text: a document belongs to the shard that it begins in."""
     columns: dict[str, array[int]] = {name: array("q") for name in SHARDS.names}
     shard, current, done = -1, -1, 0
-    for number, (rows, is_entered, marks) in enumerate(inspected):
+    for number, (rows, is_entered, marks, groups) in enumerate(inspected):
         measure = Marks((0, rows), (0, rows)) if by_documents else marks
         first = 0
         while first < rows:
@@ -166,7 +167,7 @@ def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_document
             if part != current:
                 shard, current = shard + 1, part
             last = measure.row_at((part + 1) * size - done)
-            offset, text_bytes, passed = place_of(marks, first, last, is_entered=is_entered)
+            offset, text_bytes, passed = place_of(marks, groups, first, last, is_entered=is_entered)
             row = (shard, number, first, last - first, offset, text_bytes, passed)
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
@@ -175,10 +176,17 @@ def _cut(inspected: Iterable[tuple[int, bool, Marks]], size: int, *, by_document
     return slice_table({name: np.frombuffer(column, np.int64) for name, column in columns.items()})
 
 
-def place_of(marks: Marks, first: int, last: int, *, is_entered: bool) -> tuple[int, int, int]:
-    """Return where a slice of a file is entered (`NO_OFFSET` for from its start), its bytes, and the rows to pass."""
+def place_of(marks: Marks, groups: Marks | None, first: int, last: int, *, is_entered: bool) -> tuple[int, int, int]:
+    """Return where a slice of a file is entered (`NO_OFFSET` where not by bytes), its bytes, and the rows to pass.
+
+    `groups` marks the row groups of Parquet; the rows to pass are those of the group before the slice.
+    """
     text_bytes = marks.before(last) - marks.before(first)
-    entry, offset = marks.last_before(first) if is_entered else (first, NO_OFFSET)
+    entry, offset = first, NO_OFFSET
+    if is_entered:
+        entry, offset = marks.last_before(first)
+    elif groups is not None:
+        entry, _ = groups.last_before(first)
     return offset, text_bytes, first - entry
 
 

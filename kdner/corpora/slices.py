@@ -35,22 +35,23 @@ class Slice:
     text_bytes: int
     """Bytes of their text, as far as they are known when the plan is made."""
     passed: int = 0
-    """Rows between the offset and the first document."""
+    """Rows between the offset, or the begin of the row group, and the first document."""
 
 
 class SliceReader:
     """Reads slices of files; asked for slices in rising order, it goes on where it stopped.
 
     A row group of Parquet, and a file that is packed or not UTF-8, can only be read from the beginning: a reader
-    decodes each just once.
-    Threads that share a reader wait for one another.
+    decodes each just once. Threads that share a reader wait for one another; with so many streams, each is read for in
+    rising order.
     """
 
-    def __init__(self, text_column: str, kept: Sequence[pa.Field] = ()) -> None:
+    def __init__(self, text_column: str, kept: Sequence[pa.Field] = (), *, streams: int = 1) -> None:
         """Take the column of the texts, and those to read beside; see `kdner.corpora.kept_columns`."""
-        self.text_column, self.kept = text_column, tuple(kept)
+        self.text_column, self.kept, self.streams = text_column, tuple(kept), streams
         self._reading = Lock()
-        self._stream: _ParquetStream | _LineStream | None = None
+        self._stopped: list[_ParquetStream | _LineStream] = []
+        """Where it stopped, the last one last."""
 
     def read(self, piece: Slice, replaced: Counter[str] | None = None) -> pa.Table:
         """Read documents, in order, as a table of schema `kdner.runs.schema.CORPUS`; fewer where the file has no more.
@@ -62,12 +63,16 @@ class SliceReader:
             InputError: if the file cannot be read.
         """
         with self._reading:
-            stream, self._stream = self._stream, None
-            if stream is None or stream.file != piece.file or not stream.on_the_way_to(piece):
+            usable = (stream for stream in self._stopped if stream.file == piece.file and stream.on_the_way_to(piece))
+            stream = max(usable, key=lambda stream: stream.row, default=None)
+            if stream is not None:
+                self._stopped.remove(stream)
+            else:
+                del self._stopped[: len(self._stopped) - self.streams + 1]
                 make = _ParquetStream if piece.file.format == "parquet" else _LineStream
                 stream = make(piece, self.text_column, self.kept)
             documents, characters = stream.take(piece)
-            self._stream = stream
+            self._stopped.append(stream)
         if replaced is not None and characters:
             replaced[piece.file.name] += characters
         return documents

@@ -166,12 +166,18 @@ class ShardTable(_Rows[Shard]):
         return [shard_name(index) for index in range(len(self))]
 
     @property
-    def files_read_from_the_start(self) -> np.ndarray:
-        """The number of the file that each shard begins in, where that can only be read from its start; else -1."""
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """From where the begin of each shard is read, and whether that is in Parquet.
+
+        [N, 2]: the number of the file, and the first row of the row group; 0 where a file can only be read from its
+        start; both -1 where it is entered at an offset.
+        """
         first = self.table.take(self._begins[:-1])
         files = first["file"].to_numpy()
         in_parquet = pc.equal(self.files.table["format"], "parquet").to_numpy()[files]
-        return np.where(in_parquet | first["offset"].is_valid().to_numpy(), -1, files)
+        rows = np.where(in_parquet, first["first"].to_numpy() - first["passed"].to_numpy(), 0)
+        is_entered = first["offset"].is_valid().to_numpy()
+        return np.where(is_entered[:, None], -1, np.stack([files, rows], axis=1)), in_parquet
 
     def part(self, numbers: np.ndarray) -> ShardTable:
         """Return the table of some shards, by their numbers in order, with the files that they need and no others."""

@@ -20,7 +20,7 @@ from kdner.on_ray.console import console, without_line
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.pool import shards_at_once, size_pool
 from kdner.on_ray.shard_actor import ShardActor
-from kdner.on_ray.shard_tasks import pickled, tasks_of
+from kdner.on_ray.shard_tasks import SHARDS_OF_A_ROW_GROUP, pickled, tasks_of
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.tally import REASONS_SHOWN
 from kdner.shards.work import ShardWork
@@ -132,7 +132,9 @@ def _dataset(
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
-    tasks = [{"shards": pickled(plan.shards, group)} for group in tasks_of(plan.shards, shards, pool.count)]
+    is_slow = work.use_gpu and not pool.gpus  # a teacher on CPUs, beside which reading is nothing
+    groups = tasks_of(plan.shards, shards, pool.count, of_a_row_group=1 if is_slow else SHARDS_OF_A_ROW_GROUP)
+    tasks = [{"shards": pickled(plan.shards, group)} for group in groups]
     mapped = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
         ShardActor,
         batch_size=1,

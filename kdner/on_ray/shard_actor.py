@@ -72,7 +72,7 @@ class ShardActor:
         if relay is not None:
             set_up_logging(relay)
         self.run, self.work, self.record = run, work, record
-        self.reader = SliceReader(text_column, kept)
+        self.reader = SliceReader(text_column, kept, streams=at_once)
         self.turns = Turns(at_once)
         self.limit = TimeLimit(work.timeout_s)
         self.name, self.host = uuid.uuid4().hex, socket.gethostname()

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from files import put_json, put_lines, put_parquet
 
+from kdner.corpora import slices
 from kdner.corpora.plan import plan_corpus, read_shard
 from kdner.corpora.slices import SliceReader
 from kdner.errors import InputError
@@ -48,6 +49,23 @@ def test_a_reader_that_goes_on_opens_a_file_once(long_corpus, name, monkeypatch)
         monkeypatch.setattr(f"kdner.corpora.{name}", None)
     for shard in corpus.shards[1:]:
         assert read_shard(corpus, shard, reader).num_rows == shard.documents
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl.gz", "a.txt.gz"])
+def test_tasks_that_share_a_reader_with_as_many_streams_do_not_begin_anew(long_corpus, name, monkeypatch):
+    corpus = long_corpus(name)
+    expected = [read_shard(corpus, shard).to_pylist() for shard in corpus.shards]
+    made = []
+    for stream in ("_ParquetStream", "_LineStream"):
+        real = getattr(slices, stream)
+        monkeypatch.setattr(slices, stream, lambda *args, real=real: made.append(args) or real(*args))
+    interleaved = [0, 4, 1, 5, 2, 6, 3]
+    for streams, begun in ((2, 2), (1, 7 if name == "a.parquet" else 4)):
+        made.clear()
+        reader = SliceReader("text", streams=streams)
+        for k in interleaved:
+            assert read_shard(corpus, corpus.shards[k], reader).to_pylist() == expected[k]
+        assert len(made) == begun
 
 
 def test_a_reader_outlives_a_file_that_cannot_be_read(long_corpus, tmp_path):

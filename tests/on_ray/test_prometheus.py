@@ -14,7 +14,8 @@ from kdner.teacher.fine_tuning import FineTuning
 pytestmark = pytest.mark.ray
 
 LONGEST_S = 60
-"""Processes report to their node every 10 seconds."""
+REPORT_EVERY_S = 1
+"""Seconds between two reports of a process to its node on the tests' cluster."""
 
 
 def scraped(stage):
@@ -28,7 +29,7 @@ def scraped(stage):
 
 
 def scraped_once(stage, complete):
-    """The same, as soon as `complete` says that the stage's last report is in it."""
+    """The same, as soon as `complete` says that it is what is waited for."""
     deadline = time.monotonic() + LONGEST_S
     while not complete(found := scraped(stage)) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -50,6 +51,27 @@ def test_prometheus_finds_what_a_stage_has_done(cluster):
         "errors": 2,
         "shards": 4,
     }
+
+
+def gauges(found):
+    return {name: value for name, value in found.items() if not name.endswith("_total")}
+
+
+def test_gauges_last_as_long_as_their_stage_however_long_it_says_nothing(cluster):
+    slow, failing = (Progress(name, "document", watchers=[PrometheusMetrics(name)]) for name in ("slow", "failing"))
+    for progress in (slow, failing):
+        progress.begin(10)
+        progress.advance(4, 100)
+    for name in ("slow", "failing"):
+        assert len(gauges(scraped_once(name, lambda found: len(gauges(found)) == 3))) == 3
+    time.sleep(5 * REPORT_EVERY_S)
+    assert gauges(scraped("slow")).keys() == {"documents_done", "documents_planned", "words_per_second"}
+    del progress, failing
+    assert not gauges(scraped_once("failing", lambda found: not gauges(found)))
+    slow.advance(6, 100)
+    assert gauges(scraped_once("slow", lambda found: found.get("documents_done") == 10))["documents_done"] == 10
+    assert not gauges(scraped_once("slow", lambda found: not gauges(found)))
+    assert scraped("slow") == {"documents_total": 10, "words_total": 200}
 
 
 def test_prometheus_tells_trainings_apart_by_their_folders(cluster, bert_base, train_file, tmp_path):
