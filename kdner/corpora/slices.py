@@ -35,7 +35,7 @@ class Slice:
     text_bytes: int
     """Bytes of their text, as far as they are known when the plan is made."""
     passed: int = 0
-    """Rows between the offset, or the begin of the row group, and the first document."""
+    """Rows between the offset, or the beginning of its row group, and the first document."""
 
 
 class SliceReader:

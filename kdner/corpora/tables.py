@@ -167,7 +167,7 @@ class ShardTable(_Rows[Shard]):
 
     @property
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
-        """From where the begin of each shard is read, and whether that is in Parquet.
+        """From where the first document of each shard is read, and whether that is in Parquet.
 
         [N, 2]: the number of the file, and the first row of the row group; 0 where a file can only be read from its
         start; both -1 where it is entered at an offset.
