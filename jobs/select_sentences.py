@@ -14,8 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from kdner.corpora.corpus_listing import corpus_listing
 from kdner.corpora.kept_plan import keep_plan
 from kdner.corpora.plan import CorpusPlan, read_shard
@@ -29,14 +27,15 @@ from kdner.labels.tags import check_same_labels
 from kdner.on_ray.file_map import file_map
 from kdner.on_ray.job import once, run_job
 from kdner.on_ray.map_files import planned
+from kdner.on_ray.pool import numeric_type
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import model_folder, pinned
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import DOUBTS
 from kdner.runs.storage import join
-from kdner.student.model import Student
-from kdner.student.saved import MODEL_FILES
-from kdner.student.tagger import Tagger
+from kdner.student.engine import NumericType, fastest_type
+from kdner.student.saved import MODEL_FILES, SavedStudent
+from kdner.student.tag_documents import one_thread_tagger
 from kdner.text.words import SPLITTER_VERSION
 
 
@@ -69,7 +68,7 @@ class SelectSentences(Written, Corpus):
 def select_sentences(config: SelectSentences) -> dict[str, Any]:
     """Do the job; returns its summary."""
     student = pinned(config.student, MODEL_FILES)
-    labels = Student.from_pretrained(student).labels
+    labels = SavedStudent.read(student).labels
     source = CorpusRun.open(config.logits, config.corpus) if config.logits else None
     if source and not source.teachers:
         raise InputError(f"--logits {config.logits}: holds no logits. Expected what precompute_logits writes")
@@ -80,7 +79,9 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
         plan, corpus = source.plan, source.plan.fingerprint()
     else:
         plan, corpus = planned(found, corpus_listing(config, config.out))
+    dtype = numeric_type(found, None) or fastest_type()
     fingerprint = {
+        "dtype": dtype,
         "model": hash_of_files(str(model_folder(student, MODEL_FILES)), MODEL_FILES),
         "corpus": corpus,
         "logits": source.run.manifest()["fingerprint"] if source else None,
@@ -93,7 +94,13 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
     def find(directory: RunDirectory) -> dict[str, Any]:
         if not source:
             keep_plan(directory, plan)
-        arguments = {"student": student, "source": source or plan, "count": config.count, "min_words": config.min_words}
+        arguments = {
+            "student": student,
+            "dtype": dtype,
+            "source": source or plan,
+            "count": config.count,
+            "min_words": config.min_words,
+        }
         file_map("select_sentences", directory, FindDoubts, arguments, config.actors)
         return {"documents": plan.documents}
 
@@ -121,9 +128,10 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
 class FindDoubts:
     """Writes the sentences of a shard that are most in doubt, as many as are selected of the whole corpus."""
 
-    def __init__(self, student: str, source: CorpusRun | CorpusPlan, count: int, min_words: int) -> None:
-        torch.set_num_threads(1)
-        self.tagger = Tagger.from_pretrained(student, dtype="float32")
+    def __init__(
+        self, student: str, dtype: NumericType, source: CorpusRun | CorpusPlan, count: int, min_words: int
+    ) -> None:
+        self.tagger = one_thread_tagger(student, dtype)
         self.run = source if isinstance(source, CorpusRun) else None
         self.plan = source.plan if isinstance(source, CorpusRun) else source
         self.count, self.min_words = count, min_words

@@ -19,12 +19,21 @@ MIN_SHARDS = 16
 """A student is done with 1 MB of text in a second: more shards of a small corpus would only cost time."""
 
 
-class TagDocuments:
-    """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`; columns that are kept follow in both.
+def one_thread_tagger(student: str, dtype: NumericType | None = None) -> Tagger:
+    """Read the student of an actor, which computes on one thread, whatever the process had.
 
-    It computes on one thread, whatever the process had: in PyTorch the last digits of a product depend on their number,
-    and a shard that is made again must be the same.
+    In PyTorch the last digits of a product depend on their number, and a shard that is made again must be the same.
     """
+    tagger = Tagger.from_pretrained(student, dtype=dtype)
+    if tagger.dtype != "int16":
+        import torch
+
+        torch.set_num_threads(1)
+    return tagger
+
+
+class TagDocuments:
+    """Map a table of `schema.CORPUS` to one of `schema.ENTITIES`; columns that are kept follow in both."""
 
     schema = ENTITIES
 
@@ -48,11 +57,7 @@ class TagDocuments:
         """
         self.schema = pa.schema([*ENTITIES, *kept])
         self.score = score
-        self.tagger = Tagger.from_pretrained(student, dtype=dtype)
-        if self.tagger.dtype != "int16":
-            import torch
-
-            torch.set_num_threads(1)
+        self.tagger = one_thread_tagger(student, dtype)
         self.hard_wrapped = hard_wrapped
 
     def __call__(self, documents: pa.Table) -> pa.Table:
