@@ -77,7 +77,7 @@ class BidirectionalLSTM(nn.Module):
         words = packing.read.chunk(2)[0]
         packed_nd = table.index_select(0, words if index is None else index[words])
         start = table.new_zeros(2, packing.counts[0], self.hidden)
-        lstm: Any = torch._VF.lstm  # type: ignore[attr-defined]  # of packed sequences, which torch.lstm does not tell
+        lstm: Any = torch._VF.lstm  # of packed sequences; typed as that of padded ones
         layers, dropout = 1, 0.0
         states_nh, *_ = lstm(
             packed_nd,
