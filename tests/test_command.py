@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import kdner
 from kdner.command import main
 from kdner.text.words import split_words
 
@@ -44,6 +45,8 @@ def test_a_missing_package_names_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     for module in [name for name in sys.modules if name.startswith(("kdner.on_ray", "kdner.jobs"))]:
         monkeypatch.delitem(sys.modules, module)
+    for package in {"on_ray", "jobs"} & set(vars(kdner)):
+        monkeypatch.delattr(kdner, package)  # which is set again, to those that later tests know
     with pytest.raises(SystemExit):
         run(monkeypatch, "tag-corpus", "--help")
     assert "ray is not installed. Run: pip install 'kdner[ray]'" in capsys.readouterr().err
