@@ -34,7 +34,7 @@ class StudentConfig:
 
     preset: InitVar[Preset | None] = None
     """Gives those of hidden, layers, word-dim and max-parameters that nothing else gives; by default base is.
-    tiny: 0.9 M parameters; tags half as fast again as base.
+    tiny: 0.9 M parameters; tags 1.5 times as fast as base.
     base: at most 3 M parameters.
     large: as many, fewer of them for words; takes eight times base's time for each word."""
     head: Literal["softmax", "crf"] = "softmax"
