@@ -87,7 +87,7 @@ class BidirectionalLSTM(nn.Module):
             True,
             layers,
             dropout,
-            self.training,
+            torch.is_grad_enabled(),
             True,
         )
         return states_nh.index_select(0, packing.states.chunk(2)[0])
