@@ -48,8 +48,8 @@ class Evaluate(HeldOut, LabelMap, Layout):
     """Labeled set to measure on, in any format that kdner reads, or hf:NAME[/CONFIG][:SPLIT]."""
     models: tuple[str, ...]
     """Teachers and students: directories that finetune_teacher, distill_student or transformers' Trainer saved,
-    NAME[@REVISION] of a token classifier on the Hugging Face hub, spacy:NAME, gliner:NAME=TYPE,TYPE, or
-    module:Class[=ARGUMENT] for a class of your own."""
+    NAME[@REVISION] of a token classifier or a student on the Hugging Face hub, kdner/general-tiny, spacy:NAME,
+    gliner:NAME=TYPE,TYPE, or module:Class[=ARGUMENT] for a class of your own."""
     compare: tuple[str, str] | None = None
     """Two of the models, to show side by side on a few sentences; by default the first and the last."""
     out: str

@@ -58,9 +58,8 @@ def model_folder(
             raise InputError(f"{name}: no such folder; give one, or a model of the hub as OWNER/MODEL")
         return folder
     revision = revision or match["revision"]
-    owner, _, model = match["name"].partition("/")
-    if owner == "kdner" and revision is None and (SHIPPED / model).is_dir():
-        return SHIPPED / model
+    if revision is None and (shipped := shipped_folder(match["name"])):
+        return shipped
     from huggingface_hub import snapshot_download
 
     try:
@@ -81,6 +80,12 @@ def model_folder(
     return Path(fetched)
 
 
+def shipped_folder(name: str) -> Path | None:
+    """Return the folder of a model that comes with this package; None where none has this name."""
+    owner, _, model = name.partition("/")
+    return SHIPPED / model if owner == "kdner" and model and (SHIPPED / model).is_dir() else None
+
+
 def pinned(name: str, files: Sequence[str]) -> str:
     """Return a model's name as all processes of a job can use it: that of a hub's model with its commit.
 
@@ -88,7 +93,7 @@ def pinned(name: str, files: Sequence[str]) -> str:
         InputError: there is no such model; see `model_folder`.
     """
     folder = model_folder(name, files)
-    is_path = "://" in name or Path(name).exists() or folder.parent == SHIPPED
+    is_path = "://" in name or Path(name).exists() or folder == shipped_folder(name)
     return name if is_path else f"{name.partition('@')[0]}@{folder.name}"
 
 

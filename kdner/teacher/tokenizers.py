@@ -34,22 +34,20 @@ def load_tokenizer(path: str) -> Any:
     folder = Path(path)
     if any(folder.glob("*.model")) and not (folder / "tokenizer.json").is_file() and not find_spec("sentencepiece"):
         raise InputError(
-            f"--teacher {path}: its tokenizer is a SentencePiece model ({next(folder.glob('*.model')).name}) without a "
+            f"{path}: its tokenizer is a SentencePiece model ({next(folder.glob('*.model')).name}) without a "
             "tokenizer.json; to read it the package sentencepiece is needed. Run: pip install 'kdner[sentencepiece]'"
         )
     tokenizer = load_pretrained(AutoTokenizer, path)
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(
-            f"--teacher {path}: its tokenizer ({type(tokenizer).__name__}) has no fast form. Expected one of the "
+            f"{path}: its tokenizer ({type(tokenizer).__name__}) has no fast form. Expected one of the "
             "library tokenizers, with a tokenizer.json or vocabulary files that it can read; take another encoder."
         )
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers makes up where the files are missing
-        raise InputError(
-            f"--teacher {path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it."
-        )
+        raise InputError(f"{path}: it has no tokenizer. Expected a tokenizer.json, or the vocabulary files, beside it.")
     if tokenizer.pad_token_id is None:
         raise InputError(
-            f"--teacher {path}: its tokenizer has no padding token. Name one of its special tokens as pad_token in its "
+            f"{path}: its tokenizer has no padding token. Name one of its special tokens as pad_token in its "
             "tokenizer_config.json; which one does not matter, as padding is masked."
         )
     tokenizer.backend_tokenizer.no_truncation()
@@ -68,7 +66,7 @@ def check_encoder(base: str) -> None:
     load_pretrained(AutoConfig, str(folder))
     if not any(folder.glob("model*.safetensors")):
         raise InputError(
-            f"--teacher {base}: there is no file named model.safetensors. Expected weights as safetensors only. "
+            f"{base}: there is no file named model.safetensors. Expected weights as safetensors only. "
             "Load it with transformers and save it with save_pretrained, on a machine that may run its code."
         )
     load_tokenizer(str(folder))
@@ -93,7 +91,7 @@ def leading_blank(tokenizer: Any, owner: str = "") -> str:
         wrong = next(word for word in words if word not in right[blank])
         in_text, alone = (tokenizer.convert_ids_to_tokens(ids) for ids in _both(tokenizer, wrong, blank))
         raise InputError(
-            f"--teacher {owner}: its tokenizer makes other pieces of words that come alone than of running text: of "
+            f"{owner}: its tokenizer makes other pieces of words that come alone than of running text: of "
             f"{f'{wrong} {wrong}'!r} it makes {in_text}, of the second word alone {alone}. Take another encoder."
         )
     return blank

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,17 @@ from kdner.runs.fingerprint import differences
 from kdner.runs.schema import LOGITS, check
 from kdner.student.config import StudentConfig
 from kdner.student.model import Student
+from kdner.student.saved import GENERAL, MODEL_FILES
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import (
+    check_model,
     encoder_folder,
     largest_vocabulary,
     load_model,
     model_fingerprint,
     model_labels,
+    pinned_model,
     teacher_names,
 )
 from kdner.teacher.feature_tagger import FeatureTagger
@@ -96,6 +100,39 @@ def test_a_directory_tells_what_it_holds(teacher_folder, student_folder, feature
         model = load_model(folder)
         assert isinstance(model, kind)
         assert model.labels == model_labels(folder) == labels
+
+
+@pytest.fixture
+def student_of_hub(student_folder, tmp_path, monkeypatch):
+    """A student in the cache of this machine, which reaches no hub: its name, and its revision there."""
+    revision = "3" * 40
+    shutil.copytree(student_folder, tmp_path / "models--org--news/snapshots" / revision)
+    (tmp_path / "models--org--news/refs").mkdir()
+    (tmp_path / "models--org--news/refs/main").write_text(revision)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return "org/news", revision
+
+
+def test_a_student_of_the_hub_is_a_model_as_any_other(student_of_hub, student_folder, toy):
+    name, revision = student_of_hub
+    sentences = [sentence.words()[0] for sentence in toy]
+    check_model(name)
+    assert load_model(name).tags(sentences) == load_model(student_folder).tags(sentences)
+    assert model_fingerprint(name) == {"name": name, "revision": revision}
+    assert pinned_model(name) == f"{name}@{revision}"
+    assert largest_vocabulary([name]) == largest_vocabulary([student_folder])
+    assert encoder_folder(name) is None
+
+
+def test_the_student_that_comes_with_the_package_is_a_model_as_any_other(monkeypatch):
+    monkeypatch.setattr("kdner.teacher.encoder.snapshot_download", None)
+    check_model(GENERAL)
+    model = load_model(GENERAL)
+    sentence = ["Angela", "Merkel", "flew", "to", "Paris", "."]
+    assert model.tags([sentence]) == [["B-PER", "I-PER", "O", "O", "B-LOC", "O"]]
+    assert set(model_fingerprint(GENERAL)) == set(MODEL_FILES)
+    assert pinned_model(GENERAL) == GENERAL
+    assert largest_vocabulary([GENERAL]).knows("Paris")
 
 
 def test_folders_that_hold_no_model(tmp_path, bert_base):

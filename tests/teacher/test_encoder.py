@@ -53,7 +53,7 @@ def test_a_base_with_a_spoiled_file(copy, name):
     ],
 )
 def test_a_base_that_is_nowhere(base, message):
-    with pytest.raises(InputError, match=f"--teacher {base}: {message}"):
+    with pytest.raises(InputError, match=f"^{base}: {message}"):
         Teacher.untrained(base, LABELS)
 
 
