@@ -6,6 +6,7 @@ not all of them mark a word that comes alone: it would then be read as the rest 
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -63,6 +64,11 @@ def check_encoder(base: str) -> None:
         InputError: it cannot.
     """
     folder = model_folder(base)
+    if _is_of_kdner(folder):
+        raise InputError(
+            f"{base}: is a finished model of kdner, not an encoder to train. Take an encoder, such as minilm; this one "
+            f"is a teacher as it is, for precompute_logits --teacher, or in low_resource as fixed:{base}"
+        )
     load_pretrained(AutoConfig, str(folder))
     if not any(folder.glob("model*.safetensors")):
         raise InputError(
@@ -70,6 +76,14 @@ def check_encoder(base: str) -> None:
             "Load it with transformers and save it with save_pretrained, on a machine that may run its code."
         )
     load_tokenizer(str(folder))
+
+
+def _is_of_kdner(folder: Path) -> bool:
+    try:
+        model_type = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it, transformers says
+        return False
+    return str(model_type).startswith("kdner-")
 
 
 def leading_blank(tokenizer: Any, owner: str = "") -> str:

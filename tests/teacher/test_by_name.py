@@ -33,6 +33,7 @@ from kdner.teacher.by_name import (
 from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
+from kdner.teacher.tokenizers import check_encoder
 
 CLASSES = '''
 import numpy as np
@@ -133,6 +134,12 @@ def test_the_student_that_comes_with_the_package_is_a_model_as_any_other(monkeyp
     assert set(model_fingerprint(GENERAL)) == set(MODEL_FILES)
     assert pinned_model(GENERAL) == GENERAL
     assert largest_vocabulary([GENERAL]).knows("Paris")
+
+
+def test_a_finished_model_is_no_encoder_to_train(student_folder, feature_folder):
+    for name in (student_folder, feature_folder, GENERAL):
+        with pytest.raises(InputError, match=f"^{name}: is a finished model of kdner, not an encoder to train"):
+            check_encoder(name)
 
 
 def test_folders_that_hold_no_model(tmp_path, bert_base):
