@@ -57,7 +57,8 @@ class Trials:
     cpus: int = 1
     """CPU cores, and threads, of a trial."""
     gpus: float | None = None
-    """GPUs of a trial; by default 1 where the cluster has one, else 0."""
+    """GPUs of a trial; by default 1 where the cluster has one, else 0. With 0.125 eight trials use one
+    GPU side by side, as one alone does not fill it."""
     keep: bool = False
     """Keep the models and logits of each trial, in a folder `work`."""
 
