@@ -5,6 +5,7 @@ python tests/slow_job.py --corpus corpus.parquet --log attempts.log --out runs/s
 
 from __future__ import annotations
 
+import ctypes
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,10 @@ class SlowJob(Corpus):
     """Teacher directory, for its logits; without one nothing is looked for in the documents."""
     seconds: float = 0.1
     """Time that each shard takes beside the work itself."""
+    patience_s: float = 60
+    """Time for which a process tries again where it cannot read or write."""
+    poison: str | None = None
+    """Text of documents that end the process which maps them."""
 
 
 class Echo:
@@ -51,15 +56,17 @@ class Echo:
 class Slow:
     """An actor that writes the first document's id to the log, takes its time, and then lets another one map."""
 
-    def __init__(self, teacher: str | None, log: str, seconds: float) -> None:
+    def __init__(self, teacher: str | None, log: str, seconds: float, poison: str | None) -> None:
         self.actor: MapDocuments = Echo() if teacher is None else ScoreDocuments([teacher])
         self.schema = self.actor.schema
-        self.log, self.seconds = Path(log), seconds
+        self.log, self.seconds, self.poison = Path(log), seconds, poison
 
     def __call__(self, documents: pa.Table) -> pa.Table:
         with self.log.open("ab", buffering=0) as file:  # one write of a line, whole whoever writes beside it
             file.write(f"{documents['id'][0]}\n".encode())
         time.sleep(self.seconds)
+        if self.poison is not None and self.poison in documents["text"].to_pylist():
+            ctypes.string_at(0)
         return self.actor(documents)
 
     def counts(self, documents: pa.Table, mapped: pa.Table) -> dict[str, int]:
@@ -70,9 +77,10 @@ def slow_job(config: SlowJob) -> dict[str, Any]:
     work = ShardWork(
         job="slow_job",
         actor=Slow,
-        arguments={"teacher": config.teacher, "log": config.log, "seconds": config.seconds},
+        arguments={"teacher": config.teacher, "log": config.log, "seconds": config.seconds, "poison": config.poison},
         actors=config.actors,
         use_gpu=False,
+        patience_s=config.patience_s,
     )
     return map_corpus(config, config.out, lambda plan: work, job="slow_job", fingerprint={}, describe={}, language="en")
 

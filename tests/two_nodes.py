@@ -52,7 +52,7 @@ class TwoNodes:
         """List the processes of the pool of the shard map, on these nodes, by default on all."""
         raylets = [node.all_processes["raylet"][0].process.pid for node in nodes or self.cluster.list_all_nodes()]
         workers = [pid for r in raylets for pid in Path(f"/proc/{r}/task/{r}/children").read_text().split()]
-        return [int(pid) for pid in workers if "ShardActor" in _title(pid)]
+        return [int(pid) for pid in workers if "ShardActor" in title(pid)]
 
     def kill_actor(self, draw: random.Random) -> None:
         """Kill an actor's process, as soon as there is one."""
@@ -76,7 +76,8 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 120) -> None:
         time.sleep(0.01)
 
 
-def _title(pid: str) -> str:
+def title(pid: str | int) -> str:
+    """Return the command line of a process, or what it calls itself."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -33,6 +33,8 @@ from kdner.runs.trackers import Tracker, TrackerName
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
 """Seconds between two questions to the relay, and between two snapshots that a process hands over."""
+ENDED_PROCESS = r"\(raylet\).* (A worker died or was killed while|submit failed\. There are infinite retries remaining)"
+"""What Ray says of a process that ended, without what it worked on; the shard map's processes say that themselves."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,8 @@ class Console:
         """End the thread before Ray ends, since a question to nobody would begin another Ray."""
         self.relay = None
         thread.join()
+        with without_lines(ENDED_PROCESS):
+            ray.shutdown()  # which says what Ray has held back so far
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a step's progress."""
@@ -197,23 +201,30 @@ def _nothing(_: Snapshot) -> None:
 
 
 @contextmanager
-def without_line(pattern: str) -> Iterator[None]:
-    """Keep lines that match a pattern off standard error while the block runs, also those of native code.
+def without_lines(*patterns: str) -> Iterator[None]:
+    """Keep lines that match a pattern off standard output and error while the block runs, also those of native code.
 
-    For a line of Ray's that says nothing to a user. Everything else is passed on.
+    For lines of Ray's that say nothing to a user. Everything else is passed on.
     """
-    sys.stderr.flush()
-    outside = os.dup(2)
+    pattern = re.compile("|".join(patterns).encode())
+    with _without_lines(sys.stdout, 1, pattern), _without_lines(sys.stderr, 2, pattern):
+        yield
+
+
+@contextmanager
+def _without_lines(stream: TextIO, descriptor: int, pattern: re.Pattern[bytes]) -> Iterator[None]:
+    stream.flush()
+    outside = os.dup(descriptor)
     reading, writing = os.pipe()
-    os.dup2(writing, 2)
+    os.dup2(writing, descriptor)
     os.close(writing)
-    thread = threading.Thread(target=_pass_on, args=(reading, outside, re.compile(pattern.encode())), daemon=True)
+    thread = threading.Thread(target=_pass_on, args=(reading, outside, pattern), daemon=True)
     thread.start()
     try:
         yield
     finally:
-        sys.stderr.flush()
-        os.dup2(outside, 2)
+        stream.flush()
+        os.dup2(outside, descriptor)
         thread.join(timeout=1)  # children that began meanwhile may hold the pipe open
         if not thread.is_alive():
             os.close(outside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ class PoolRecord:
         self._processes: list[Any] = []
         self._nodes: dict[str, str] = {}
         self._begun: Counter[int] = Counter(deaths)
-        self._ever_begun = set(deaths)
+        self._begun_on: dict[int, str] = dict.fromkeys(deaths, "")
         self._failed: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._sick: defaultdict[str, set[str]] = defaultdict(set)
         self._slowest = 0.0
@@ -57,17 +58,17 @@ class PoolRecord:
         """Return the handles of all processes that started."""
         return self._processes
 
-    def begin(self, shard: int) -> tuple[float, bool]:
-        """Note that a process begins with a shard.
+    def begin(self, shard: int, host: str) -> tuple[float, str | None]:
+        """Note that a process on a host begins with a shard.
 
         Returns:
-            the slowest rate so far, in seconds for a byte of text; and whether the shard was begun before, so that its
-            file may be there.
+            the slowest rate so far, in seconds for a byte of text; and the host on which the shard was begun the last
+            time, so that its file may be there: empty where that was in another job, None where it was not begun.
         """
+        earlier = self._begun_on.get(shard)
         self._begun[shard] += 1
-        is_repeated = shard in self._ever_begun
-        self._ever_begun.add(shard)
-        return self._slowest, is_repeated
+        self._begun_on[shard] = sys.intern(host)
+        return self._slowest, earlier
 
     def end(self, shard: int, process: str, seconds_per_byte: float) -> None:
         """Note that a shard is done, by a process that is well."""

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.corpora.plan import CorpusPlan
 from kdner.errors import InputError
-from kdner.on_ray.console import console, without_line
+from kdner.on_ray.console import ENDED_PROCESS, console, without_lines
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.pool import shards_at_once, size_pool
 from kdner.on_ray.shard_actor import ShardActor
@@ -55,7 +55,7 @@ def run_round(
     """
     mapped = _dataset(plan, run, work, shards, record, avoided)
     try:
-        with without_line(RESTARTABLE), _without_cancelled():
+        with without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
             for row in mapped.iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])

@@ -7,6 +7,7 @@ tries.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import socket
@@ -22,7 +23,7 @@ from ray import cloudpickle
 
 from kdner.corpora.plan import read_slices
 from kdner.corpora.slices import SliceReader
-from kdner.corpora.tables import Shard
+from kdner.corpora.tables import Shard, shard_name
 from kdner.errors import InputError, StorageError
 from kdner.memory import peak_memory_mb
 from kdner.on_ray.console import set_up_logging
@@ -42,6 +43,8 @@ UNSURE_SHARDS = 3
 """Shards in a row of which all documents fail in a process that never did better, before it ends."""
 LONGEST_PAUSE_S = 60.0
 """Seconds for which a process on a node that is avoided waits at most, before it gives the next shard back."""
+
+logger = logging.getLogger(__name__)
 
 
 class ShardActor:
@@ -189,7 +192,8 @@ class ShardActor:
         documents, replaced = patiently(lambda: self._read(shard), self.work.patience_s)
         if deaths >= MAX_DEATHS:
             seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
-            mapped, blame = map_in_children(work, documents, what=shard.name, timeout_s=seconds)
+            what = f"{self.work.job}: {shard.name}"
+            mapped, blame = map_in_children(work, documents, what=what, timeout_s=seconds)
         else:
             with self.limit.over(shard.text_bytes):
                 mapped, blame = self.map_documents(documents), None
@@ -213,11 +217,12 @@ class ShardActor:
         self.under_way.add(index)
         if self.record is None:
             return True
-        slowest, is_repeated = ray.get(self.record.begin.remote(index))
+        slowest, earlier = ray.get(self.record.begin.remote(index, self.host))
         self.limit.learn(slowest)
         if deaths:
             note_deaths(self.run, index, deaths)
-        return bool(is_repeated)
+            logger.warning("%s", _told_of(deaths, f"{self.work.job}: {shard_name(index)}", earlier))
+        return earlier is not None
 
     def _give_back(self, index: int) -> None:
         if self.record is not None:
@@ -253,3 +258,14 @@ class ShardActor:
         """End this process, which fails on all that it is given; Ray starts another in its place."""
         ray.get([self.record.give_back.remote(index) for index in self.under_way])
         os._exit(1)
+
+
+def _told_of(deaths: int, shard: str, host: str | None) -> str:
+    """Say what became of a shard before, and what is done about it."""
+    where = f" on {host}" if host else ""
+    if deaths < MAX_DEATHS:
+        return f"{shard}: the process that worked on it{where} ended; it is tried again"
+    return (
+        f"{shard}: {deaths} processes that worked on it ended, the last one{where}; child processes now map it, to "
+        "find the document that ends them"
+    )

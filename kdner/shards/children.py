@@ -76,7 +76,9 @@ def map_in_children(work: bytes, documents: pa.Table, *, what: str, timeout_s: f
                     deaths[first] += 1
                     waiting.append((first, rows))
                 else:
-                    mapped[first] = child.error_row(part, f"ended its process {DEATHS_OF_ONE} times ({ended})")
+                    reason = f"ended its process {DEATHS_OF_ONE} times ({ended})"
+                    mapped[first] = child.error_row(part, reason)
+                    logger.warning("%s: document %s %s, and becomes an error", what, part["id"][0].as_py(), reason)
             if not waiting and health.can_tell:
                 waiting, unsure = unsure, []
     table = pa.concat_tables([mapped[first] for first in sorted(mapped)])

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from kdner.on_ray.cluster import at_once, in_fresh_process, on_one_node
-from kdner.on_ray.console import console, stage_progress, without_line
+from kdner.on_ray.console import ENDED_PROCESS, console, stage_progress, without_lines
 
 
 def work_in_steps(name, steps):
@@ -93,15 +93,23 @@ def test_work_at_once_stops_at_an_error_but_ends_what_has_begun(cluster):
 
 
 def test_one_known_line_is_kept_off_standard_error(capfd):
-    with without_line(r"core_worker\.cc.*max_restarts"):
+    with without_lines(r"core_worker\.cc.*max_restarts"):
         os.write(2, b"[E 1] core_worker.cc:1: has arguments and max_restarts > 0\n[E 2] core_worker.cc:2: died\n")
         subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child\\n')"], check=True)
     sys.stderr.write("after\n")
     assert capfd.readouterr().err == "[E 2] core_worker.cc:2: died\nfrom a child\nafter\n"
 
 
+def test_what_ray_says_of_a_process_that_ended_is_left_to_the_shard_map(capfd):
+    out_of_memory = "(raylet) 2 Workers (tasks / actors) killed due to memory pressure (OOM)"
+    with without_lines(ENDED_PROCESS):
+        sys.stdout.write("\33[33m(raylet)\33[0m A worker died or was killed while executing a task by ...\n")
+        sys.stdout.write(f"(raylet) Task Map.submit failed. There are infinite retries remaining.\n{out_of_memory}\n")
+    assert capfd.readouterr().out == f"{out_of_memory}\n"
+
+
 def test_a_bar_that_has_no_end_of_line_is_seen_at_once(capfd):
-    with without_line("max_restarts"):
+    with without_lines("max_restarts"):
         os.write(2, b"\r 10 %|#   |")
         deadline = time.monotonic() + 30
         while "10 %" not in (shown := capfd.readouterr().err):

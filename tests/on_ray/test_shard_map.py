@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import parent_process
@@ -189,11 +190,11 @@ def test_only_what_a_process_worked_on_counts_as_an_attempt():
     record = PoolRecord({7: 1})
     record.start(None, "a", "node")
     for shard in (1, 2, 7):
-        record.begin(shard)
+        record.begin(shard, "here")
     record.end(1, "a", 2e-6)
     record.give_back(2)
     assert record.start(None, "b", "node")[2] == {2: 0, 7: 2}
-    assert record.begin(3) == (2e-6, False) and record.begin(1) == (2e-6, True)
+    assert record.begin(3, "here") == (2e-6, None) and record.begin(1, "there") == (2e-6, "here")
 
 
 def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
@@ -212,7 +213,7 @@ def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
     record.start(None, "b2", "b")
     record.fail("b2")
     assert record.all_fail() and not record.avoided()  # nobody is well: then no node is to blame
-    record.begin(2)
+    record.begin(2, "here")
     record.end(2, "a2", 1e-6)
     assert record.avoided() == {"b"} and not record.all_fail()
 
@@ -246,12 +247,18 @@ def test_a_file_keeps_the_counts_that_the_actor_gives(corpus, directory):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_a_document_that_kills_its_process_costs_itself_alone(cluster, corpus, directory, at_once):
+def test_a_document_that_kills_its_process_costs_itself_alone(cluster, corpus, directory, at_once, caplog):
     counts = run(corpus, directory, die="word4 of", at_once=at_once)
     assert counts["documents"] == 10 and counts["errors"] == 2
     rows = {row["id"]: row["error"] for table in directory.tables() for row in table.to_pylist() if row["error"]}
     assert rows == {"corpus.txt:4": "ended its process 2 times (exit code 1)", "corpus.txt:9": "no text"}
     assert not (directory.local_path / ".deaths").exists()
+    here = f"echo: part-00001.parquet: 2 processes that worked on it ended, the last one on {socket.gethostname()}; "
+    assert any(line.startswith(here) for line in caplog.messages)
+    name = (
+        "echo: part-00001.parquet: document corpus.txt:4 ended its process 2 times (exit code 1), and becomes an error"
+    )
+    assert name in caplog.messages
 
 
 @pytest.mark.faults
