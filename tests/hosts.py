@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,12 @@ from two_nodes import QUICK_TO_NOTICE, title, wait_until
 RAY_FOLDER = "/mnt"
 """Where each host keeps its own Ray's files: a folder that every Linux has."""
 TOOLS = ("ip", "unshare", "nsenter", "mount")
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_TMPDIR": RAY_FOLDER,
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 SCRIPTS = Path(__file__).parents[1]
 OF_A_HOST = ("--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc")
 
@@ -50,7 +57,7 @@ class Host:
     def start(self, *command: object, **options: Any) -> subprocess.Popen:
         """Start a command there, with options of a process; it goes on when this handle's process is killed."""
         inside = ["nsenter", "--target", str(self.pid), "--all", f"--wd={SCRIPTS}", *map(str, command)]
-        env = {**os.environ, "RAY_TMPDIR": RAY_FOLDER, "RAY_USAGE_STATS_ENABLED": "0", **options.pop("env", {})}
+        env = {**os.environ, **ENVIRONMENT, **options.pop("env", {})}
         return subprocess.Popen(inside, env=env, **options)
 
     def call(self, *command: object, **options: Any) -> None:
@@ -164,7 +171,7 @@ class TwoHosts:
 def ray_start(host: Host, *flags: object, **options: Any) -> None:
     """Start Ray's processes on a host, with one core."""
     sizes = ("--num-cpus=1", f"--object-store-memory={100 << 20}")
-    host.call("ray", "start", f"--node-ip-address={host.address}", *sizes, "--disable-usage-stats", *flags, **options)
+    host.call("ray", "start", f"--node-ip-address={host.address}", *sizes, *flags, **options)
 
 
 def need_namespaces() -> None:
@@ -177,12 +184,19 @@ def need_namespaces() -> None:
         pytest.skip(f"hosts of their own need namespaces and bridges, which root may make: {made.stderr.strip()}")
 
 
+WAIT_FOR_THE_END = """
+import signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that end here vanish, though nobody waits for them
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
 class _Namespaces:
     """Namespaces that last until `end`, or until this process ends, whose output one in them reads."""
 
     def __init__(self, *kinds: str) -> None:
-        # Nobody waits for orphans that end here, so they are to vanish by themselves.
-        waiting = ["sh", "-c", "trap '' CHLD; echo ready; read _"]
+        waiting = [sys.executable, "-c", WAIT_FOR_THE_END]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._process = subprocess.Popen(["unshare", "--kill-child", *kinds, *waiting], **pipes)
         assert self._process.stdout.readline() == b"ready\n", "no namespaces"

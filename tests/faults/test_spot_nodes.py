@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,12 @@ def test_spot_nodes_that_come_and_go_leave_what_steady_ones_leave(cluster, spot,
         wait_until(lambda: driver.poll() is not None or list(out.glob("part-*")))
         ends = time.monotonic() + 60 * MINUTES
         while (now := time.monotonic()) < ends and driver.poll() is None:
-            for pid in spot_nodes(spot)[draw.choice(sorted(spot_nodes(spot)))]:
-                os.kill(pid, signal.SIGKILL)
-            lost += 1
+            wait_until(lambda: driver.poll() is not None or spot_nodes(spot))
+            for _, processes in draw.sample(sorted(spot_nodes(spot).items()), 1):
+                for pid in processes:
+                    with suppress(ProcessLookupError):  # it ended with another one
+                        os.kill(pid, signal.SIGKILL)
+                lost += 1
             while time.monotonic() < now + LOSS_EVERY_S and driver.poll() is None:
                 most = max(most, len(spot.processes("ShardActor")))
                 time.sleep(0.5)
