@@ -33,8 +33,12 @@ from kdner.runs.trackers import Tracker, TrackerName
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
 """Seconds between two questions to the relay, and between two snapshots that a process hands over."""
-ENDED_PROCESS = r"\(raylet\).* (A worker died or was killed while|submit failed\. There are infinite retries remaining)"
-"""What Ray says of a process that ended, without what it worked on; the shard map's processes say that themselves."""
+ENDED_PROCESS = (
+    r"\(raylet\).*(A worker died or was killed while|submit failed\. There are infinite retries|Raylet is terminated\.)"
+    r"|^    \[(state-dump\]|\d{4}-.*\(raylet\))"
+)
+"""What Ray says of a process that ended, without what it worked on; the shard map's processes say that themselves. Of a
+node that is gone it also shows 20 lines from within, here the second part, and later says in a line that it is dead."""
 
 logger = logging.getLogger(__name__)
 
@@ -231,11 +235,12 @@ def _without_lines(stream: TextIO, descriptor: int, pattern: re.Pattern[bytes]) 
 
 
 def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
-    rest = b""
+    rest, is_dropped = b"", False
     while block := os.read(reading, 1 << 16):
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
-            if not pattern.search(line):
+            is_dropped = bool(pattern.search(line)) or (is_dropped and not line)
+            if not is_dropped:
                 os.write(outside, line + b"\n")
         if not rest.startswith(b"["):  # as lines of native code do; a bar, which has no end, is passed on at once
             os.write(outside, rest)

@@ -118,7 +118,7 @@ def test_spot_nodes_that_come_and_go_leave_what_steady_ones_leave(cluster, spot,
     draw, lost, most = random.Random(1), 0, 0
     command = [
         *(sys.executable, SCRIPTS / "tests" / "slow_job.py", "--corpus", corpus, "--shard-documents", 1),
-        *("--seconds", SECONDS, "--log", log, "--out", out),
+        *("--seconds", SECONDS, "--log", log, "--out", out, "--actors.count", NODES),
     ]
     shown = (tmp_path / "console.log").open("wb")
     with shown, spot.start(*command, env={"RAY_ADDRESS": f"{spot.address}:6379"}, stdout=shown, stderr=shown) as driver:

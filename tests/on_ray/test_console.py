@@ -101,11 +101,13 @@ def test_one_known_line_is_kept_off_standard_error(capfd):
 
 
 def test_what_ray_says_of_a_process_that_ended_is_left_to_the_shard_map(capfd):
-    out_of_memory = "(raylet) 2 Workers (tasks / actors) killed due to memory pressure (OOM)"
+    told = b"(raylet) 2 Workers (tasks / actors) killed due to memory pressure (OOM)\n\n"
     with without_lines(ENDED_PROCESS):
-        sys.stdout.write("\33[33m(raylet)\33[0m A worker died or was killed while executing a task by ...\n")
-        sys.stdout.write(f"(raylet) Task Map.submit failed. There are infinite retries remaining.\n{out_of_memory}\n")
-    assert capfd.readouterr().out == f"{out_of_memory}\n"
+        os.write(1, b"\33[33m(raylet)\33[0m A worker died or was killed while executing a task by ...\n")
+        os.write(1, b"(raylet) Task Map(Actor).submit failed. There are infinite retries remaining, so ...\n")
+        os.write(1, b"(raylet) Raylet is terminated. Last 20 lines of the Raylet logs:\n    [state-dump] mean = 1\n")
+        os.write(1, b"    [2026-01-01 00:00:00,000 I 1 1] (raylet) main.cc:1: Hello\n\n" + told)
+    assert capfd.readouterr().out == told.decode()
 
 
 def test_a_bar_that_has_no_end_of_line_is_seen_at_once(capfd):
