@@ -33,6 +33,7 @@ from kdner.runs.trackers import Tracker, TrackerName
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
 """Seconds between two questions to the relay, and between two snapshots that a process hands over."""
+CURSOR_UP = b"\33[A"
 ENDED_PROCESS = (
     r"\(raylet\).*(A worker died or was killed while|submit failed\. There are infinite retries|Raylet is terminated\.)"
     r"|^    \[(state-dump\]|\d{4}-.*\(raylet\))"
@@ -242,7 +243,7 @@ def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
             is_dropped = bool(pattern.search(line)) or (is_dropped and not line)
             if not is_dropped:
                 os.write(outside, line + b"\n")
-        if not rest.startswith(b"["):  # as lines of native code do; a bar, which has no end, is passed on at once
+        if b"\r" in rest or rest.startswith(CURSOR_UP):  # of a bar, which has no end
             os.write(outside, rest)
             rest = b""
     os.write(outside, rest)

@@ -106,6 +106,9 @@ def test_what_ray_says_of_a_process_that_ended_is_left_to_the_shard_map(capfd):
         os.write(1, b"\33[33m(raylet)\33[0m A worker died or was killed while executing a task by ...\n")
         os.write(1, b"(raylet) Task Map(Actor).submit failed. There are infinite retries remaining, so ...\n")
         os.write(1, b"(raylet) Raylet is terminated. Last 20 lines of the Raylet logs:\n    [state-dump] mean = 1\n")
+        os.write(1, b"(raylet) A worker died ")
+        time.sleep(0.1)
+        os.write(1, b"or was killed while executing a task, in two parts\n")
         os.write(1, b"    [2026-01-01 00:00:00,000 I 1 1] (raylet) main.cc:1: Hello\n\n" + told)
     assert capfd.readouterr().out == told.decode()
 
