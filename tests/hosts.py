@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ class TwoHosts:
     def submit(self, script: str, *flags: object, **options: Any) -> subprocess.Popen:
         """Submit a job's script on the head, with options of the process that submits it."""
         submit = ("ray", "job", "submit", "--address", "http://127.0.0.1:8265", "--")
-        wait_until(lambda: self.head.start(*submit, "true", stdout=subprocess.DEVNULL).wait() == 0)  # its agent is up
+        nothing = partial(self.head.start, *submit, "true", stdout=subprocess.DEVNULL)
+        wait_until(lambda: nothing().wait() == 0, every_s=1)  # then its agent is up
         return self.head.start(*submit, sys.executable, SCRIPTS / script, *flags, **options)
 
     def run(self, script: str, *flags: object) -> int:

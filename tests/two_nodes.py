@@ -68,12 +68,12 @@ class TwoNodes:
         self.other = self.cluster.add_node(**NODE)
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 120) -> None:
-    """Look every few milliseconds whether a condition holds."""
+def wait_until(condition: Callable[[], object], timeout_s: float = 120, *, every_s: float = 0.01) -> None:
+    """Look again and again whether a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 def title(pid: str | int) -> str:
