@@ -57,6 +57,7 @@ class Host:
 
     def start(self, *command: object, **options: Any) -> subprocess.Popen:
         """Start a command there, with options of a process; it goes on when this handle's process is killed."""
+        assert Path(f"/proc/{self.pid}").exists(), f"{self.name} is lost"
         inside = ["nsenter", "--target", str(self.pid), "--all", f"--wd={SCRIPTS}", *map(str, command)]
         env = {**os.environ, **ENVIRONMENT, **options.pop("env", {})}
         return subprocess.Popen(inside, env=env, **options)
