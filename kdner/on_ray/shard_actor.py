@@ -28,7 +28,7 @@ from kdner.errors import InputError, StorageError
 from kdner.memory import peak_memory_mb
 from kdner.on_ray.console import set_up_logging
 from kdner.runs.run_directory import RunDirectory
-from kdner.shards.attempts import MAX_DEATHS, note_deaths
+from kdner.shards.attempts import MAX_DEATHS, note_deaths, told_of_deaths
 from kdner.shards.children import map_in_children
 from kdner.shards.health import Blame, Health, most_frequent
 from kdner.shards.outcome import COUNTS, REPLACED, GivenBack, MappedShard
@@ -221,7 +221,7 @@ class ShardActor:
         self.limit.learn(slowest)
         if deaths:
             note_deaths(self.run, index, deaths)
-            logger.warning("%s", _told_of(deaths, f"{self.work.job}: {shard_name(index)}", earlier))
+            logger.warning("%s: %s: %s", self.work.job, shard_name(index), told_of_deaths(deaths, earlier or ""))
         return earlier is not None
 
     def _give_back(self, index: int) -> None:
@@ -258,14 +258,3 @@ class ShardActor:
         """End this process, which fails on all that it is given; Ray starts another in its place."""
         ray.get([self.record.give_back.remote(index) for index in self.under_way])
         os._exit(1)
-
-
-def _told_of(deaths: int, shard: str, host: str | None) -> str:
-    """Say what became of a shard before, and what is done about it."""
-    where = f" on {host}" if host else ""
-    if deaths < MAX_DEATHS:
-        return f"{shard}: the process that worked on it{where} ended; it is tried again"
-    return (
-        f"{shard}: {deaths} processes that worked on it ended, the last one{where}; child processes now map it, to "
-        "find the document that ends them"
-    )

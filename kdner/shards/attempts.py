@@ -18,6 +18,17 @@ _FOLDER = ".deaths"
 _NAME = re.compile(r"(\d+)\.json")
 
 
+def told_of_deaths(deaths: int, host: str) -> str:
+    """Say that so many processes died over a shard, the last one on a host, if it is known, and what is done now."""
+    where = f" on {host}" if host else ""
+    if deaths < MAX_DEATHS:
+        return f"the process that worked on it{where} ended; it is tried again"
+    return (
+        f"{deaths} processes that worked on it ended, the last one{where}; child processes now map it, to find the "
+        "document that ends them"
+    )
+
+
 def note_deaths(run: RunDirectory, shard: int, deaths: int) -> None:
     """Note that so many processes died while they worked on a shard."""
     folder = join(run.path, _FOLDER)
