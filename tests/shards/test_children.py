@@ -79,7 +79,9 @@ def test_several_of_them_cost_themselves_alone():
 def test_one_of_many_costs_few_processes(caplog):
     table = mapped(["word"] * 63 + ["poison"])
     assert table["error"].null_count == 63
-    assert len(caplog.messages) == 6 + 2  # halves of 64, then two of its own
+    *ended, named = caplog.messages
+    assert len(ended) == 6 + 2  # halves of 64, then two of its own
+    assert named == "part-00000.parquet: document 63 ended its process 2 times (exit code 9), and becomes an error"
 
 
 class NeverReady(Fragile):
