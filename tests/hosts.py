@@ -160,7 +160,7 @@ class TwoHosts:
     def run(self, script: str, *flags: object) -> int:
         """Run a job's script on the head to its end; return its exit code."""
         with self.start(script, *flags) as driver:
-            return driver.wait(timeout=400)
+            return driver.wait(timeout=900)
 
     def cut(self) -> None:
         """Pull the worker's cable."""

@@ -91,9 +91,9 @@ def test_a_pipeline_runs_on_both_hosts(start_cluster, corpus, train_file, test_f
     ]
     with hosts.start(*job, "--out", tmp_path / "out") as driver:
         for named in ("ShardActor", "RayTrainWorker"):
-            wait_until(lambda: driver.poll() is not None or work(hosts, named), 400, every_s=0.5)  # noqa: B023
+            wait_until(lambda: driver.poll() is not None or work(hosts, named), 600, every_s=0.5)  # noqa: B023
             assert driver.poll() is None, f"ended with exit code {driver.poll()} before both hosts had a {named}"
-        assert driver.wait(timeout=400) == 0
+        assert driver.wait(timeout=900) == 0
     assert RunDirectory.finished_at(str(tmp_path / "out" / "entities")).summary()["documents"] == SHARDS
 
 
@@ -105,7 +105,7 @@ def test_a_link_that_is_cut_for_a_while_costs_nothing(start_cluster, slow, undis
         time.sleep(SHORT_CUT_S)
         assert driver.poll() is None, f"ended with exit code {driver.poll()} while the link was cut"
         hosts.mend()
-        assert driver.wait(timeout=300) == 0
+        assert driver.wait(timeout=900) == 0
     assert contents(out) == undisturbed
     assert len((tmp_path / "attempts.log").read_text().split()) == 2 * SHARDS
 
@@ -115,7 +115,7 @@ def test_a_host_that_stays_cut_off_is_done_without(start_cluster, slow, undistur
     with hosts.start(*slow, "--out", out) as driver:
         await_midway(driver, hosts, out)
         hosts.cut()
-        assert driver.wait(timeout=400) == 0
+        assert driver.wait(timeout=900) == 0
     assert contents(out) == undisturbed
 
 
@@ -124,7 +124,7 @@ def test_a_host_that_loses_the_corpus_is_done_without(start_cluster, corpus, slo
     with hosts.start(*slow, "--out", out, stderr=subprocess.PIPE, text=True) as driver:
         await_midway(driver, hosts, out)
         hosts.worker.hide(Path(corpus).parent)
-        told = driver.communicate(timeout=400)[1]
+        told = driver.communicate(timeout=900)[1]
     assert driver.returncode == 0, told
     assert f"on {hosts.worker.name}: {corpus}" in told
     assert contents(out) == undisturbed
@@ -136,7 +136,7 @@ def test_where_no_host_sees_the_corpus_the_job_names_them(start_cluster, corpus,
         await_midway(driver, hosts, out)
         for host in hosts.all:
             host.hide(Path(corpus).parent)
-        told = driver.communicate(timeout=400)[1]
+        told = driver.communicate(timeout=900)[1]
     assert driver.returncode == 2, told
     *_, error = told.partition("error: ")
     assert all(f"on {host.name}: {corpus}" in error for host in hosts.all), told
@@ -158,7 +158,7 @@ def test_a_new_cluster_does_the_rest_when_the_head_is_lost(start_cluster, slow, 
     before = finished(out)
     assert 5 < len(before) < SHARDS
     with start_cluster().submit(*slow, "--out", out, stdout=subprocess.PIPE, text=True) as submitter:
-        told = submitter.communicate(timeout=400)[0]
+        told = submitter.communicate(timeout=900)[0]
     assert submitter.returncode == 0, told
     assert f"{len(before)} of {SHARDS} shards are there" in told
     assert before.items() <= finished(out).items()
