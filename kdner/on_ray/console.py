@@ -33,6 +33,8 @@ from kdner.runs.trackers import Tracker, TrackerName
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
 """Seconds between two questions to the relay, and between two snapshots that a process hands over."""
+TAKEN_WITHIN_S = 30.0
+"""Seconds for which a process waits until the relay has what it hands over; then it goes on without being shown."""
 CURSOR_UP = b"\33[A"
 ENDED_PROCESS = (
     r"\(raylet\).*(A worker died or was killed while|submit failed\. There are infinite retries|Raylet is terminated\.)"
@@ -127,7 +129,7 @@ _relay: Any = None
 class _ToRelay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(ray.exceptions.RayError):
-            ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)))
+            ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)), timeout=TAKEN_WITHIN_S)
 
 
 class _ToScreen(logging.Handler):
@@ -195,7 +197,7 @@ class _Sender:
         now = time.monotonic()
         if snapshot.finished:
             with suppress(ray.exceptions.RayError):
-                ray.get(self._relay.show.remote(snapshot))  # so that it is there when the step's result is
+                ray.get(self._relay.show.remote(snapshot), timeout=TAKEN_WITHIN_S)  # before the step's result is there
         elif now - self._sent_at >= ASK_EVERY_S:
             self._sent_at = now
             self._relay.show.remote(snapshot)

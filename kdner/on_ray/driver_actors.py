@@ -13,7 +13,10 @@ SICK_PROCESSES = 2
 
 
 class PoolRecord:
-    """Knows the processes of a pool, what each has begun, and which of them fail, for as long as the job lives."""
+    """Knows the processes of a pool, what each has begun, and which of them fail, for as long as the job lives.
+
+    To be told something twice is as to be told it once: a process repeats what it has no answer to.
+    """
 
     def __init__(self, deaths: Mapping[int, int]) -> None:
         """Set up.
@@ -23,7 +26,8 @@ class PoolRecord:
         """
         self._processes: list[Any] = []
         self._nodes: dict[str, str] = {}
-        self._begun: Counter[int] = Counter(deaths)
+        self._deaths = dict(deaths)
+        self._begun: defaultdict[int, set[str]] = defaultdict(set)
         self._begun_on: dict[int, str] = dict.fromkeys(deaths, "")
         self._failed: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._sick: defaultdict[str, set[str]] = defaultdict(set)
@@ -43,12 +47,15 @@ class PoolRecord:
             how many started since the last one was ready, this one too; the seconds since the first of them; and how
             many processes have begun each shard that is not done.
         """
-        self._processes.append(handle)
-        self._nodes[process] = node
-        if not self._starts:
-            self._first_start = time.monotonic()
-        self._starts += 1
-        return self._starts, time.monotonic() - self._first_start, dict(self._begun)
+        if process not in self._nodes:
+            self._processes.append(handle)
+            self._nodes[process] = node
+            if not self._starts:
+                self._first_start = time.monotonic()
+            self._starts += 1
+        begun = Counter(self._deaths)
+        begun.update({shard: len(processes) for shard, processes in self._begun.items()})
+        return self._starts, time.monotonic() - self._first_start, dict(begun)
 
     def ready(self) -> None:
         """Note that a process is ready for work."""
@@ -58,7 +65,7 @@ class PoolRecord:
         """Return the handles of all processes that started."""
         return self._processes
 
-    def begin(self, shard: int, host: str) -> tuple[float, str | None]:
+    def begin(self, shard: int, process: str, host: str) -> tuple[float, str | None]:
         """Note that a process on a host begins with a shard.
 
         Returns:
@@ -66,20 +73,21 @@ class PoolRecord:
             time, so that its file may be there: empty where that was in another job, None where it was not begun.
         """
         earlier = self._begun_on.get(shard)
-        self._begun[shard] += 1
+        self._begun[shard].add(process)
         self._begun_on[shard] = sys.intern(host)
         return self._slowest, earlier
 
     def end(self, shard: int, process: str, seconds_per_byte: float) -> None:
         """Note that a shard is done, by a process that is well."""
-        del self._begun[shard]
+        self._begun.pop(shard, None)
+        self._deaths.pop(shard, None)
         self._failed.pop(shard, None)
         self._slowest = max(self._slowest, seconds_per_byte)
         self._sick.pop(self._nodes[process], None)
 
-    def give_back(self, shard: int) -> None:
+    def give_back(self, shard: int, process: str) -> None:
         """Note that a process that lives gives a shard back."""
-        self._begun[shard] -= 1
+        self._begun[shard].discard(process)
 
     def all_failed(self, shard: int, process: str) -> bool:
         """Note that all documents of a shard failed in a process that never did better.

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 from ray import cloudpickle
+from ray.exceptions import ActorUnavailableError, GetTimeoutError
 
 from kdner.corpora.plan import read_slices
 from kdner.corpora.slices import SliceReader
@@ -43,6 +44,9 @@ UNSURE_SHARDS = 3
 """Shards in a row of which all documents fail in a process that never did better, before it ends."""
 LONGEST_PAUSE_S = 60.0
 """Seconds for which a process on a node that is avoided waits at most, before it gives the next shard back."""
+ANSWER_S, ASK_AGAIN_S = 30.0, 1.0
+"""Seconds to wait for an answer of the record, and before it is asked again. What is sent then also tells Ray whether
+the connection still is one; by itself it would find out after 5 minutes or more."""
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +101,7 @@ class ShardActor:
     def _start(self) -> None:
         """Make ready for work; the first task tells what prevents it, since Ray Data would start another process."""
         context = ray.get_runtime_context()
-        starts, seconds, self.deaths = ray.get(
-            self.record.start.remote(context.current_actor, self.name, context.get_node_id())
-        )
+        starts, seconds, self.deaths = self._ask("start", context.current_actor, self.name, context.get_node_id())
         if starts > MAX_STARTS and seconds > STARTING_SECONDS:
             self.broken = InputError(
                 f"{starts} processes of {self.work.job} began to start in {seconds / 60:.0f} minutes, and none became "
@@ -172,7 +174,7 @@ class ShardActor:
                 self._give_back(index)
                 if self.record is None:
                     raise
-                ray.get(self.record.fail.remote(self.name))
+                self._ask("fail", self.name)
                 raise GivenBack("storage", str(error)) from error
             finally:
                 self.under_way.discard(index)
@@ -217,7 +219,7 @@ class ShardActor:
         self.under_way.add(index)
         if self.record is None:
             return True
-        slowest, earlier = ray.get(self.record.begin.remote(index, self.host))
+        slowest, earlier = self._ask("begin", index, self.name, self.host)
         self.limit.learn(slowest)
         if deaths:
             note_deaths(self.run, index, deaths)
@@ -226,7 +228,7 @@ class ShardActor:
 
     def _give_back(self, index: int) -> None:
         if self.record is not None:
-            self.record.give_back.remote(index)
+            self._ask("give_back", index, self.name)
 
     def _judge(self, shard: Shard, mapped: pa.Table, blame: Blame) -> None:
         """Let errors stand that are the documents', and give the shard back where they may be those of a process."""
@@ -237,7 +239,7 @@ class ShardActor:
         reason = f"{count} of {mapped.num_rows} documents of {shard.name} ended with {error!r}"
         if blame is Blame.PROCESS:
             self.sick = f"{reason}, and so does a document that it has mapped before"
-        elif ray.get(self.record.all_failed.remote(shard.index, self.name)):
+        elif self._ask("all_failed", shard.index, self.name):
             return
         elif self.unsure >= UNSURE_SHARDS:
             self.sick = f"{reason}, as did all before, since it began"
@@ -249,12 +251,21 @@ class ShardActor:
     def _await_others(self) -> None:
         """On a node where nothing succeeds, wait before the next shard, longer each time: others should take most."""
         if self.broken is not None:
-            ray.get(self.record.fail.remote(self.name))
-        if ray.get_runtime_context().get_node_id() in ray.get(self.record.avoided.remote()):
+            self._ask("fail", self.name)
+        if ray.get_runtime_context().get_node_id() in self._ask("avoided"):
             time.sleep(self.pause)
             self.pause = min(2 * self.pause, LONGEST_PAUSE_S)
 
     def _leave(self) -> None:
         """End this process, which fails on all that it is given; Ray starts another in its place."""
-        ray.get([self.record.give_back.remote(index) for index in self.under_way])
+        for index in list(self.under_way):
+            self._give_back(index)
         os._exit(1)
+
+    def _ask(self, what: str, *arguments: Any) -> Any:
+        """Ask the record, again where no answer comes: after a link was cut for a while, Ray waits on for minutes."""
+        while True:
+            try:
+                return ray.get(getattr(self.record, what).remote(*arguments), timeout=ANSWER_S)
+            except (GetTimeoutError, ActorUnavailableError):
+                time.sleep(ASK_AGAIN_S)

@@ -97,7 +97,7 @@ def test_a_pipeline_runs_on_both_hosts(start_cluster, corpus, train_file, test_f
     assert RunDirectory.finished_at(str(tmp_path / "out" / "entities")).summary()["documents"] == SHARDS
 
 
-def test_a_link_that_is_cut_for_a_while_costs_nothing(start_cluster, slow, undisturbed, tmp_path):
+def test_a_link_that_is_cut_for_a_while_costs_what_was_under_way_at_most(start_cluster, slow, undisturbed, tmp_path):
     hosts, out = start_cluster(), tmp_path / "out"
     with hosts.start(*slow, "--out", out) as driver:
         await_midway(driver, hosts, out)
@@ -107,7 +107,7 @@ def test_a_link_that_is_cut_for_a_while_costs_nothing(start_cluster, slow, undis
         hosts.mend()
         assert driver.wait(timeout=900) == 0
     assert contents(out) == undisturbed
-    assert len((tmp_path / "attempts.log").read_text().split()) == 2 * SHARDS
+    assert len((tmp_path / "attempts.log").read_text().split()) <= SHARDS + len(hosts.all)
 
 
 def test_a_host_that_stays_cut_off_is_done_without(start_cluster, slow, undisturbed, tmp_path):

@@ -190,11 +190,13 @@ def test_only_what_a_process_worked_on_counts_as_an_attempt():
     record = PoolRecord({7: 1})
     record.start(None, "a", "node")
     for shard in (1, 2, 7):
-        record.begin(shard, "here")
+        record.begin(shard, "a", "here")
+        record.begin(shard, "a", "here")  # as where the answer was lost
     record.end(1, "a", 2e-6)
-    record.give_back(2)
+    record.give_back(2, "a")
     assert record.start(None, "b", "node")[2] == {2: 0, 7: 2}
-    assert record.begin(3, "here") == (2e-6, None) and record.begin(1, "there") == (2e-6, "here")
+    assert record.start(None, "b", "node")[0] == 2 and len(record.processes()) == 2
+    assert record.begin(3, "b", "here") == (2e-6, None) and record.begin(1, "b", "there") == (2e-6, "here")
 
 
 def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
@@ -213,7 +215,7 @@ def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
     record.start(None, "b2", "b")
     record.fail("b2")
     assert record.all_fail() and not record.avoided()  # nobody is well: then no node is to blame
-    record.begin(2, "here")
+    record.begin(2, "a2", "here")
     record.end(2, "a2", 1e-6)
     assert record.avoided() == {"b"} and not record.all_fail()
 
