@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from kdner.runs.run_directory import RunDirectory
 pytestmark = [pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 SHARDS = 60
+WORKERS = ("ShardActor", "RayTrainWorker")
+"""What the processes of the shard map and of training call themselves."""
 SHORT_CUT_S = 20
 """Longer than Ray waits for one answer of a node, shorter than it waits for the node."""
 
@@ -76,9 +79,9 @@ def await_midway(driver, hosts, out):
     assert driver.poll() is None, f"ended with exit code {driver.poll()} before the fault"
 
 
-def work(hosts, named="ShardActor"):
-    """Tell whether both hosts have a process of this name."""
-    return all(host.processes(named) for host in hosts.all)
+def work(hosts):
+    """Tell whether both hosts have a process of the shard map."""
+    return all(host.processes("ShardActor") for host in hosts.all)
 
 
 def test_a_pipeline_runs_on_both_hosts(start_cluster, corpus, train_file, test_file, bert_base, tmp_path):
@@ -90,10 +93,11 @@ def test_a_pipeline_runs_on_both_hosts(start_cluster, corpus, train_file, test_f
         *("--distillation.epochs", 12, "--distillation.batch-words", 100, "--workers.count", 2, "--workers.cpus", 1),
     ]
     with hosts.start(*job, "--out", tmp_path / "out") as driver:
-        for named in ("ShardActor", "RayTrainWorker"):
-            wait_until(lambda: driver.poll() is not None or work(hosts, named), 600, every_s=0.5)  # noqa: B023
-            assert driver.poll() is None, f"ended with exit code {driver.poll()} before both hosts had a {named}"
-        assert driver.wait(timeout=900) == 0
+        seen = set()
+        while driver.poll() is None:
+            seen |= {(host, named) for host in hosts.all for named in WORKERS if host.processes(named)}
+            time.sleep(0.5)
+    assert driver.returncode == 0 and seen == set(product(hosts.all, WORKERS))
     assert RunDirectory.finished_at(str(tmp_path / "out" / "entities")).summary()["documents"] == SHARDS
 
 
