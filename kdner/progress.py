@@ -37,6 +37,8 @@ class Snapshot:
     """What else is shown, such as a loss."""
     seconds: float
     """Seconds since the start."""
+    note: str = ""
+    """What it waits for, or what takes long."""
 
     @property
     def finished(self) -> bool:
@@ -50,22 +52,24 @@ class Snapshot:
 
     @property
     def figures(self) -> list[str]:
-        """The numbers and the words per second, as text."""
+        """The numbers, the words per second and the note, as text."""
         figures = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
-        return [*figures, f"{self.words_per_second:,.0f} words/s"] if self.words else figures
+        if self.words:
+            figures.append(f"{self.words_per_second:,.0f} words/s")
+        return [*figures, self.note] if self.note and not self.finished else figures
 
     def line(self) -> str:
         """Return one line: work done, numbers, words per second, remaining or whole time."""
         if not self.total:
-            return f"{self.what}: starting, {_duration(self.seconds)} so far"
+            return f"{self.what}: starting, {duration(self.seconds)} so far"
         parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit}s", *self.figures]
         newly_done = self.done - self.before
         if self.finished:
-            parts.append(f"took {_duration(self.seconds)}")
+            parts.append(f"took {duration(self.seconds)}")
         elif newly_done:
-            parts.append(f"{_duration(self.seconds / newly_done * (self.total - self.done))} left")
+            parts.append(f"{duration(self.seconds / newly_done * (self.total - self.done))} left")
         else:
-            parts.append(f"{_duration(self.seconds)} so far")
+            parts.append(f"{duration(self.seconds)} so far")
         return ", ".join(parts)
 
 
@@ -196,7 +200,8 @@ class Bars:
             self._bars.pop(snapshot.what).close()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it, in its two largest units."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

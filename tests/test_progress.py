@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -32,6 +33,18 @@ def test_a_line_tells_work_rate_and_remaining_time(clock):
     clock.now += 7200
     progress.advance(750, 0)
     assert progress.line() == "fine-tune: 1,000 of 1,000 steps, loss 0.1235, 1 words/s, took 2 h 1 min"
+
+
+def test_a_note_stands_beside_the_figures_until_the_end(clock):
+    progress = Progress("map", "document")
+    progress.begin(4)
+    clock.now += 2
+    assert (
+        replace(progress.snapshot(), note="waiting for cores").line()
+        == "map: 0 of 4 documents, waiting for cores, 2 s so far"
+    )
+    progress.advance(4, 10)
+    assert replace(progress.snapshot(), note="waiting for cores").line() == "map: 4 of 4 documents, 5 words/s, took 2 s"
 
 
 def test_work_without_words_shows_no_rate(clock):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,6 +34,8 @@ from kdner.runs.trackers import Tracker, TrackerName
 LOG_FORMAT = "%(asctime)s %(message)s"
 ASK_EVERY_S = 0.5
 """Seconds between two questions to the relay, and between two snapshots that a process hands over."""
+TURNS_FOR_A_NOTE = 6
+"""Every so many of these questions, it is also asked what steps wait for."""
 TAKEN_WITHIN_S = 30.0
 """Seconds for which a process waits until the relay has what it hands over; then it goes on without being shown."""
 CURSOR_UP = b"\33[A"
@@ -53,6 +56,8 @@ class Console:
         self.relay: Any = None
         self._display: Display | None = None
         self._latest: dict[str, tuple[Snapshot, float]] = {}
+        self._notes: dict[str, Callable[[], str]] = {}
+        self._told: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -74,6 +79,7 @@ class Console:
     def show(self, snapshot: Snapshot) -> None:
         """Show a step's progress."""
         with self._lock:
+            snapshot = replace(snapshot, note=self._told.get(snapshot.what, ""))
             if self._display is None:
                 self._display = Bars().show if sys.stderr.isatty() else Lines().show
             if snapshot.finished:
@@ -108,16 +114,41 @@ class Console:
             with self._lock:
                 self._latest.pop(what, None)
 
+    @contextmanager
+    def noting(self, what: str, note: Callable[[], str]) -> Iterator[None]:
+        """Show beside a step's progress what a function says of it, asked every few seconds while a block runs."""
+        self._notes[what] = note
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._notes[what]
+                self._told.pop(what, None)
+
+    def _ask_for_notes(self) -> None:
+        for what, note in list(self._notes.items()):
+            with suppress(ray.exceptions.RayError):
+                told = note()
+                with self._lock:
+                    if what in self._notes:
+                        self._told[what] = told
+
     def _ask(self, relay: Any) -> None:
-        while True:
+        for turn in count():
             time.sleep(ASK_EVERY_S)
             if self.relay is not relay or not ray.is_initialized():
                 return
             self.catch_up()
+            if turn % TURNS_FOR_A_NOTE == 0:
+                self._ask_for_notes()
             with self._lock:
                 for snapshot, taken_at in list(self._latest.values()):
                     if self._display:
-                        self._display(replace(snapshot, seconds=snapshot.seconds + time.monotonic() - taken_at))
+                        seconds, note = (
+                            snapshot.seconds + time.monotonic() - taken_at,
+                            self._told.get(snapshot.what, ""),
+                        )
+                        self._display(replace(snapshot, seconds=seconds, note=note))
 
 
 console = Console()

@@ -29,6 +29,7 @@ class PoolRecord:
         self._deaths = dict(deaths)
         self._begun: defaultdict[int, set[str]] = defaultdict(set)
         self._begun_on: dict[int, str] = dict.fromkeys(deaths, "")
+        self._begun_at: dict[int, float] = {}
         self._failed: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._sick: defaultdict[str, set[str]] = defaultdict(set)
         self._slowest = 0.0
@@ -73,6 +74,8 @@ class PoolRecord:
             time, so that its file may be there: empty where that was in another job, None where it was not begun.
         """
         earlier = self._begun_on.get(shard)
+        if process not in self._begun[shard]:
+            self._begun_at[shard] = time.monotonic()
         self._begun[shard].add(process)
         self._begun_on[shard] = sys.intern(host)
         return self._slowest, earlier
@@ -80,6 +83,7 @@ class PoolRecord:
     def end(self, shard: int, process: str, seconds_per_byte: float) -> None:
         """Note that a shard is done, by a process that is well."""
         self._begun.pop(shard, None)
+        self._begun_at.pop(shard, None)
         self._deaths.pop(shard, None)
         self._failed.pop(shard, None)
         self._slowest = max(self._slowest, seconds_per_byte)
@@ -88,6 +92,18 @@ class PoolRecord:
     def give_back(self, shard: int, process: str) -> None:
         """Note that a process that lives gives a shard back."""
         self._begun[shard].discard(process)
+        self._begun_at.pop(shard, None)
+
+    def under_way(self) -> tuple[int, int, tuple[int, str, float] | None]:
+        """Tell what is under way.
+
+        Returns:
+            how many processes started; how many of them since the last one was ready; and the shard that has been under
+            way longest, on which host, and for how many seconds: None where none is.
+        """
+        shard = min(self._begun_at, key=self._begun_at.__getitem__, default=None)
+        longest = None if shard is None else (shard, self._begun_on[shard], time.monotonic() - self._begun_at[shard])
+        return len(self._processes), self._starts, longest
 
     def all_failed(self, shard: int, process: str) -> bool:
         """Note that all documents of a shard failed in a process that never did better.

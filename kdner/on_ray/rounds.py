@@ -15,12 +15,14 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.corpora.plan import CorpusPlan
+from kdner.corpora.tables import shard_name
 from kdner.errors import InputError
 from kdner.on_ray.console import ENDED_PROCESS, console, without_lines
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.pool import shards_at_once, size_pool
 from kdner.on_ray.shard_actor import ShardActor
 from kdner.on_ray.shard_tasks import SHARDS_OF_A_ROW_GROUP, pickled, tasks_of
+from kdner.progress import duration
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.tally import REASONS_SHOWN
 from kdner.shards.work import ShardWork
@@ -34,6 +36,8 @@ CANCELLED = "it was cancelled before it started running"
 """What Ray says of an actor that Ray Data no longer wanted. Ray Data counts it as one that died while it started."""
 WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
+LONG_S = 60.0
+"""Seconds from which on a shard that is under way is shown."""
 NODE_ID_LABEL = "ray.io/node-id"
 TASKS_WAITING = 1
 """Shards that an actor has been sent beside those it works on: it never waits for the next one. With none Ray Data
@@ -94,6 +98,17 @@ def may_succeed_elsewhere(row: Mapping[str, Any], record: Any) -> bool:
     if row["given_back"] == "start":
         return not ray.get(record.all_fail.remote())
     return row["given_back"] != "storage" or sum(node["Alive"] for node in ray.nodes()) > 1
+
+
+def note_on(record: Any) -> str:
+    """Say what a round waits for: processes, or a shard that takes long; nothing where all is as usual."""
+    processes, starting, longest = ray.get(record.under_way.remote(), timeout=WAIT_FOR_RECORD)
+    if longest is not None:
+        shard, host, seconds = longest
+        return f"{shard_name(shard)} under way for {duration(seconds)} on {host}" if seconds >= LONG_S else ""
+    if not processes:
+        return "waiting for the first process"
+    return f"{starting} of {processes} processes start" if starting else ""
 
 
 @contextmanager

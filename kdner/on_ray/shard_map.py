@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from kdner.on_ray.job import once
 from kdner.on_ray.map_files import map_files_of, planned
 from kdner.on_ray.pool import estimate_corpus
 from kdner.on_ray.prometheus import PrometheusMetrics
-from kdner.on_ray.rounds import may_succeed_elsewhere, nodes_to_avoid, pool_record, run_round
+from kdner.on_ray.rounds import may_succeed_elsewhere, nodes_to_avoid, note_on, pool_record, run_round
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.attempts import forget_deaths, noted_deaths
@@ -170,16 +170,17 @@ def _map_pending(
     record = pool_record(noted_deaths(run))
     for number in range(MAX_ROUNDS):
         returned = []
-        for row in run_round(plan, run, work, shards, record, avoided):
-            if row["given_back"]:
-                returned.append(row)
-                if not may_succeed_elsewhere(row, record):
-                    break
-                continue
-            kept.add(row)
-            tally.add(row)
-            done += 1
-            progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
+        with console.noting(work.job, partial(note_on, record)):
+            for row in run_round(plan, run, work, shards, record, avoided):
+                if row["given_back"]:
+                    returned.append(row)
+                    if not may_succeed_elsewhere(row, record):
+                        break
+                    continue
+                kept.add(row)
+                tally.add(row)
+                done += 1
+                progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
         if not returned:
             break
         last = number == MAX_ROUNDS - 1 or not may_succeed_elsewhere(returned[-1], record)

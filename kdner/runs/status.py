@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pyarrow.fs as pafs
 
 from kdner.errors import InputError
+from kdner.progress import duration
 from kdner.runs.lock import LOCK, Holder, read_holder
 from kdner.runs.run_directory import FAILED, RunDirectory
 from kdner.runs.storage import join, locate, look, without_secrets
@@ -65,9 +66,9 @@ class RunStatus:
             parts.append(f"{self.files_there:,} of {self.files:,} files")
             if self.files_per_minute and self.files_there < self.files:
                 left_s = 60 * (self.files - self.files_there) / self.files_per_minute
-                parts.append(f"{self.files_per_minute:.3g} a minute lately, {_duration(left_s)} left at this rate")
+                parts.append(f"{self.files_per_minute:.3g} a minute lately, {duration(left_s)} left at this rate")
         if self.holder and self.state in ("working", "silent"):
-            sign = "" if self.last_sign_s is None else f", last sign of life {_duration(self.last_sign_s)} ago"
+            sign = "" if self.last_sign_s is None else f", last sign of life {duration(self.last_sign_s)} ago"
             parts.append(f"{self.holder}{sign}")
         if len(self.tries) > 1:
             parts.append(f"try {len(self.tries)}")
@@ -136,9 +137,3 @@ def _rate(times_ns: Sequence[int]) -> float | None:
 
 def _began(status: RunStatus) -> str:
     return str(status.tries[0]["began"]) if status.tries else datetime.max.replace(tzinfo=UTC).isoformat()
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,7 +40,7 @@ class Echo:
     """An actor that finds nothing.
 
     `drop` loses a document, `fail` raises on one, `bad` gives it an error, and `die` ends the process, with a line in
-    `log`.
+    `log`. A shard takes `seconds`.
     """
 
     schema = ENTITIES
@@ -52,12 +53,15 @@ class Echo:
         broken: str | None = None,
         bad: str | None = None,
         log: str | None = None,
+        seconds: float = 0.0,
     ) -> None:
         if broken:
             raise OSError(broken)
         self.drop, self.fail, self.die, self.bad, self.log = drop, fail, die, bad, log
+        self.seconds = seconds
 
     def __call__(self, documents: pa.Table) -> pa.Table:
+        sleep(self.seconds)
         rows = documents.to_pylist()
         if self.die and any(row["text"] == self.die for row in rows):
             if self.log:
@@ -197,6 +201,46 @@ def test_only_what_a_process_worked_on_counts_as_an_attempt():
     assert record.start(None, "b", "node")[2] == {2: 0, 7: 2}
     assert record.start(None, "b", "node")[0] == 2 and len(record.processes()) == 2
     assert record.begin(3, "b", "here") == (2e-6, None) and record.begin(1, "b", "there") == (2e-6, "here")
+
+
+def test_the_shard_that_is_under_way_longest_is_known(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("kdner.on_ray.driver_actors.time.monotonic", lambda: now)
+    record = PoolRecord({})
+    assert record.under_way() == (0, 0, None)
+    for process in "ab":
+        record.start(None, process, "node")
+    assert record.under_way() == (2, 2, None)
+    record.ready()
+    record.begin(4, "a", "here")
+    now += 10
+    record.begin(2, "b", "there")
+    record.begin(4, "a", "here")  # as where the answer was lost
+    now += 5
+    assert record.under_way() == (2, 0, (4, "here", 15.0))
+    record.give_back(4, "a")
+    assert record.under_way() == (2, 0, (2, "there", 5.0))
+    record.begin(4, "b", "there")
+    record.end(2, "b", 1e-6)
+    assert record.under_way() == (2, 0, (4, "there", 0.0))
+    record.end(4, "b", 1e-6)
+    assert record.under_way() == (2, 0, None)
+
+
+def test_a_line_says_what_is_waited_for(cluster, corpus, directory, caplog, monkeypatch):
+    for name, value in {
+        "on_ray.rounds.LONG_S": 0.2,
+        "on_ray.console.ASK_EVERY_S": 0.1,
+        "on_ray.console.TURNS_FOR_A_NOTE": 1,
+        "progress.LINE_EVERY_S": 0.1,
+    }.items():
+        monkeypatch.setattr(f"kdner.{name}", value)
+    with caplog.at_level(logging.INFO, "kdner"):
+        run(corpus, directory, actors=1, seconds=1.0)
+    lines = [line for line in caplog.messages if line.startswith("echo: ")]
+    assert any(", waiting for the first process, " in line for line in lines), lines
+    assert any(re.search(r", part-0000\d\.parquet under way for \d s on \S+, ", line) for line in lines), lines
+    assert "under way" not in lines[-1] and "took" in lines[-1]
 
 
 def test_a_node_is_avoided_where_nothing_succeeds_and_others_are_well():
