@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,6 +13,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from kdner.on_ray.console import console, set_up_logging
+from kdner.progress import LATER_LINE_EVERY_S, duration
 
 SPIN_COUNT = "10000"
 """How often an idle OpenMP thread looks for work before it sleeps.
@@ -182,7 +184,10 @@ def await_cores() -> None:
         return
     logger.info("waiting for a node with CPUs to join the cluster")
     task: Any = ray.remote(_nothing)
-    ray.get(task.options(name="await_cores", num_cpus=1).remote())
+    began, on_core = time.monotonic(), task.options(name="await_cores", num_cpus=1).remote()
+    while not ray.wait([on_core], timeout=LATER_LINE_EVERY_S)[0]:
+        logger.info("waiting for a node with CPUs, %s so far", duration(time.monotonic() - began))
+    ray.get(on_core)
 
 
 def _nothing() -> None:

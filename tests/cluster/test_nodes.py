@@ -98,7 +98,7 @@ def test_a_job_waits_for_the_first_node_that_works(corpus, bert_base, train_file
         TwoNodes(head_cpus=0, other=False) as nodes,
         nodes.start("jobs/finetune_teacher.py", *flags, stderr=subprocess.PIPE, text=True) as driver,
     ):
-        assert any("waiting for a node with CPUs" in line for line in driver.stderr)
+        assert any("waiting for a node with CPUs, 15 s so far" in line for line in driver.stderr)
         nodes.add_node()
         assert driver.communicate(timeout=200)[1]
     assert driver.returncode == 0 and RunDirectory.finished_at(str(tmp_path / "out")).summary()["sentences"] == 48

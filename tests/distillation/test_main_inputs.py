@@ -46,7 +46,7 @@ def test_what_a_later_step_would_refuse_is_refused_before_the_first_model_is_tra
         ({"labeled": replace(given["labeled"], test_share=0.2)}, r"--test: .*held out of the labeled set already"),
         ({"labeled": LabeledSet(labeled=QUICKSTART, test_share=0.2), "test": ""}, r"has its own test set"),
         ({"teachers": ()}, r"--teacher: at least one"),
-        ({"teachers": ("nowhere/at/all",)}, r"--teacher nowhere/at/all: no such folder"),
+        ({"teachers": ("nowhere/at/all",)}, r"nowhere/at/all: no such folder"),
         ({"corpus": Corpus(corpus=(twice,))}, r"documents share an id"),
         ({"corpus": Corpus(corpus=(str(tmp_path / "no.txt"),))}, r"no\.txt: no such file"),
         ({"corpus": Corpus(corpus=()), "labeled": replace(given["labeled"], labeled_size=None)}, r"nothing to distill"),
