@@ -79,14 +79,13 @@ class Console:
     def show(self, snapshot: Snapshot) -> None:
         """Show a step's progress."""
         with self._lock:
-            snapshot = replace(snapshot, note=self._told.get(snapshot.what, ""))
             if self._display is None:
                 self._display = Bars().show if sys.stderr.isatty() else Lines().show
             if snapshot.finished:
                 self._latest.pop(snapshot.what, None)
             else:
                 self._latest[snapshot.what] = (snapshot, time.monotonic())
-            self._display(snapshot)
+            self._display(self._with_note(snapshot))
 
     def catch_up(self) -> None:
         """Show what other processes have handed to the relay so far; nothing where there is none, or not any more."""
@@ -144,11 +143,11 @@ class Console:
             with self._lock:
                 for snapshot, taken_at in list(self._latest.values()):
                     if self._display:
-                        seconds, note = (
-                            snapshot.seconds + time.monotonic() - taken_at,
-                            self._told.get(snapshot.what, ""),
-                        )
-                        self._display(replace(snapshot, seconds=seconds, note=note))
+                        seconds = snapshot.seconds + time.monotonic() - taken_at
+                        self._display(self._with_note(replace(snapshot, seconds=seconds)))
+
+    def _with_note(self, snapshot: Snapshot) -> Snapshot:
+        return replace(snapshot, note=self._told.get(snapshot.what, ""))
 
 
 console = Console()

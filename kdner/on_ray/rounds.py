@@ -38,6 +38,8 @@ WAIT_FOR_RECORD = 60.0
 """Seconds to wait for the list of a pool's processes, which lies on the driver's node."""
 LONG_S = 60.0
 """Seconds from which on a shard that is under way is shown."""
+WAIT_FOR_NOTE = 5.0
+"""Seconds to wait for an answer about what is under way; after them a line is shown without a new one."""
 NODE_ID_LABEL = "ray.io/node-id"
 TASKS_WAITING = 1
 """Shards that an actor has been sent beside those it works on: it never waits for the next one. With none Ray Data
@@ -102,7 +104,7 @@ def may_succeed_elsewhere(row: Mapping[str, Any], record: Any) -> bool:
 
 def note_on(record: Any) -> str:
     """Say what a round waits for: processes, or a shard that takes long; nothing where all is as usual."""
-    processes, starting, longest = ray.get(record.under_way.remote(), timeout=WAIT_FOR_RECORD)
+    processes, starting, longest = ray.get(record.under_way.remote(), timeout=WAIT_FOR_NOTE)
     if longest is not None:
         shard, host, seconds = longest
         return f"{shard_name(shard)} under way for {duration(seconds)} on {host}" if seconds >= LONG_S else ""
