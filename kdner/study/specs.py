@@ -123,8 +123,9 @@ class StudentSpec:
     """How it learns."""
     teachers: tuple[int, ...] = ()
     """Key `teachers`, as in `teachers=1+3`: it learns from the mean of these, counted from 1; by default of all."""
-    transfer: Literal["all", "rest"] = "all"
-    """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, without a corpus."""
+    transfer: Literal["all", "rest", "corpus"] = "all"
+    """Key `transfer`: all, or rest for the sentences of the labeled set that were not drawn, or corpus for the rest of
+    it."""
     transfer_sentences: int = 0
     """Key `transfer_sentences`: about so many sentences drawn from the transfer set; 0 for all."""
     vectors: Literal["teacher", "random"] = "teacher"

@@ -44,7 +44,9 @@ def students_transfer_set(logits: RunDirectory, spec: StudentSpec, folder: Path,
     """
     manifest = logits.manifest()
     weights = [float(not spec.teachers or number in spec.teachers) for number in range(1, 1 + manifest["teachers"])]
-    files = [name for name in logits.files if spec.transfer != REST or name.startswith(REST)]
+    files = [
+        name for name in logits.files if spec.transfer == "all" or name.startswith(REST) == (spec.transfer == REST)
+    ]
     if not spec.transfer_sentences and len(files) == len(logits.files):
         return TransferSet([logits.path], weights)
     tables = list(logits.tables(files=files))

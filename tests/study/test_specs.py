@@ -52,7 +52,7 @@ def test_names_of_students(study):
         ("both,width=3", "unknown key 'width'"),
         ("both,shape=3", "unknown key 'shape'"),
         ("both,teachers=3", "there are 2 teachers"),
-        ("both,transfer=gold", "transfer is one of all, rest"),
+        ("both,transfer=gold", "transfer is one of all, rest, corpus"),
         ("both,temperature=0", "must be above 0"),
         ("both,head=hmm", "head is one of softmax, crf"),
         ("both,preset=huge", "preset is one of tiny, base, large"),

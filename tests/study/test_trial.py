@@ -89,14 +89,20 @@ def test_a_trial_that_was_killed_goes_on_with_the_next_step(study, tmp_path, mon
 
 
 def test_students_that_learn_from_a_part_of_the_transfer_set(study, tmp_path):
-    students = ("nlp-architect,epochs=1", "both,transfer_sentences=9", "both,transfer_sentences=100000")
+    students = (
+        "nlp-architect,epochs=1",
+        "both,transfer=corpus",
+        "both,transfer_sentences=9",
+        "both,transfer_sentences=100000",
+    )
     trial = make(replace(study, students=students), tmp_path)
     trial.run()
-    rest, nine, all_of_it = (
+    rest, corpus, nine, all_of_it = (
         trial._transfer(spec, tmp_path / f"student-{name}-logits")
         for name, spec in zip(students, trial.students, strict=True)
     )
     assert sum(len(table) for table in rest.runs[0].tables(["id"])) == 16
+    assert sum(len(table) for table in corpus.runs[0].tables(["id"])) == 61
     lengths = [row for table in nine.runs[0].tables(["sentence_words"]) for row in table["sentence_words"].to_pylist()]
     sentences = [len(row) for row in lengths]
     assert 9 <= sum(sentences) <= 10
