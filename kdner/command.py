@@ -12,7 +12,7 @@ from pathlib import Path
 from kdner import __version__
 from kdner.errors import InputError
 
-_JOBS = Path(__file__).parent / "jobs"
+JOBS = Path(__file__).parent / "jobs"
 _SHORT = {"check": "check-data", "select": "select-sentences", "shrink": "shrink-student"}
 _EXTRAS = {"ray": "ray", "spacy": "spacy", "gliner": "gliner", "matplotlib": "measure"}
 """The extra of kdner that installs a package; `train` where none is named here."""
@@ -22,7 +22,7 @@ def main() -> None:
     """Do what the command line says. The exit code is 2 where that is wrong, as that of a job is."""
     name, *arguments = sys.argv[1:] or ["--help"]
     name = _SHORT.get(name, name)
-    jobs = {path.stem.replace("_", "-"): path for path in sorted(_JOBS.glob("*.py")) if path.stem != "__init__"}
+    jobs = {path.stem.replace("_", "-"): path for path in sorted(JOBS.glob("*.py")) if path.stem != "__init__"}
     if name in ("-h", "--help", "help"):
         sys.stdout.write(_help(jobs))
     elif name == "--version":
@@ -30,7 +30,7 @@ def main() -> None:
     elif name == "tag":
         _run(name, lambda: _tag(arguments))
     elif (job := name.replace("_", "-")) in jobs:
-        sys.argv = [f"kdner {job}", *arguments]
+        sys.argv = [sys.argv[0], *arguments]
         _run(job, lambda: runpy.run_module(f"kdner.jobs.{jobs[job].stem}", run_name="__main__", alter_sys=True))
     else:
         near = difflib.get_close_matches(name, ["tag", *jobs], 1)
@@ -41,7 +41,10 @@ def main() -> None:
 def _tag(arguments: list[str]) -> None:
     from kdner.student.command import tag
 
-    tag(arguments)
+    try:
+        tag(arguments)
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        sys.stderr.close()
 
 
 def _run(name: str, work: Callable[[], object]) -> None:
@@ -49,8 +52,6 @@ def _run(name: str, work: Callable[[], object]) -> None:
         work()
     except InputError as error:
         _end(str(error))
-    except BrokenPipeError:  # whoever reads what is printed has seen enough
-        sys.stderr.close()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "kdner"):

@@ -28,8 +28,10 @@ HELP = (
 )
 
 
-def parse(config: type[C], arguments: Sequence[str]) -> C:
+def parse(config: type[C], arguments: Sequence[str], name: str | None = None) -> C:
     """Parse the arguments of a job into its config, a file of `FLAG` first.
+
+    The name of the job, in its help text, is by default the path of the script that runs.
 
     Raises:
         InputError: the file cannot be read, or says something that is no flag of the job.
@@ -37,8 +39,9 @@ def parse(config: type[C], arguments: Sequence[str]) -> C:
     path, rest = _file_flag(arguments)
     description = f"{(config.__doc__ or '').strip()}\n\n{HELP}"
     if path is None:
-        return tyro.cli(config, args=rest, description=description)
-    return tyro.cli(config, args=rest, description=description, default=_filled(config, _read(path), path, ""))
+        return tyro.cli(config, prog=name, args=rest, description=description)
+    default = _filled(config, _read(path), path, "")
+    return tyro.cli(config, prog=name, args=rest, description=description, default=default)
 
 
 def _file_flag(arguments: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -71,6 +71,12 @@ def test_lines_of_standard_input_and_a_reader_that_stops_early(student):
     assert not ran.stderr
 
 
+def test_the_help_of_a_job_has_its_name_and_may_be_read_in_part():
+    command = f"{sys.executable} -m kdner low_resource --help | head -1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert ran.stdout == "usage: kdner low-resource [-h] [OPTIONS]\n" and not ran.stderr
+
+
 def test_tagging_at_once_loads_neither_ray_nor_transformers(student):
     script = (
         "import sys; from kdner import Student; "

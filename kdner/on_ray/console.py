@@ -8,6 +8,7 @@ driver asks. The thread shows a step's last snapshot again and again, so that a 
 from __future__ import annotations
 
 import atexit
+import io
 import logging
 import os
 import re
@@ -274,9 +275,40 @@ def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
         for line in lines:
             is_dropped = bool(pattern.search(line)) or (is_dropped and not line)
             if not is_dropped:
-                os.write(outside, line + b"\n")
+                _write(outside, line + b"\n")
         if b"\r" in rest or rest.startswith(CURSOR_UP):  # of a bar, which has no end
-            os.write(outside, rest)
+            _write(outside, rest)
             rest = b""
-    os.write(outside, rest)
+    _write(outside, rest)
     os.close(reading)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    with suppress(BrokenPipeError):  # whoever reads it has seen enough, and the job goes on
+        os.write(descriptor, content)
+
+
+class _Unbroken(io.FileIO):
+    """A file to which is written whether anybody reads it or not."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            return len(content)
+
+
+def outlive_readers() -> None:
+    """Have this process end as it would have when nobody reads what it prints any more, as after `| head`."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            unbroken = io.TextIOWrapper(
+                io.BufferedWriter(_Unbroken(descriptor, "w", closefd=False)),
+                stream.encoding,
+                stream.errors,
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+            setattr(sys, name, unbroken)

@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError
 
+from kdner.command import JOBS
 from kdner.config_file import parse
 from kdner.errors import InputError
 from kdner.labeled.remarks import Remarks
 from kdner.on_ray.cluster import at_once, resources
-from kdner.on_ray.console import say, set_up_logging
+from kdner.on_ray.console import outlive_readers, say, set_up_logging
 from kdner.runs.lock import hold
 from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import RunDirectory
@@ -40,9 +41,10 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
     The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback), 130
     after Ctrl-C, else 1.
     """
+    outlive_readers()
     set_up_logging()
     try:
-        job(parse(config, sys.argv[1:]))
+        job(parse(config, sys.argv[1:], _name()))
     except (InputError, RayTaskError, TrainingFailedError) as error:
         cause = input_error(error)
         if cause is None:
@@ -52,6 +54,12 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped: what is finished stays, and the same command goes on with the rest\n")
         sys.exit(130)
+
+
+def _name() -> str:
+    """Return what a user has called the script: its path, or `kdner NAME`, which runs that of the package."""
+    script = Path(sys.argv[0])
+    return f"kdner {script.stem.replace('_', '-')}" if script.parent == JOBS else sys.argv[0]
 
 
 def once(

@@ -121,3 +121,26 @@ def test_a_bar_that_has_no_end_of_line_is_seen_at_once(capfd):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert shown == "\r 10 %|#   |"
+
+
+PRINTS_ON = """
+import sys
+from kdner.on_ray.console import outlive_readers, without_lines
+outlive_readers()
+print("begun", flush=True)
+with without_lines("never"):
+    for _ in range(20000):
+        print("more")
+        print("a warning", file=sys.stderr)
+open(sys.argv[1], "w").write("done")
+"""
+
+
+def test_a_job_goes_on_when_nobody_reads_what_it_prints(tmp_path):
+    ended = tmp_path / "ended"
+    command = [sys.executable, "-c", PRINTS_ON, ended]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+    assert ended.read_text() == "done"
