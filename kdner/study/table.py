@@ -73,8 +73,19 @@ def difference_rows(trials: Sequence[Mapping[str, Any]], reference: str) -> list
     return rows
 
 
+def size_and_speed(trials: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Give each student its parameters and its words/s, the means of its trials; none where one lacks them."""
+    measured: dict[str, list[tuple[float, float]]] = {}
+    for trial in trials:
+        for name, student in trial["students"].items():
+            if "words_per_second" not in student:
+                return {}
+            measured.setdefault(name, []).append((student["parameters"], student["words_per_second"]))
+    return {name: tuple(np.mean(pairs, axis=0).tolist()) for name, pairs in measured.items()}
+
+
 def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = None) -> str:
-    """Lay F1, recall and differences out as Markdown, in points (0 to 100), with the number of trials of each size.
+    """Lay F1, recall, differences, size and speed out as Markdown; F1 and recall in points (0 to 100).
 
     Args:
         trials: lines of `jobs/low_resource.py`.
@@ -104,6 +115,13 @@ def study_table(trials: Sequence[Mapping[str, Any]], reference: str | None = Non
             f"| less {reference}, mean ± half of the 95 % interval |{head} all sizes |",
             "|---|" + "---|" * (len(sizes) + 1),
             *(f"{_line(row, sizes, '+')} {100 * np.mean(list(row.means.values())):+.1f} |" for row in differences),
+        ]
+    if students := size_and_speed(trials):
+        lines += [
+            "",
+            "| mean of all trials | parameters | words/s of one core |",
+            "|---|---|---|",
+            *(f"| {name} | {count:,.0f} | {speed:,.0f} |" for name, (count, speed) in students.items()),
         ]
     return "\n".join(lines)
 

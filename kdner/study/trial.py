@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from kdner.labeled.sets import check_labels, draw, read_drawn, read_labeled
 from kdner.labels.decoding import best_legal_tags
 from kdner.labels.tags import check_same_labels
 from kdner.measuring.f1 import Tag, entities_found, measure_f1, recall_by_words
+from kdner.measuring.student_speed import time_in_turns
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
@@ -90,7 +91,8 @@ class Trial:
         Returns:
             `size`, `seed`, `seconds`, `transfer`, and by name `teachers` and `students`, each with f1, precision,
             recall, support, parameters, seconds, and the recall of entities by the words that a student knows;
-            `mean` is that of the mean of several teachers' logits.
+            `mean` is that of the mean of several teachers' logits. Students also have `words_per_second`, of one core,
+            measured in turns: other trials may run beside them, so that only those of one trial compare.
         """
         teachers = [
             self._once(step, self._teach, spec, model)
@@ -108,6 +110,7 @@ class Trial:
         }
         steps = [result.get("transfer"), result.get("mean"), *result["teachers"].values(), *result["students"].values()]
         self._tell_words_apart([step for step in steps if step and "found" in step])
+        self._measure_speed(result["students"])
         return {**result, "seconds": round(sum(step["seconds"] for step in steps if step), 1)}
 
     def _tell_words_apart(self, measured: Sequence[dict[str, Any]]) -> None:
@@ -120,6 +123,13 @@ class Trial:
             found = [mark == "1" for mark in model.pop("found")]
             if vocabulary:
                 model |= recall_by_words(found, self.test, vocabulary.knows)
+
+    def _measure_speed(self, students: Mapping[str, dict[str, Any]]) -> None:
+        """Give each student the words/s that it tags of the test set."""
+        taggers = {name: Tagger.from_pretrained(self.folder / f"student-{name}") for name in students}
+        texts = [sentence.text for sentence in self.test]
+        for name, speed in time_in_turns(taggers, texts).items():
+            students[name]["words_per_second"] = round(speed)
 
     def _once(self, step: str, function: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
         """Return the stored result of a step, with its seconds; do the step first where it is not done yet."""

@@ -66,6 +66,27 @@ def test_recall_of_unknown_words_has_a_table_where_all_trials_have_it():
     assert table[first + 2 : first + 4] == ["| minilm | 50.0 |", "| both | 50.0 ± 14.1 |"]
 
 
+def with_speed(trials):
+    speeds = {"both": (3_000_000, 200_000), "both,head=crf": (2_000_000, 400_000)}
+    return [
+        {
+            **trial,
+            "students": {
+                name: {**student, "parameters": speeds[name][0], "words_per_second": speeds[name][1] + trial["seed"]}
+                for name, student in trial["students"].items()
+            },
+        }
+        for trial in trials
+    ]
+
+
+def test_size_and_speed_have_a_table_where_all_students_have_them():
+    table = study_table(with_speed(TRIALS)).splitlines()
+    first = table.index("| mean of all trials | parameters | words/s of one core |")
+    assert table[first + 2 :] == ["| both | 3,000,000 | 200,002 |", "| both,head=crf | 2,000,000 | 400,002 |"]
+    assert not any("words/s" in line for line in study_table(with_speed(TRIALS[:2]) + TRIALS[2:]).splitlines())
+
+
 def test_students_can_be_compared_with_one_of_them_in_the_trials_that_have_both():
     (crf,) = difference_rows(TRIALS, "both,head=crf")
     assert crf.name == "both" and crf.means == pytest.approx({150: 0.01}) and crf.trials == {150: 3}
@@ -92,4 +113,10 @@ def test_the_ablation_in_the_readme_is_that_of_the_trials_that_are_kept():
 
 def test_the_figure_is_a_picture():
     pytest.importorskip("matplotlib")
-    assert study_figure(TRIALS).startswith(b"\x89PNG") and study_figure(TRIALS[-1:]).startswith(b"\x89PNG")
+    alone, beside_speed = study_figure(TRIALS), study_figure(with_speed(TRIALS))
+    assert all(figure.startswith(b"\x89PNG") for figure in (alone, beside_speed, study_figure(TRIALS[-1:])))
+    assert width(beside_speed) == 2 * width(alone)
+
+
+def width(png):
+    return int.from_bytes(png[16:20], "big")

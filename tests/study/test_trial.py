@@ -37,6 +37,7 @@ def test_a_trial_measures_all_its_teachers_and_students(study, tmp_path, test_fi
         assert row["f1"] == pytest.approx(measure_f1(model.tags, read_labeled(test_file)).f1, abs=1e-4)
     whole, small = result["students"]["both"], result["students"]["distillation,teachers=2,hidden=8"]
     assert small["parameters"] < whole["parameters"] and whole["f1"] > 0.5
+    assert all(row["words_per_second"] > 1000 for row in result["students"].values())
     words = [row["known_words"] for row in [*result["teachers"].values(), result["mean"], whole, small]]
     assert len({row["support"] for row in words}) == 1 and words[0]["support"] > 0
     test = read_labeled(test_file)
