@@ -52,6 +52,8 @@ def _run(name: str, work: Callable[[], object]) -> None:
         work()
     except InputError as error:
         _end(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "kdner"):

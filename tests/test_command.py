@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -69,6 +70,26 @@ def test_lines_of_standard_input_and_a_reader_that_stops_early(student):
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert [json.loads(line)["text"] for line in ran.stdout.splitlines()] == ["Ada left Paris."] * 2
     assert not ran.stderr
+
+
+def test_each_line_is_tagged_when_it_comes(student):
+    command = [sys.executable, "-m", "kdner", "tag", "--student", student, "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tagging:
+        for text in ("Ada left Paris.", "", "Bob"):
+            tagging.stdin.write(f"{text}\n")
+            tagging.stdin.flush()
+            assert json.loads(tagging.stdout.readline())["text"] == text
+        tagging.stdin.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_bytes_that_are_no_text_and_characters_that_cannot_be_shown_end_nothing(student, encoding):
+    command = [sys.executable, "-m", "kdner", "tag", "--student", student, "--json"]
+    how = {"env": {**os.environ, "PYTHONIOENCODING": encoding}, "capture_output": True, "check": True}
+    lines = subprocess.run(command, input=b"Ada \xff left\r\nZo\xc3\xab left", **how).stdout.splitlines()
+    argument = subprocess.run([*command, b"Ada \xff left"], **how).stdout
+    texts = [json.loads(line)["text"] for line in (*lines, argument)]
+    assert texts == ["Ada \ufffd left", "Zo\xeb left", "Ada \ufffd left"]
 
 
 def test_the_help_of_a_job_has_its_name_and_may_be_read_in_part():

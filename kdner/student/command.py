@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
+from io import TextIOWrapper
 
+from kdner.data.text_files import clean, decode, line_blocks
 from kdner.student.saved import GENERAL
-from kdner.student.tagger import Entity, Tagger
+from kdner.student.tagger import Tagger
 from kdner.text.marked import marked
-
-LINES_AT_ONCE = 1000
-"""Lines of standard input that are tagged together where it is not a terminal."""
 
 
 def tag(arguments: Sequence[str]) -> None:
@@ -40,18 +38,23 @@ def tag(arguments: Sequence[str]) -> None:
     given = flags.parse_args(arguments)
     tagger = Tagger.from_pretrained(given.student)
     colored = given.color == "always" or (given.color == "auto" and sys.stdout.isatty())
-    texts = given.texts or (line.rstrip("\r\n") for line in sys.stdin)
-    for text, entities in _tagged(tagger, texts, 1 if sys.stdin.isatty() else LINES_AT_ONCE):
-        if given.json:
-            row = {"text": text, "entities": [asdict(entity) for entity in entities]}
-            shown = json.dumps(row, ensure_ascii=False)
-        else:
-            shown = marked(text, ((e.start, e.end, e.label) for e in entities), colored=colored)
-        sys.stdout.write(f"{shown}\n")
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for texts in [given.texts] if given.texts else _lines_that_are_there():
+        texts = [clean(text)[0] for text in texts]
+        for text, entities in zip(texts, tagger.tag(texts), strict=True):
+            if given.json:
+                row = {"text": text, "entities": [asdict(entity) for entity in entities]}
+                shown = json.dumps(row, ensure_ascii=ascii_only)
+            else:
+                shown = marked(text, ((e.start, e.end, e.label) for e in entities), colored=colored)
+            sys.stdout.write(f"{shown}\n")
         sys.stdout.flush()
 
 
-def _tagged(tagger: Tagger, texts: Iterable[str], at_once: int) -> Iterator[tuple[str, list[Entity]]]:
-    waiting = iter(texts)
-    while portion := list(islice(waiting, at_once)):
-        yield from zip(portion, tagger.tag(portion), strict=True)
+def _lines_that_are_there() -> Iterator[list[str]]:
+    """Yield the lines of standard input that are there, and then later ones: many of a file, each of a slow pipe."""
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stream:
+        for block in line_blocks(stream):
+            yield list(map(decode, block.splitlines(keepends=True)))
