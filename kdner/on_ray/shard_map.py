@@ -24,7 +24,7 @@ from kdner.flags import Corpus, Estimation, Retries
 from kdner.memory import peak_memory_mb
 from kdner.on_ray.cluster import connect
 from kdner.on_ray.console import console
-from kdner.on_ray.job import once
+from kdner.on_ray.job import once, work_in
 from kdner.on_ray.map_files import map_files_of, planned
 from kdner.on_ray.pool import estimate_corpus
 from kdner.on_ray.prometheus import PrometheusMetrics
@@ -92,9 +92,6 @@ def map_corpus(
         plan, _ = planned(out, listing())
         return estimate_corpus(plan, work(plan), price_per_hour=estimation.price_per_hour)
 
-    if retries.retry_errors:
-        forget_errors(out)
-
     def fingerprint_of_all() -> dict[str, Any]:
         return {"job": job, **fingerprint, "corpus": changes().fingerprint, **splitting}
 
@@ -107,6 +104,9 @@ def map_corpus(
         return summary
 
     splitting = splitter_fingerprint(language, hard_wrapped=config.hard_wrapped)
+    if retries.retry_errors and RunDirectory(out).begun:
+        with work_in(out, fingerprint_of_all, describe) as directory:
+            forget_errors(directory)
     return once(out, fingerprint_of_all, map_and_check, stage=job, configuration=config, **describe)
 
 

@@ -15,7 +15,6 @@ from kdner.corpora.plan import CorpusPlan
 from kdner.corpora.tables import shard_name
 from kdner.data.text_files import warn_of_replaced
 from kdner.errors import InputError
-from kdner.runs.lock import hold
 from kdner.runs.run_directory import SUCCESS, RunDirectory
 from kdner.shards.outcome import COUNTS, REPLACED
 from kdner.shards.tally import Tally, check_documents
@@ -42,7 +41,7 @@ def reconcile(plan: CorpusPlan, run: RunDirectory, tally: Tally, mapped: np.ndar
         InputError: a file has not the plan's number of documents, or not the counts that are known.
     """
     total, replaced, planned = tally.counts.copy(), tally.replaced.copy(), plan.shards.documents
-    counts_of: dict[int, Any] = {}
+    counts_of: dict[int, Any] = dict(tally.remembered)
     for shard, counts, characters in zip(*(column.to_pylist() for column in known.columns), strict=True):
         counts_of[shard] = json.loads(counts)
         check_documents(f"{run.path}/{shard_name(shard)}", counts_of[shard]["documents"], int(planned[shard]))
@@ -54,34 +53,28 @@ def reconcile(plan: CorpusPlan, run: RunDirectory, tally: Tally, mapped: np.ndar
         check_documents(f"{run.path}/{shard_name(shard)}", rows, int(planned[shard]))
         total.update(json.loads(metadata[COUNTS]))
         replaced.update(json.loads(metadata.get(REPLACED, "{}")))
-    for shard, rows, metadata in _footers(run, _sample(told)):
+    for shard, rows, metadata in _footers(run, _sample(list(counts_of), len(told))):
         path, counts = f"{run.path}/{shard_name(shard)}", json.loads(metadata[COUNTS])
         check_documents(path, rows, int(planned[shard]))
-        if counts_of.get(shard, counts) != counts:
+        if counts_of[shard] != counts:
             raise InputError(f"{path}: holds {counts}, but {counts_of[shard]} was made; delete it and run again")
+    if total["documents"] != plan.documents:
+        raise InputError(f"{run.path}: holds {total['documents']} documents where the plan has {plan.documents}")
     warn_of_replaced(replaced)
     passed_over = {"files_passed_over": dict(plan.passed_over)} if plan.passed_over else {}
     ids = {"ids_checked": plan.listing.ids == "check"}
     return {**total, "replaced_characters": replaced.total(), **ids, **passed_over}
 
 
-def forget_errors(out: str) -> None:
-    """Delete the files of a run directory that hold documents with an error, so that the next start makes them again.
-
-    Raises:
-        InputError: another job works there.
-    """
-    run = RunDirectory(out)
-    if not run.begun:
-        return
-    with hold(out):
-        pending = set(run.pending())
-        made = [number for number, name in enumerate(run.files) if name not in pending]
-        footers = _footers(run, made)
-        bad = [shard_name(shard) for shard, _, metadata in footers if json.loads(metadata[COUNTS])["errors"]]
-        if bad:
-            logger.info("%d of %d shards hold documents with an error, and are made again", len(bad), len(made))
-            run.delete([SUCCESS, *bad])
+def forget_errors(run: RunDirectory) -> None:
+    """Delete the files that hold documents with an error, so that they are made again; no other job works there."""
+    pending = set(run.pending())
+    made = [number for number, name in enumerate(run.files) if name not in pending]
+    footers = _footers(run, made)
+    bad = [shard_name(shard) for shard, _, metadata in footers if json.loads(metadata[COUNTS])["errors"]]
+    if bad:
+        logger.info("%d of %d shards hold documents with an error, and are made again", len(bad), len(made))
+        run.delete([SUCCESS, *bad])
 
 
 def _footers(run: RunDirectory, shards: Sequence[int]) -> Iterator[tuple[int, int, dict[str, str]]]:
@@ -91,6 +84,7 @@ def _footers(run: RunDirectory, shards: Sequence[int]) -> Iterator[tuple[int, in
             yield shard, *footer
 
 
-def _sample(shards: np.ndarray) -> list[int]:
-    count = min(-(-len(shards) // ONE_SAMPLED_OF), MOST_SAMPLED)
-    return np.random.default_rng(len(shards)).choice(shards, count, replace=False).tolist()
+def _sample(shards: Sequence[int], told: int) -> list[int]:
+    """Draw one of `ONE_SAMPLED_OF` of the shards of which the counts are told, out of those that are remembered."""
+    count = min(-(-told // ONE_SAMPLED_OF), MOST_SAMPLED, len(shards))
+    return np.random.default_rng(told).choice(sorted(shards), count, replace=False).tolist() if count else []

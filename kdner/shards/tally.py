@@ -8,21 +8,29 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from kdner.corpora.plan import CorpusPlan
 from kdner.corpora.tables import shard_name
 from kdner.errors import InputError
 
+MOST_REMEMBERED = 100
+"""Shards whose counts are remembered one by one, evenly spread over the run."""
 ERRORS_TO_JUDGE = 100
 """Documents with an error before a job may stop early for their number."""
 REASONS_SHOWN = 3
 
 
 class Tally:
-    """What the rows that actors return add up to."""
+    """What the rows that actors return add up to; a shard that comes twice is added once."""
 
     def __init__(self, plan: CorpusPlan, max_error_rate: float) -> None:
         self.counts, self.replaced = Counter[str](), Counter[str]()
+        self.remembered: dict[int, dict[str, int]] = {}
+        """The counts of `MOST_REMEMBERED` shards at most."""
         self._planned = plan.shards.documents
+        self._added = np.zeros(len(self._planned), bool)
+        self._remembered_of = -(-len(self._planned) // MOST_REMEMBERED)
         self.began, self.ended, self.memory_mb = math.inf, -math.inf, 0.0
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
@@ -35,8 +43,13 @@ class Tally:
             InputError: so many documents ended with an error that the job will fail, whatever comes; or the file has
                 not the plan's number of documents.
         """
-        counts = json.loads(row["counts"])
-        check_documents(shard_name(row["shard"]), counts["documents"], int(self._planned[row["shard"]]))
+        shard, counts = row["shard"], json.loads(row["counts"])
+        check_documents(shard_name(shard), counts["documents"], int(self._planned[shard]))
+        if self._added[shard]:
+            return
+        self._added[shard] = True
+        if shard % self._remembered_of == 0:
+            self.remembered[shard] = counts
         self.counts.update(counts)
         self.replaced.update(json.loads(row["replaced"]))
         self.began, self.ended = min(self.began, row["began"]), max(self.ended, row["ended"])

@@ -20,10 +20,10 @@ from ray.exceptions import RayTaskError
 
 from kdner.corpora.plan import plan_corpus
 from kdner.errors import InputError
-from kdner.flags import Actors
+from kdner.flags import Actors, Corpus, Retries
 from kdner.on_ray.driver_actors import PoolRecord
 from kdner.on_ray.shard_actor import ShardActor
-from kdner.on_ray.shard_map import shard_map
+from kdner.on_ray.shard_map import map_corpus, shard_map
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES
 from kdner.shards.attempts import note_deaths
@@ -403,6 +403,18 @@ def test_a_job_that_can_only_fail_for_its_errors_stops_early(cluster, write, tmp
     ):
         shard_map(corpus, directory, echo(actors=1, bad="bad"), max_error_rate=0.5)
     assert 0 < len(directory.pending()) < 9
+
+
+def test_errors_of_another_run_are_left_alone(write, tmp_path):
+    run = RunDirectory.open(str(tmp_path / "out"), {"job": "another"}, {"files": ["part-00000.parquet"]})
+    table = pa.Table.from_pylist([{"id": "1", "entities": []}], ENTITIES)
+    run.write_table(run.files[0], table, ENTITIES, metadata={COUNTS: '{"documents": 1, "words": 1, "errors": 1}'})
+    run.finish({})
+    config, retries = Corpus(corpus=(write("corpus.txt", "bad\n"),)), Retries(retry_errors=True)
+    job = {"job": "echo", "fingerprint": {}, "describe": {}, "language": "en", "retries": retries}
+    with pytest.raises(InputError, match="job"):
+        map_corpus(config, run.path, lambda plan: echo(), **job)
+    assert run.finished and not run.pending()
 
 
 class Meeting:

@@ -89,9 +89,22 @@ def test_a_file_that_is_not_what_was_made_is_refused(plan, run, monkeypatch):
             reconcile(plan, run, Tally(plan, 1.0), np.array([], int), known(*told))
 
 
+def test_a_file_that_is_not_what_was_mapped_now_is_refused(plan, run, monkeypatch):
+    monkeypatch.setattr(module, "ONE_SAMPLED_OF", 1)
+    mapped = np.arange(SHARDS)
+    write(run, 7, words=5)
+    with pytest.raises(InputError, match=r"part-00007\.parquet: holds \{.*'words': 5.*'words': 4.*delete it"):
+        reconcile(plan, run, tally_of(plan, *mapped.tolist()), mapped, known())
+
+
+def test_a_shard_whose_row_comes_twice_counts_once(plan, run):
+    total = reconcile(plan, run, tally_of(plan, 0, 1, 1, 0), np.array([0, 1]), known())
+    assert (total["documents"], total["words"]) == (18, 36)
+
+
 def test_files_with_errors_are_forgotten_and_so_is_that_the_run_was_done(run):
     write(run, 3, errors=1)
     run.finish({})
     (run.local_path / "part-00005.parquet").unlink()
-    forget_errors(run.path)
+    forget_errors(run)
     assert run.pending() == ["part-00003.parquet", "part-00005.parquet"] and not run.has(SUCCESS)
