@@ -36,7 +36,7 @@ from kdner.runs.storage import join
 from kdner.student.engine import NumericType, fastest_type
 from kdner.student.saved import MODEL_FILES, SavedStudent
 from kdner.student.tag_documents import one_thread_tagger
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import Splitting, splitter_fingerprint, splitting_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,8 @@ class SelectSentences(Written, Corpus):
 def select_sentences(config: SelectSentences) -> dict[str, Any]:
     """Do the job; returns its summary."""
     student = pinned(config.student, MODEL_FILES)
-    labels = SavedStudent.read(student).labels
+    saved = SavedStudent.read(student)
+    labels = saved.labels
     source = CorpusRun.open(config.logits, config.corpus) if config.logits else None
     if source and not source.teachers:
         raise InputError(f"--logits {config.logits}: holds no logits. Expected what precompute_logits writes")
@@ -79,6 +80,7 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
         plan, corpus = source.plan, source.plan.fingerprint()
     else:
         plan, corpus = planned(found, corpus_listing(config, config.out))
+    split_as = splitter_fingerprint(saved.language, hard_wrapped=config.hard_wrapped)
     dtype = numeric_type(found, None) or fastest_type()
     fingerprint = {
         "dtype": dtype,
@@ -87,7 +89,7 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
         "logits": source.run.manifest()["fingerprint"] if source else None,
         "count": config.count,
         "min_words": config.min_words,
-        "splitter": SPLITTER_VERSION,
+        **({} if source else split_as),
     }
     name = f"selected{FORMATS[config.format].suffix}"
 
@@ -100,6 +102,7 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
             "source": source or plan,
             "count": config.count,
             "min_words": config.min_words,
+            "splitting": source.splitting if source else splitting_of(split_as),
         }
         file_map("select_sentences", directory, FindDoubts, arguments, config.actors)
         return {"documents": plan.documents}
@@ -129,9 +132,15 @@ class FindDoubts:
     """Writes the sentences of a shard that are most in doubt, as many as are selected of the whole corpus."""
 
     def __init__(
-        self, student: str, dtype: NumericType, source: CorpusRun | CorpusPlan, count: int, min_words: int
+        self,
+        student: str,
+        dtype: NumericType,
+        source: CorpusRun | CorpusPlan,
+        count: int,
+        min_words: int,
+        splitting: Splitting,
     ) -> None:
-        self.tagger = one_thread_tagger(student, dtype)
+        self.tagger, self.splitting = one_thread_tagger(student, dtype), splitting
         self.run = source if isinstance(source, CorpusRun) else None
         self.plan = source.plan if isinstance(source, CorpusRun) else source
         self.count, self.min_words = count, min_words
@@ -142,10 +151,11 @@ class FindDoubts:
         if self.run:
             documents, logits = self.run.read(number, self.reader)
             labels, teachers = self.run.labels, self.run.teachers
-            found = differing(documents, logits, labels, teachers, self.tagger, min_words=self.min_words)
+            of_run = documents, logits, labels, teachers
+            found = differing(*of_run, self.tagger, min_words=self.min_words, splitting=self.splitting)
         else:
             documents = read_shard(self.plan, self.plan.shards[number], self.reader)
-            found = unsure(documents, self.tagger, min_words=self.min_words)
+            found = unsure(documents, self.tagger, min_words=self.min_words, splitting=self.splitting)
         directory.write_table(name, as_table(choose(found, self.count)), DOUBTS)
         return documents.num_rows
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -25,7 +25,7 @@ from kdner.runs.schema import ENTITIES
 from kdner.student.model import Student
 from kdner.student.tagger import Entity
 from kdner.text.given import listed_texts
-from kdner.text.words import Sentence, split
+from kdner.text.words import Sentence, Splitting, split
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Annotated:
     """Id of the document that it is a sentence of; by default it is one itself."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What else is known of it."""
-    given: Sequence[Sentence] | None = None
-    """Its sentences, where they are not those of the splitter."""
+    splitting: Splitting = split
+    """Splits the text as whoever found the entities did."""
 
     @cached_property
     def sentences(self) -> Sequence[Sentence]:
         """Its sentences, of words with offsets."""
-        return split(self.text) if self.given is None else self.given
+        return self.splitting(self.text)
 
     def record(self, **own: Any) -> dict[str, Any]:
         """Return its metadata as JSON has them, then these keys; metadata of the same name get an underscore."""
@@ -115,18 +115,20 @@ def of_texts(student: Student, texts: Iterable[str], ids: Iterable[object] | Non
     """
     listed = listed_texts(texts)
     names = range(len(listed)) if ids is None else ids
+    splitting = partial(split, language=student.language)
     return [
-        Annotated(str(id_), text, entities, given=split(text, language=student.language))
+        Annotated(str(id_), text, entities, splitting=splitting)
         for id_, text, entities in zip(names, listed, student.tag(listed), strict=True)
     ]
 
 
-def of_entities(documents: pa.Table, entities: pa.Table) -> list[Annotated]:
+def of_entities(documents: pa.Table, entities: pa.Table, splitting: Splitting = split) -> list[Annotated]:
     """Join documents with the entities that a student found in them, without those that ended with an error.
 
     Args:
         documents: of `kdner.runs.schema.CORPUS`.
         entities: of `kdner.runs.schema.ENTITIES`, with the same ids in the same order; further columns are metadata.
+        splitting: how the student split them.
     """
     extra = entities.column_names[len(ENTITIES) :]
     metadata = entities.select(extra).to_pylist() if extra else [{}] * documents.num_rows
@@ -139,13 +141,15 @@ def of_entities(documents: pa.Table, entities: pa.Table) -> list[Annotated]:
         strict=True,
     )
     return [
-        Annotated(id_, text, [Entity(**entity) for entity in found], metadata=more)
+        Annotated(id_, text, [Entity(**entity) for entity in found], metadata=more, splitting=splitting)
         for id_, text, found, error, more in rows
         if error is None
     ]
 
 
-def of_logits(documents: pa.Table, logits: pa.Table, labels: Sequence[str], teachers: int) -> list[Annotated]:
+def of_logits(
+    documents: pa.Table, logits: pa.Table, labels: Sequence[str], teachers: int, splitting: Splitting = split
+) -> list[Annotated]:
     """Join documents with the entities that their teachers would give them: pseudo-labels with confidences.
 
     The tags are the best that IOB2 allows by the mean of the teachers' logits, as the student learns them. An entity's
@@ -156,6 +160,7 @@ def of_logits(documents: pa.Table, logits: pa.Table, labels: Sequence[str], teac
         logits: of `kdner.runs.schema.LOGITS`, with the same ids in the same order.
         labels: the run's label list.
         teachers: T of the run.
+        splitting: how the documents were split for it.
 
     Raises:
         InputError: the words of the logits are not those of a text.
@@ -178,7 +183,7 @@ def of_logits(documents: pa.Table, logits: pa.Table, labels: Sequence[str], teac
     annotated, before = [], 0
     columns = (documents["id"].to_pylist(), documents["text"].to_pylist(), logits["words"].to_pylist())
     for id_, text, words in zip(*columns, strict=True):
-        sentences = split(text)
+        sentences = splitting(text)
         if list(chain.from_iterable(sentence.words for sentence in sentences)) != words:
             raise InputError(
                 f"document {id_}: its words are not those that were scored; give the corpus that the logits are of"
@@ -190,7 +195,7 @@ def of_logits(documents: pa.Table, logits: pa.Table, labels: Sequence[str], teac
             start, end = starts[place[0] - before], ends[place[1] - 1 - before]
             entities.append(Entity(start, end, place[2], text[start:end], place[3]))
             place = next(places, None)
-        annotated.append(Annotated(id_, text, entities, given=sentences))
+        annotated.append(Annotated(id_, text, entities, splitting=splitting))
         before += len(words)
     return annotated
 
@@ -204,8 +209,13 @@ def of_labeled(sentences: Iterable[LabeledSentence]) -> list[Annotated]:
         for first, last, name in entities_of(sentence.tags):
             start, end = sentence.starts[first], sentence.ends[last - 1]
             entities.append(Entity(start, end, name, sentence.text[start:end], 1.0))
-        given = [Sentence(words, sentence.starts, sentence.ends)]
+        gold = [Sentence(words, sentence.starts, sentence.ends)]
+        document = str(sentence.document)
         annotated.append(
-            Annotated(sentence.id, sentence.text, entities, True, document=str(sentence.document), given=given)
+            Annotated(sentence.id, sentence.text, entities, True, document, splitting=partial(_given, gold))
         )
     return annotated
+
+
+def _given(sentences: Sequence[Sentence], text: str) -> Sequence[Sentence]:
+    return sentences

@@ -14,6 +14,7 @@ from kdner.errors import InputError
 from kdner.integrations.annotated import Annotated, of_entities, of_logits
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import ENTITIES, LOGITS
+from kdner.text.words import Splitting, split, splitting_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class CorpusRun:
     """Teachers whose logits it holds; 0 where it holds a student's entities."""
     columns: tuple[pa.Field, ...] = ()
     """Columns of the corpus that were kept beside the entities."""
+    splitting: Splitting = split
+    """How its documents were split."""
 
     @classmethod
     def open(cls, path: str, corpus: Sequence[str] = ()) -> CorpusRun:
@@ -49,7 +52,9 @@ class CorpusRun:
         columns: tuple[pa.Field, ...] = ()
         if names := fingerprint.get("keep_columns"):
             columns = tuple(next(run.tables(names, files=run.files[:1])).schema)
-        return cls(run, plan, manifest["labels"], manifest.get("teachers", 0), columns)
+        return cls(
+            run, plan, manifest["labels"], manifest.get("teachers", 0), columns, splitting=splitting_of(fingerprint)
+        )
 
     @property
     def kept(self) -> list[pa.Field]:
@@ -79,5 +84,6 @@ class CorpusRun:
         """Return the documents of a shard with the entities that the run gives them, without those with an error."""
         documents, found = self.read(number, reader)
         if self.teachers:
-            return of_logits(documents, found, self.labels, self.teachers)
-        return of_entities(documents, found.select([*ENTITIES.names, *(field.name for field in self.kept)]))
+            return of_logits(documents, found, self.labels, self.teachers, self.splitting)
+        found = found.select([*ENTITIES.names, *(field.name for field in self.kept)])
+        return of_entities(documents, found, self.splitting)

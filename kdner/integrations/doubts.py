@@ -17,7 +17,7 @@ from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import entities_of
 from kdner.runs.schema import DOUBTS
 from kdner.student.tagger import Entity, Tagger
-from kdner.text.words import Sentence, split
+from kdner.text.words import Sentence, Splitting, split, split_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,11 @@ class Doubt:
     def annotated(self) -> Annotated:
         """Return it as a document of its own."""
         metadata = {"doubt": round(self.doubt, 4)}
-        return Annotated(self.id, self.text, self.entities, document=self.id.rpartition(":")[0], metadata=metadata)
+        document = self.id.rpartition(":")[0]
+        return Annotated(self.id, self.text, self.entities, False, document, metadata, _as_one_sentence)
 
 
-def unsure(documents: pa.Table, tagger: Tagger, *, min_words: int) -> Iterator[Doubt]:
+def unsure(documents: pa.Table, tagger: Tagger, *, min_words: int, splitting: Splitting = split) -> Iterator[Doubt]:
     """Yield the sentences of documents, as a student tags them.
 
     The doubt is 1 less the probability of the tag of the word that the student is least sure of.
@@ -47,8 +48,9 @@ def unsure(documents: pa.Table, tagger: Tagger, *, min_words: int) -> Iterator[D
         documents: of `kdner.runs.schema.CORPUS`.
         tagger: the student.
         min_words: words of the shortest sentence.
+        splitting: how documents are split.
     """
-    sentences = _sentences(documents, min_words)
+    sentences = _sentences(documents, min_words, splitting)
     for (id_, text, sentence), (label_ids, likely) in zip(
         sentences, tagger.decode(sentence.words for *_, sentence in sentences), strict=True
     ):
@@ -56,7 +58,14 @@ def unsure(documents: pa.Table, tagger: Tagger, *, min_words: int) -> Iterator[D
 
 
 def differing(
-    documents: pa.Table, logits: pa.Table, labels: Sequence[str], teachers: int, tagger: Tagger, *, min_words: int
+    documents: pa.Table,
+    logits: pa.Table,
+    labels: Sequence[str],
+    teachers: int,
+    tagger: Tagger,
+    *,
+    min_words: int,
+    splitting: Splitting = split,
 ) -> Iterator[Doubt]:
     """Yield the sentences of documents that the teachers tag otherwise than the student, as the teachers do.
 
@@ -69,10 +78,11 @@ def differing(
         teachers: how many have logits there.
         tagger: the student.
         min_words: words of the shortest sentence.
+        splitting: how the documents were split for the logits.
     """
     good = pc.is_null(logits["error"])
     documents, logits = documents.filter(good), logits.filter(good)
-    sentences = _sentences(documents, 1)
+    sentences = _sentences(documents, 1, splitting)
     lengths = np.array([len(sentence.words) for *_, sentence in sentences], np.int64)
     flat = pc.list_flatten(logits["logits"]).to_numpy(zero_copy_only=False).astype(np.float32)
     logits_nl = flat.reshape(-1, teachers, len(labels)).mean(axis=1)
@@ -116,14 +126,18 @@ def of_table(table: pa.Table) -> list[Doubt]:
     return [Doubt(**{**row, "entities": [Entity(**entity) for entity in row["entities"]]}) for row in table.to_pylist()]
 
 
-def _sentences(documents: pa.Table, min_words: int) -> list[tuple[str, str, Sentence]]:
+def _as_one_sentence(text: str) -> list[Sentence]:
+    return [split_words(text)]
+
+
+def _sentences(documents: pa.Table, min_words: int, splitting: Splitting) -> list[tuple[str, str, Sentence]]:
     """Return each sentence of documents with its document's id and text."""
     rows = zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True)
     return [
         (id_, text, sentence)
         for id_, text in rows
         if text
-        for sentence in split(text)
+        for sentence in splitting(text)
         if len(sentence.words) >= min_words
     ]
 

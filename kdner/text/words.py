@@ -38,9 +38,10 @@ A sentence of more than ``MAX_SENTENCE_WORDS`` words is cut (`kdner.text.long_se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 from unicodedata import normalize
 
 import regex
@@ -137,6 +138,10 @@ class Sentence:
     ends: list[int]
 
 
+Splitting: TypeAlias = Callable[[str], Sequence[Sentence]]
+"""`split`, with a language and line ends of some kind."""
+
+
 def split(text: str, language: str = DEFAULT_LANGUAGE, *, hard_wrapped: bool = False) -> list[Sentence]:
     """Split a document into sentences of 1 to `MAX_SENTENCE_WORDS` words; white space alone gives none.
 
@@ -149,6 +154,12 @@ def split(text: str, language: str = DEFAULT_LANGUAGE, *, hard_wrapped: bool = F
         InputError: the language is unknown.
     """
     return list(_cut_long(_sentences(text, abbreviations_of(language), hard_wrapped)))
+
+
+def splitting_of(fingerprint: Mapping[str, Any]) -> Splitting:
+    """Return what splits documents as it was done where this, of `splitter_fingerprint`, is in the fingerprint."""
+    language, hard_wrapped = fingerprint.get("language", DEFAULT_LANGUAGE), fingerprint.get("hard_wrapped", False)
+    return partial(split, language=language, hard_wrapped=hard_wrapped)
 
 
 def split_words(text: str) -> Sentence:

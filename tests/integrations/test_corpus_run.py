@@ -15,10 +15,16 @@ from files import put_parquet
 from kdner.corpora.plan import plan_corpus, read_shard
 from kdner.errors import InputError
 from kdner.integrations.corpus_run import CorpusRun
+from kdner.integrations.doubts import unsure
 from kdner.integrations.formats import FORMATS
 from kdner.jobs.export import ExportShard
+from kdner.labeled.sets import read_labeled
+from kdner.labels.tags import entities_of
 from kdner.runs.run_directory import RunDirectory
+from kdner.runs.schema import CORPUS, ENTITIES
 from kdner.student.tag_documents import TagDocuments
+from kdner.student.tagger import Tagger
+from kdner.text.words import splitter_fingerprint, splitting_of
 
 COLUMNS = {
     "id": ["a", "b", "c", "d"],
@@ -124,3 +130,37 @@ def test_a_file_with_other_columns_is_refused(tagged, tmp_path):
         other.write_table(source.files[1], own, own.schema)
         with pytest.raises(InputError, match=rf"part-00001\.parquet: {message}"):
             changed.read(1, ExportShard(changed, "conll").reader)
+
+
+def test_sentences_are_those_that_the_run_was_made_with(tmp_path):
+    text = "Er lebt in New\nYork. Der hl. Franziskus nicht."
+    plan = plan_corpus([put_parquet(tmp_path / "news.parquet", {"id": ["a"], "text": [text]})])
+    found = [
+        {"start": text.index(part), "end": text.index(part) + len(part), "label": label, "text": part, "score": 1.0}
+        for part, label in (("New\nYork", "LOC"), ("hl. Franziskus", "PER"))
+    ]
+    splitting = splitter_fingerprint("de", hard_wrapped=True)
+    fingerprint = {"job": "tag_corpus", "corpus": plan.fingerprint(), **splitting}
+    described = {"files": plan.shards.names, "labels": ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]}
+    run = RunDirectory.open(str(tmp_path / "run"), fingerprint, described)
+    row = {"id": "a", "entities": found, "words": 8, "error": None}
+    run.write_table(plan.shards.names[0], pa.Table.from_pylist([row], ENTITIES), ENTITIES)
+    run.finish({})
+    ExportShard(CorpusRun.open(run.path), "conll")(0, RunDirectory(str(tmp_path)), "out.conll")
+    first, second = read_labeled(str(tmp_path / "out.conll"))
+    assert [first.text[a:b] for a, b, _ in entities_in(first)] == ["New York"]
+    assert [second.text[a:b] for a, b, _ in entities_in(second)] == ["hl . Franziskus"]
+
+
+def entities_in(sentence):
+    return [(sentence.starts[first], sentence.ends[last - 1], name) for first, last, name in entities_of(sentence.tags)]
+
+
+def test_sentences_to_label_are_split_as_they_are_asked_for(make_student):
+    documents = pa.table([["a"], ["Anna left New\nYork. Tom stayed."]], schema=CORPUS)
+    tagger = Tagger(make_student())
+    wrapped = splitting_of(splitter_fingerprint("en", hard_wrapped=True))
+    doubts = list(unsure(documents, tagger, min_words=1, splitting=wrapped))
+    assert [doubt.text for doubt in doubts] == ["Anna left New\nYork.", "Tom stayed."]
+    assert [len(doubt.annotated().sentences) for doubt in doubts] == [1, 1]
+    assert len(list(unsure(documents, tagger, min_words=1))) == 3
