@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kdner.distillation.recipe import Distillation
+from kdner.distillation.untrained_student import vectors_fingerprint
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.labeled.sets import drawn_fingerprint, source_fingerprint
@@ -87,7 +88,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         else config.development_share,
         "logits": sets.logits_fingerprint,
         "logits_weights": list(config.logits_weights),
-        "vectors": config.vectors,
+        "vectors": vectors_fingerprint(config.vectors),
         "teacher": encoder_fingerprint(encoder) if encoder else None,
         "student": asdict(config.student),
         "distillation": asdict(config.distillation),

@@ -44,7 +44,7 @@ from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 
 NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker", "ids")
-"""Flags that do not change the result."""
+"""Flags that do not change the result; or, `workers`, no more than another order of sentences would."""
 TRANSFER = "transfer"
 """Folder of the transfer corpus, and of the corpus's plan."""
 RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
@@ -103,6 +103,7 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         out=config.out,
         plan_corpus=partial(planned, join(config.out, TRANSFER)),
     )
+    fixed["inputs"] = inputs.fingerprint()
     if config.labeled == QUICKSTART:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
         config = replace(config, distillation=replace(config.distillation, min_steps=steps))

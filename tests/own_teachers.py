@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 
 NAMES = {"Mira": "PER", "Tuva": "PER", "Oslo": "LOC", "Bergen": "LOC"}
@@ -76,3 +79,10 @@ class NotNumbers(Masked):
 class NoLabelPossible(Masked):
     def score_words(self, sentences):
         return np.full((sum(map(len, sentences)), 3), -np.inf)
+
+
+class Killed(Iob1):
+    """Ends its process as the kernel does where memory is short."""
+
+    def score_words(self, sentences):
+        os.kill(os.getpid(), signal.SIGKILL)

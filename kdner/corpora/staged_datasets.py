@@ -39,8 +39,8 @@ def as_parquet(
     identity: list[Any] = [name, split, (text_column, id_column)]
     if keep_columns:
         identity.append(list(keep_columns))
-    if local := hub_datasets.local_folder_of(source):
-        identity.append(fingerprint_of_files(sorted(str(p) for p in local.rglob("*") if p.is_file())))
+    if local := hub_datasets.local_files_of(source):
+        identity.append(fingerprint_of_files(local))
     place = join(folder, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
     path = join(place, f"{Path(name).name}-{split or 'train'}.parquet")
     filesystem, inner = locate(path)

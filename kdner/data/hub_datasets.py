@@ -33,10 +33,10 @@ def name_and_split(source: str) -> tuple[str, str]:
     return name, split
 
 
-def local_folder_of(source: str) -> Path | None:
-    """Give the folder of a dataset that is a local one."""
+def local_files_of(source: str) -> list[str]:
+    """Give the files of a dataset that is a local folder; none of one of the hub."""
     name, _ = _candidates(name_and_split(source)[0])[0]
-    return Path(name) if name and Path(name).is_dir() else None
+    return sorted(str(path) for path in Path(name).rglob("*") if path.is_file()) if name else []
 
 
 def load(source: str) -> Dataset:

@@ -160,13 +160,13 @@ class TransferSet:
             counts.update(dict(zip(words.to_pylist(), times.to_pylist(), strict=True)))
         return counts
 
-    def examples(self, vocabulary: Vocabulary, rng: np.random.Generator) -> Iterator[Examples]:
-        """Yield the transfer set once, in parts of about `BUFFER_WORDS` words, shards in random order."""
+    def examples(self, vocabulary: Vocabulary, order: np.random.Generator) -> Iterator[Examples]:
+        """Yield the transfer set once, in parts of about `BUFFER_WORDS` words, shards in the order that is drawn."""
         part: list[tuple[pa.Array, pa.Array, np.ndarray]] = []
         words = 0
         files = self.runs[0].files
-        order = [files[i] for i in rng.permutation(len(files))]
-        for tables in self._joined(["words", "sentence_words", "logits"], order):
+        shuffled = [files[i] for i in order.permutation(len(files))]
+        for tables in self._joined(["words", "sentence_words", "logits"], shuffled):
             part.append((_flatten(tables[0]["words"]), _flatten(tables[0]["sentence_words"]), self._mean(tables)))
             words += len(part[-1][0])
             if words >= BUFFER_WORDS:

@@ -10,12 +10,12 @@ from typing import Any
 from kdner.corpora.corpus_listing import CorpusListing, corpus_listing
 from kdner.corpora.plan import CorpusPlan, plan_listing
 from kdner.data.quickstart import write_quickstart
-from kdner.distillation.untrained_student import check_untrained_student
+from kdner.distillation.untrained_student import check_untrained_student, vectors_fingerprint
 from kdner.errors import InputError
 from kdner.flags import Corpus, LabeledSet
 from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
-from kdner.labeled.sets import check_labels, read_drawn, read_test
+from kdner.labeled.sets import check_labels, drawn_fingerprint, read_drawn, read_test, source_fingerprint
 from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.tokenizers import check_encoder
@@ -51,6 +51,8 @@ class Inputs:
     """Its shards; None without files."""
     corpus_fingerprint: dict[str, Any] | None
     """By which runs know it."""
+    vectors: str
+    """Where the student's first word vectors come from."""
     remarks: Remarks
     """What was odd about the labeled sets."""
 
@@ -58,6 +60,16 @@ class Inputs:
     def paths(self) -> list[str]:
         """Where the labeled set and the corpus lie."""
         return [self.labeled.labeled, *self.corpus.corpus]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the identity of all files that are read."""
+        test = {} if self.labeled.holds_out else source_fingerprint(self.test, self.labeled)
+        return {
+            "labeled": drawn_fingerprint(self.labeled),
+            "test": test,
+            "corpus": self.corpus_fingerprint,
+            "vectors": vectors_fingerprint(self.vectors),
+        }
 
     def corpus_to_tag(self, transfer: str) -> Corpus:
         """Return the corpus, or the file of the transfer corpus where there is no other."""
@@ -128,5 +140,6 @@ def read_inputs(
         corpus=corpus,
         plan=plan,
         corpus_fingerprint=fingerprint,
+        vectors=vectors,
         remarks=remarks,
     )

@@ -104,7 +104,7 @@ class Trainer:
             torch.manual_seed(int(seed.generate_state(1)[0]))
             rng = np.random.default_rng(seed)
             gold = self._gold_batches(rng)
-            transfer = self._transfer_batches(rng)
+            transfer = self._transfer_batches(rng, np.random.default_rng([self.seed, epoch]))
             self.student.train()
             total, started = 0.0, time.monotonic()
             last = (epoch + 1) * self.steps_per_epoch - 1
@@ -174,10 +174,11 @@ class Trainer:
         while self.gold is not None and words > 0:
             yield from self.gold.batches(words, rng, self.gold.share(self.rank, self.workers))
 
-    def _transfer_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def _transfer_batches(self, rng: np.random.Generator, order: np.random.Generator) -> Iterator[Batch]:
+        """Yield this worker's share of the transfer set again and again; `order` is the same for all workers."""
         words = round(self.batch_words * (1 - self.config.gold_share if self.gold else 1.0))
         while self.transfer is not None and words > 0:
-            for examples in self.transfer.examples(self.student.vocabulary, rng):
+            for examples in self.transfer.examples(self.student.vocabulary, order):
                 yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
 
     def _finish_epoch(self, loss: float) -> dict[str, float]:

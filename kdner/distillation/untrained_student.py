@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from kdner.distillation.examples import TransferSet
 from kdner.distillation.word_vectors import random_vectors, vectors_from_file, vectors_from_teacher
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
+from kdner.runs.fingerprint import fingerprint_of_files
 from kdner.runs.storage import commit_folder
 from kdner.student.config import StudentConfig
 from kdner.student.model import Student
@@ -81,6 +83,11 @@ def _counts_and_budget(
     counts.update(word for sentence in labeled for word in sentence.words()[0])
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
     return counts, vocabulary_budget(config, labels, characters)
+
+
+def vectors_fingerprint(vectors: str) -> str | dict[str, Any]:
+    """Return the identity of a student's first word vectors: their kind, or the state of the file that they are in."""
+    return vectors if vectors in ("teacher", "random") else fingerprint_of_files([vectors])
 
 
 def _vocabulary_and_vectors(

@@ -142,8 +142,10 @@ def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
 
 
 def source_fingerprint(source: str, layout: Layout = _DEFAULT, held_out: HeldOut = _ALL) -> dict[str, Any]:
-    """Return the identity of a labeled set: name, size and time of change of its file, layout, what is held out."""
-    identity = {"source": source} if source.startswith("hf:") else {"files": fingerprint_of_files([source])}
+    """Return the identity of a labeled set: name, size and time of change of its files, layout, what is held out."""
+    is_dataset = hub_datasets.is_dataset(source)
+    files = hub_datasets.local_files_of(source) if is_dataset else [source]
+    identity = ({"source": source} if is_dataset else {}) | ({"files": fingerprint_of_files(files)} if files else {})
     return {**identity, **changed_flags(layout, Layout), **changed_flags(held_out, HeldOut)}
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import permutations
 from typing import Any, NamedTuple
 
 import torch
 
+from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels
 from kdner.measuring.errors import compare, confusion, count_kinds
@@ -89,15 +92,25 @@ def evaluate_models(
         source: the labeled set's name, for errors.
         progress: counts models.
         label_map: new names of the models' types.
+
+    Raises:
+        InputError: what `evaluate` raises, or a model's process was ended from outside.
     """
     evaluations: list[Evaluation] = []
     words = sum(len(sentence.words()[0]) for sentence in sentences)
     progress.begin(len(names))
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__, "seqeval.metrics"])
-    with processes.Pool(1, torch.set_num_threads, (torch.get_num_threads(),), maxtasksperchild=1) as pool:
+    threads = (torch.get_num_threads(),)
+    with ProcessPoolExecutor(1, processes, torch.set_num_threads, threads, max_tasks_per_child=1) as pool:
         for name in names:
-            evaluations.append(pool.apply(evaluate, (name, sentences, source, label_map)))
+            try:
+                evaluations.append(pool.submit(evaluate, name, sentences, source, label_map).result())
+            except BrokenProcessPool as error:
+                raise InputError(
+                    f"{name}: the process that evaluated it was killed, perhaps for want of memory; make room, or "
+                    "leave it out"
+                ) from error
             progress.advance(1, words)
     if vocabulary := largest_vocabulary(names):
         for measures, tagged in evaluations:

@@ -93,7 +93,7 @@ def test_batches_that_are_read_at_once_are_read_as_if_alone(make_student, toy, t
     student = make_student(dropout=0.0)
     trainer = Trainer(student, replace(SMALL, word_dropout=0.0), seed=1, labeled=toy, transfer=transfer)
     rng = np.random.default_rng(1)
-    batches = [next(trainer._gold_batches(rng)), next(trainer._transfer_batches(rng))]
+    batches = [next(trainer._gold_batches(rng)), next(trainer._transfer_batches(rng, rng))]
     with torch.no_grad():
         for batch, together in zip(batches, trainer._emissions(batches), strict=True):
             (alone,) = trainer._emissions([batch])
@@ -144,6 +144,21 @@ def test_equal_seeds_give_equal_students(make_student, toy, transfer):
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_all_workers_share_out_the_same_parts_of_the_transfer_set(make_student, transfer, monkeypatch):
+    parts, examples = [[], []], TransferSet.examples
+    monkeypatch.setattr("kdner.distillation.trainer.average_gradients", lambda *_: None)
+    for rank in (0, 1):
+
+        def recorded(self, vocabulary, order, rank=rank):
+            for part in examples(self, vocabulary, order):
+                parts[rank].append(part.logits.tobytes())
+                yield part
+
+        monkeypatch.setattr(TransferSet, "examples", recorded)
+        train(make_student(), replace(SMALL, epochs=1), transfer=transfer, rank=rank, workers=2)
+    assert all(one == other for one, other in zip(*parts, strict=False)) and len(set(parts[0])) > 1
 
 
 def test_a_small_set_gets_its_least_number_of_steps(make_student, toy):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import runpy
 import shutil
@@ -284,6 +285,16 @@ def test_a_directory_of_other_settings_is_refused(config, summary):
 
     with pytest.raises(InputError, match="labeled_size"):
         pipeline(replace(config, labeled_size=31))
+
+
+def test_a_finished_run_is_not_that_of_other_inputs(config, summary):
+    state = Path(config.test).stat()
+    os.utime(config.test)
+    try:
+        with pytest.raises(InputError, match=r"inputs\.test"):
+            pipeline(config)
+    finally:
+        os.utime(config.test, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def test_lost_shards_are_made_again_byte_for_byte(config, out, tmp_path, cluster, corpus_file):

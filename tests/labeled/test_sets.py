@@ -7,7 +7,7 @@ import pytest
 from files import document, entity_texts, jsonl
 
 from kdner.errors import InputError
-from kdner.labeled.sets import check_labels, draw, labels_in, read_labeled
+from kdner.labeled.sets import check_labels, draw, labels_in, read_labeled, source_fingerprint
 from kdner.labels.tags import entities_of
 
 
@@ -62,6 +62,10 @@ def test_a_folder_of_data_files(tmp_path, monkeypatch):
     assert read_labeled(f"hf:{folder}")[0].tags == ["B-PER", "O"]
     with pytest.raises(InputError, match="dev"):
         read_labeled(f"hf:{folder}:dev")
+    before = source_fingerprint(f"hf:{folder}")
+    assert source_fingerprint(f"hf:{folder}") == before
+    (folder / "train.jsonl").write_text(jsonl({"tokens": ["Bo", "slept"], "tags": ["B-PER", "O"]}))
+    assert source_fingerprint(f"hf:{folder}") != before
 
 
 @pytest.mark.parametrize(

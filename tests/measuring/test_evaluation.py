@@ -44,6 +44,13 @@ def test_a_label_that_training_never_saw(student_folder):
         evaluate(student_folder, gold, "other.conll")
 
 
+def test_a_model_whose_process_is_killed_is_named(toy):
+    progress = Progress("evaluate", "model")
+    with pytest.raises(InputError, match="own_teachers:Killed: the process that evaluated it was killed"):
+        evaluate_models(["own_teachers:Iob1", "own_teachers:Killed"], toy, "toy", progress)
+    assert progress.done == 1
+
+
 def test_models_are_measured_in_processes_of_their_own(teacher_folder, student_folder, toy):
     progress = Progress("evaluate", "model")
     evaluations = evaluate_models([teacher_folder, str(student_folder)], toy, "toy", progress)
