@@ -6,10 +6,14 @@ Shapes: G sentences of a group, N words of them, L labels, rounded up to whole v
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 from llvmlite import ir
 
 from kdner.kernels.machine_code import FLOAT, INT, LONG, Array, Function, Value, vector
+from kdner.kernels.product import BLOCK
 
 LEAST_LOGIT = -1e30
 """Of labels that only fill a vector up."""
@@ -90,10 +94,11 @@ def softmax(module: ir.Module, lanes: int) -> Function:
         logits = f["logits"].from_(word * width)
         chosen = logits[f["labels"][word]].spread(lanes)
         highest = _highest(f, logits, width, lanes).spread(lanes)
-        total = f.variable(f.zeros(FLOAT, lanes))
-        with f.loop(width, step=lanes) as label:
-            total.set(total.get() + _exp(f, logits.several(label, lanes) - highest))
-        f["probabilities"][word] = _exp(f, chosen - highest).lane(0) / _sum(total.get(), lanes)
+
+        def likelihoods(label: Value, logits: Array = logits, highest: Value = highest) -> Value:
+            return _exp(f, logits.several(label, lanes) - highest)
+
+        f["probabilities"][word] = _exp(f, chosen - highest).lane(0) / _sum(f, likelihoods, width, lanes)
     return f
 
 
@@ -120,10 +125,8 @@ def marginals(module: ir.Module, lanes: int) -> Function:
     width, known, sums = f["width"], f["known"], f["sums"]
 
     def scale(row: Array) -> None:
-        total = f.variable(f.zeros(FLOAT, lanes))
-        with f.loop(width, step=lanes) as label:
-            total.set(total.get() + row.several(label, lanes))
-        whole = f.bounded(_sum(total.get(), lanes), SMALLEST, float("inf")).spread(lanes)
+        total = _sum(f, lambda label: row.several(label, lanes), width, lanes)
+        whole = f.bounded(total, SMALLEST, float("inf")).spread(lanes)
         with f.loop(width, step=lanes) as label:
             row.set_several(label, row.several(label, lanes) / whole)
 
@@ -176,11 +179,14 @@ def _highest(f: Function, row: Array, width: Value, lanes: int) -> Value:
     return f.reduced("fmax", highest.get())
 
 
-def _sum(values: Value, lanes: int) -> Value:
-    total = values.lane(0)
-    for lane in range(1, lanes):
-        total = total + values.lane(lane)
-    return total
+def _sum(f: Function, several: Callable[[Value], Value], width: Value, lanes: int) -> Value:
+    """Return the sum of a row, given by its vectors, in one order: of `BLOCK` sums, whatever the width of a vector."""
+    totals = [f.variable(f.zeros(FLOAT, lanes)) for _ in range(0, BLOCK, lanes)]
+    with f.loop(width, step=BLOCK) as label:
+        for number, total in enumerate(totals):
+            total.set(total.get() + several(label + number * lanes))
+    first, *others = (total.get().lane(lane) for total in totals for lane in range(lanes))
+    return reduce(add, others, first)
 
 
 def _exp(f: Function, x: Value) -> Value:

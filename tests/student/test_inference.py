@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kdner.kernels import kernels
+from kdner.labels.tags import label_list
 from kdner.step_times import StepTimes
 from kdner.student import compiled_inference, engine
 from kdner.student.engine import fastest_type, make_engine
@@ -81,7 +82,13 @@ def test_whole_numbers_score_as_float32_does(student):
     np.testing.assert_allclose(*scores, atol=0.02 * np.abs(scores[0]).max())
 
 
-def test_every_processor_gives_the_same_digits_in_any_company(student, monkeypatch):
+@pytest.mark.parametrize("types", [2, 4, 9])
+@pytest.mark.parametrize("head", ["softmax", "crf"])
+def test_every_processor_gives_the_same_digits_in_any_company(make_student, head, types, monkeypatch):
+    labels = label_list([f"B-T{number}" for number in range(types)])
+    student = make_student(head, seed=3, labels=labels, layers=2)
+    with torch.no_grad():
+        student.output.weight.mul_(15)
     batch = sentences(200)
     labels, probabilities = infer(student, batch, "int16")
     ends = np.cumsum([len(sentence) for sentence in batch])
