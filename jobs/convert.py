@@ -35,7 +35,7 @@ class Convert(Written, LabeledSet):
 
 def convert(config: Convert) -> dict[str, Any]:
     """Do the job; returns how many sentences and entities it wrote."""
-    if Path(config.labeled) == Path(config.out):
+    if Path(config.labeled).resolve() == Path(config.out).resolve():
         raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
     sentences, _, labels = read_drawn(config)
     documents = of_labeled(sentences)

@@ -21,7 +21,7 @@ from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.labeled.sets import drawn_fingerprint, source_fingerprint
 from kdner.on_ray.job import once, run_job
-from kdner.on_ray.student_job import make_student, read_sets
+from kdner.on_ray.student_job import SCRATCH, make_student, read_sets
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker
@@ -116,6 +116,7 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
         work,
         configuration=config,
         remarks=sets.remarks,
+        scratch=SCRATCH,
         files=files,
         labels=sets.labels,
     )

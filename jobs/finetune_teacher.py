@@ -9,7 +9,6 @@ Needs   one GPU where the cluster has one, else the cores of one node
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,9 @@ from kdner.teacher.fine_tuning import FineTuning
 from kdner.teacher.model_card import base_models, teacher_card
 from kdner.teacher.tokenizers import check_encoder
 from kdner.text.words import splitter_fingerprint
+
+CHECKPOINTS = ".checkpoints"
+"""Folder from which another start goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,9 @@ def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
         with console.awaiting(directory.local_path.name):
             return on_one_node(_fine_tune, config, labeled, labels, directory.local_path)
 
-    return once(config.out, fingerprint, work, configuration=config, remarks=remarks, labels=labels)
+    return once(
+        config.out, fingerprint, work, configuration=config, remarks=remarks, scratch=(CHECKPOINTS,), labels=labels
+    )
 
 
 def _fine_tune(
@@ -80,7 +84,6 @@ def _fine_tune(
     folder: Path,
 ) -> dict[str, Any]:
     progress = stage_progress(folder.name, "step", logs=folder, tracker=config.tracker)
-    checkpoints = folder / ".checkpoints"
     teacher = train_teacher(
         config.teacher,
         labeled,
@@ -88,7 +91,7 @@ def _fine_tune(
         config.fine_tuning,
         seed=config.seed,
         progress=progress,
-        checkpoints=checkpoints,
+        checkpoints=folder / CHECKPOINTS,
     )
     teacher.save(folder)
     feature_based = encoder_of(config.teacher) != config.teacher
@@ -102,7 +105,6 @@ def _fine_tune(
         recipe={} if feature_based else asdict(config.fine_tuning),
     )
     (folder / CARD).write_text(card, encoding="utf-8")
-    shutil.rmtree(checkpoints, ignore_errors=True)
     return {"sentences": len(labeled), "labels": labels, "parameters": teacher.parameters}
 
 

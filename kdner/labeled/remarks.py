@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -68,5 +67,4 @@ class Remarks:
     def write(self, directory: RunDirectory) -> None:
         """List them all in a run directory, in `REMARKS_FILE`, if there are any."""
         if self.found:
-            lines = (json.dumps(asdict(remark), ensure_ascii=False) + "\n" for remark in self.found)
-            directory.write_bytes(REMARKS_FILE, "".join(lines).encode())
+            directory.write_json_lines(REMARKS_FILE, map(asdict, self.found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import shutil
 import sys
 import textwrap
 import time
@@ -70,6 +71,7 @@ def once(
     stage: str | None = None,
     configuration: object = None,
     remarks: Remarks | None = None,
+    scratch: Sequence[str] = (),
     **describe: object,
 ) -> dict[str, Any]:
     """Do a job's work in its run directory, or nothing if it is finished; returns the summary.
@@ -85,6 +87,7 @@ def once(
         stage: what the log calls the job; by default `stage_name` of its directory.
         configuration: of the job, for the summary.
         remarks: of the labeled sets that it reads: listed in the directory, and counted in the summary.
+        scratch: folders of the directory that another start goes on from; they are deleted once the run is finished.
         describe: what else the manifest should say, such as `files` and `labels`.
 
     Raises:
@@ -106,6 +109,8 @@ def once(
                 summary = {**summary, "stage_seconds": seconds, "tries": tries}
                 end_tries(directory)
                 directory.finish(with_provenance(summary, configuration))
+                for name in scratch:
+                    shutil.rmtree(directory.local_path / name, ignore_errors=True)
                 return directory.summary()
     directory = RunDirectory.open(out, fingerprint() if callable(fingerprint) else fingerprint, describe)
     name = stage or stage_name(directory.path)

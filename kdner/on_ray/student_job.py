@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -35,6 +34,8 @@ from kdner.student.tagger import Tagger
 from kdner.text.words import splitter_fingerprint
 
 TRANSFER_FILE = "transfer.parquet"
+SCRATCH = (".initial", ".checkpoints")
+"""Folders of a student directory from which another start goes on."""
 CARD_EXAMPLES = 5
 """Sentences that a model card shows."""
 
@@ -171,7 +172,7 @@ def make_student(
         tracker: the service that gets the numbers of the training.
     """
     folder = directory.local_path
-    initial, checkpoints = folder / ".initial", folder / ".checkpoints"
+    initial, checkpoints = (folder / name for name in SCRATCH)
     if not initial.is_dir():
         on_one_node(
             write_untrained_student,
@@ -200,8 +201,6 @@ def make_student(
     student.save(folder)
     summary = {**_summary(sets, student, state), "origin": asdict(origin), "examples": _examples(student, sets)}
     _write_card(directory, summary, asdict(shape), asdict(recipe))
-    shutil.rmtree(initial)
-    shutil.rmtree(checkpoints)
     return summary
 
 

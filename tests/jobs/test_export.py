@@ -193,5 +193,7 @@ def test_convert_a_labeled_set_there_and_back(train_file, toy, refused, tmp_path
     counts = convert(Convert(labeled=out, format="prodigy", out=back))
     assert [(s.text, s.tags) for s in read_labeled(back)] == [(s.text, s.tags) for s in toy]
     assert counts["entities"] == sum(tag.startswith("B-") for s in toy for tag in s.tags)
-    message = refused(Convert, convert, "--labeled", back, "--format", "doccano", "--out", back)
-    assert "is the labeled set itself" in message
+    other_spelling = str(tmp_path / ".." / tmp_path.name / "back.jsonl")
+    for same in (back, other_spelling):
+        message = refused(Convert, convert, "--labeled", back, "--format", "doccano", "--out", same)
+        assert "is the labeled set itself" in message

@@ -34,6 +34,23 @@ def test_once_does_the_work_and_then_nothing(tmp_path, caplog):
         once(out, {"a": 2}, work)
 
 
+def test_what_another_start_goes_on_from_stays_until_the_run_is_finished(tmp_path, monkeypatch):
+    def work(directory):
+        (directory.local_path / ".checkpoints").mkdir(exist_ok=True)
+        return {}
+
+    def full(self, summary):
+        raise OSError("no space left on device")
+
+    run = RunDirectory(str(tmp_path / "run"))
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(RunDirectory, "finish", full)
+        once(run.path, {}, work, scratch=[".checkpoints"])
+    assert (run.local_path / ".checkpoints").is_dir()
+    once(run.path, {}, work, scratch=[".checkpoints"])
+    assert run.finished and not (run.local_path / ".checkpoints").exists()
+
+
 def test_a_try_that_fails_leaves_the_reason_and_the_summary_tells_all_tries(tmp_path):
     def fail(directory):
         raise OSError("s3://id:hush@bucket/news?secret=hush is away")
