@@ -9,7 +9,6 @@ Needs   one core; no cluster
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from kdner.flags import LabeledSet
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS, Written
 from kdner.labeled.sets import read_drawn
+from kdner.on_ray.console import say
 from kdner.on_ray.job import run_job, shown_path
-from kdner.runs.storage import commit
-
-logger = logging.getLogger(__name__)
+from kdner.runs.storage import commit, create_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +35,16 @@ def convert(config: Convert) -> dict[str, Any]:
     """Do the job; returns how many sentences and entities it wrote."""
     if Path(config.labeled).resolve() == Path(config.out).resolve():
         raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
+    if Path(config.out).is_dir():
+        raise InputError(f"--out {config.out}: is a folder; name a file")
     sentences, _, labels = read_drawn(config)
     documents = of_labeled(sentences)
     content = FORMATS[config.format].write(documents, labels)
+    create_folder(str(Path(config.out).parent))
     with commit(config.out) as file:
         file.write(content)
     counts = {"sentences": len(sentences), "entities": sum(len(document.entities) for document in documents)}
-    logger.info(
-        "convert: %d sentences with %d entities in %s", counts["sentences"], counts["entities"], shown_path(config.out)
-    )
+    say(f"{counts['sentences']:,} sentences with {counts['entities']:,} entities in {shown_path(config.out)}")
     return counts
 
 

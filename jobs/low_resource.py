@@ -29,9 +29,10 @@ from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
 from kdner.flags import Layout, part_of
 from kdner.labeled.remarks import Remarks
-from kdner.on_ray.job import run_job, with_provenance, work_in
-from kdner.on_ray.trials import TABLE, Trials, run_missing, study_fingerprint, write_results
+from kdner.on_ray.job import run_job, trying, with_provenance, work_in
+from kdner.on_ray.trials import TABLE, Trials, missing_trials, run_missing, study_fingerprint, write_results
 from kdner.runs.storage import join, without_secrets
+from kdner.runs.tries import end_tries, tries_of
 from kdner.student.config import StudentConfig
 from kdner.study.specs import Study, check
 from kdner.study.table import MEAN
@@ -103,10 +104,14 @@ def low_resource(config: LowResource) -> dict[str, Any]:
     if reference and reference not in rows:
         raise InputError(f"--reference {reference}: is none of the models of the table: {'; '.join(rows)}")
     with work_in(config.out, study_fingerprint(study, teachers), {"files": []}) as directory:
-        remarks.write(directory)
-        run_missing(study, config, directory.local_path)
-        summary = with_provenance(write_results(directory, reference), config)
-        directory.write_summary(summary)
+        tries = tries_of(directory)
+        if missing := missing_trials(study, config.keys(), directory.local_path):
+            with trying(directory) as tries:
+                remarks.write(directory)
+                run_missing(missing, config, directory.local_path)
+        summary = with_provenance({**write_results(directory, reference), "tries": tries}, config)
+        end_tries(directory)
+        directory.finish(summary)
     return summary
 
 

@@ -45,6 +45,8 @@ def _tag(arguments: list[str]) -> None:
         tag(arguments)
     except BrokenPipeError:  # whoever reads what is printed has seen enough
         sys.stderr.close()
+    except OSError as error:
+        _end(f"kdner tag: cannot read or write ({error})")
 
 
 def _run(name: str, work: Callable[[], object]) -> None:

@@ -129,6 +129,9 @@ def of_entities(documents: pa.Table, entities: pa.Table, splitting: Splitting = 
         documents: of `kdner.runs.schema.CORPUS`.
         entities: of `kdner.runs.schema.ENTITIES`, with the same ids in the same order; further columns are metadata.
         splitting: how the student split them.
+
+    Raises:
+        InputError: a document has another text than the one in which the entities were found.
     """
     extra = entities.column_names[len(ENTITIES) :]
     metadata = entities.select(extra).to_pylist() if extra else [{}] * documents.num_rows
@@ -140,11 +143,18 @@ def of_entities(documents: pa.Table, entities: pa.Table, splitting: Splitting = 
         metadata,
         strict=True,
     )
-    return [
-        Annotated(id_, text, [Entity(**entity) for entity in found], metadata=more, splitting=splitting)
-        for id_, text, found, error, more in rows
-        if error is None
-    ]
+    annotated = []
+    for id_, text, found, error, more in rows:
+        if error is not None:
+            continue
+        if any(text[entity["start"] : entity["end"]] != entity["text"] for entity in found):
+            raise InputError(
+                f"document {id_}: its text is not the one in which its entities were found; give the corpus as it was "
+                "then, or tag it again into another --out"
+            )
+        entities = [Entity(**entity) for entity in found]
+        annotated.append(Annotated(id_, text, entities, metadata=more, splitting=splitting))
+    return annotated
 
 
 def of_logits(

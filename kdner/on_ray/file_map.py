@@ -7,7 +7,7 @@ there as a whole or not at all, and a job that is started again makes those that
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -59,16 +59,16 @@ def file_map(
     connect()
     pool = size_pool(actors, len(pending), use_gpu=False)
     worker: Any = ray.remote(_Worker)
+    order = [ray.put((make, dict(arguments), directory))]  # in a list, so that a process fetches it once
     options = {"num_cpus": pool.cpus, "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
-    processes = [
-        worker.options(**options).remote(make, dict(arguments), directory, console.relay) for _ in range(pool.count)
-    ]
+    processes = [worker.options(**options).remote(order, console.relay) for _ in range(pool.count)]
     progress = Progress(job, "file", display=console.show, watchers=[PrometheusMetrics(job)])
     progress.begin(len(files), done=len(files) - len(pending))
-    work = [(number, name) for number, name in enumerate(files) if name in pending]
+    work, made = [(number, name) for number, name in enumerate(files) if name in pending], 0
     try:
         for documents in ActorPool(processes).map_unordered(lambda process, job: process.make.remote(*job), work):
-            progress.advance(1, 0, documents=documents)
+            made += documents
+            progress.advance(1, 0, documents=made)
     finally:
         for process in processes:
             with suppress(RayError):
@@ -78,11 +78,10 @@ def file_map(
 class _Worker:
     """One process that makes files."""
 
-    def __init__(
-        self, make: Callable[..., MakeFile], arguments: dict[str, Any], directory: RunDirectory, relay: Any
-    ) -> None:
+    def __init__(self, order: Sequence[Any], relay: Any) -> None:
         set_up_logging(relay)
-        self._make, self._directory = make(**arguments), directory
+        make, arguments, self._directory = ray.get(order[0])
+        self._make: MakeFile = make(**arguments)
 
     def make(self, number: int, name: str) -> int:
         """Make one file, unless it is there: Ray repeats a task whose process died after it."""

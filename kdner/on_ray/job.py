@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from signal import Signals
 from typing import Any, TypeVar
 
 from ray.exceptions import RayTaskError
@@ -27,9 +28,9 @@ from kdner.on_ray.cluster import at_once, resources
 from kdner.on_ray.console import outlive_readers, say, set_up_logging
 from kdner.runs.lock import hold
 from kdner.runs.provenance import git_commit, settings, versions
-from kdner.runs.run_directory import RunDirectory
+from kdner.runs.run_directory import SUCCESS, RunDirectory
 from kdner.runs.storage import create_folder, join, without_secrets
-from kdner.runs.tries import begin_try, end_tries, note_failure
+from kdner.runs.tries import STOPPED, begin_try, end_tries, note_failure, signal_of
 
 C = TypeVar("C")
 
@@ -40,7 +41,7 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
     """Parse the flags of a script into its config (see `kdner.config_file`), do the job, and exit.
 
     The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback), 130
-    after Ctrl-C, else 1.
+    after Ctrl-C, 143 after SIGTERM, else 1.
     """
     outlive_readers()
     set_up_logging()
@@ -52,9 +53,12 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
             raise
         sys.stderr.write(f"error: {cause}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped: what is finished stays, and the same command goes on with the rest\n")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        name = signal_of(end)
+        if name is None:
+            raise
+        sys.stderr.write(f"{STOPPED}\n")
+        sys.exit(128 + Signals[name])
 
 
 def _name() -> str:
@@ -93,15 +97,12 @@ def once(
     Raises:
         InputError: if the directory is another run's, or another job works in it.
     """
-    if not RunDirectory(out).finished:
+    if not RunDirectory(out).whole:
         with work_in(out, fingerprint, describe) as directory:
-            if not directory.finished:  # else another job came to its end before this one got the lock
-                started, tries = time.monotonic(), begin_try(directory)
-                try:
+            if not directory.whole:  # else another job came to its end before this one got the lock
+                started = time.monotonic()
+                with trying(directory) as tries:
                     summary = work(directory)
-                except BaseException as error:
-                    note_failure(directory, input_error(error) or error, tries)
-                    raise
                 seconds = round(time.monotonic() - started, 4)
                 if remarks is not None and remarks.found:
                     remarks.write(directory)
@@ -116,6 +117,18 @@ def once(
     name = stage or stage_name(directory.path)
     logger.info("%s: everything is there already, in %s", name, shown_path(directory.path))
     return directory.summary()
+
+
+@contextmanager
+def trying(directory: RunDirectory) -> Iterator[list[dict[str, Any]]]:
+    """Note that a try begins, of which all are given, and why it fails if it does; the run is not finished any more."""
+    directory.delete([SUCCESS])
+    tries = begin_try(directory)
+    try:
+        yield tries
+    except BaseException as error:
+        note_failure(directory, input_error(error) or error, tries)
+        raise
 
 
 def stage_name(out: str) -> str:
@@ -142,7 +155,7 @@ def work_in(
     with hold(out) as unseen:
         asked = fingerprint() if callable(fingerprint) else fingerprint
         directory = replace(RunDirectory.open(out, asked, describe), others_may_write=unseen)
-        if not directory.finished:
+        if not directory.whole:
             directory.clean()
         yield directory
 

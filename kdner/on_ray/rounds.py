@@ -109,7 +109,7 @@ def note_on(record: Any) -> str:
         shard, host, seconds = longest
         return f"{shard_name(shard)} under way for {duration(seconds)} on {host}" if seconds >= LONG_S else ""
     if not processes:
-        return "waiting for the first process"
+        return "waiting for a process"
     return f"{starting} of {processes} processes start" if starting else ""
 
 

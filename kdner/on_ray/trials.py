@@ -120,27 +120,35 @@ def read_trials(path: Path) -> list[dict[str, Any]]:
     return [trials[key] for key in sorted(trials)]
 
 
-def run_missing(study: Study, trials: Trials, folder: Path) -> None:
-    """Run the trials that `TRIALS` does not hold, as many at once as the cluster holds, and append their lines.
+def missing_trials(study: Study, wanted: Sequence[TrialKey], folder: Path) -> dict[TrialKey, Study]:
+    """Return the study of each trial of which `TRIALS` of a folder lacks something: with its missing students."""
+    seen = {(trial["size"], trial["seed"]): trial["students"] for trial in read_trials(folder / TRIALS)}
+    missing = {}
+    for key in wanted:
+        students = tuple(name for name in study.students if name not in seen.get(key, ()))
+        if students or key not in seen:
+            missing[key] = replace(study, students=students)
+    if not missing:
+        logger.info("low_resource: everything is there already, in %s", shown_path(str(folder)))
+    elif len(missing) < len(wanted):
+        logger.info("low_resource: %d of %d trials are there", len(wanted) - len(missing), len(wanted))
+    return missing
+
+
+def run_missing(missing: Mapping[TrialKey, Study], trials: Trials, folder: Path) -> None:
+    """Run what `missing_trials` returned, as many trials at once as the cluster holds, and append their lines.
 
     A trial of which only some students are missing is run for these; what it did before is done again where it was not
     kept.
 
     Args:
-        study: what all trials share.
-        trials: which trials, and what each may use; the configuration of the job, which goes into their lines.
+        missing: the study of each trial.
+        trials: what each trial may use; the configuration of the job, which goes into their lines.
         folder: of the results; every node sees it. What trials have done so far lies in its folder `WORK`.
 
     Raises:
         InputError: a trial met a user's mistake; the others are run first.
     """
-    wanted = trials.keys()
-    missing = _missing(study, wanted, folder / TRIALS)
-    if not missing:
-        logger.info("low_resource: everything is there already, in %s", shown_path(str(folder)))
-        return
-    if len(missing) < len(wanted):
-        logger.info("low_resource: %d of %d trials are there", len(wanted) - len(missing), len(wanted))
     mistakes = []
     left = list(missing)
     for key, result in _results(missing, trials, folder / WORK):
@@ -166,21 +174,10 @@ def run_missing(study: Study, trials: Trials, folder: Path) -> None:
             seed,
             ", ".join(f1s),
             len(left),
-            len(wanted),
+            len(missing),
         )
     if mistakes:
         raise InputError(f"{len(mistakes)} trials failed, the first: {mistakes[0]}")
-
-
-def _missing(study: Study, wanted: Sequence[TrialKey], path: Path) -> dict[TrialKey, Study]:
-    """Return the study of each trial of which something is missing: with its missing students."""
-    seen = {(trial["size"], trial["seed"]): trial["students"] for trial in read_trials(path)}
-    missing = {}
-    for key in wanted:
-        students = tuple(name for name in study.students if name not in seen.get(key, ()))
-        if students or key not in seen:
-            missing[key] = replace(study, students=students)
-    return missing
 
 
 def _results(

@@ -50,6 +50,11 @@ class TaggedDocument(NamedTuple):
     entities: list[dict[str, Any]]
     """As `kdner.runs.schema.ENTITIES` has them."""
 
+    @property
+    def is_that_of_the_entities(self) -> bool:
+        """Whether the text is the one in which they were found."""
+        return all(self.text[entity["start"] : entity["end"]] == entity["text"] for entity in self.entities)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaggedCorpus:
@@ -142,7 +147,8 @@ def _sample(
                 sample += [TaggedDocument(row["id"], texts[place], row["entities"]) for place, row in rows[name]]
     except (InputError, OSError) as error:
         return [], f"The corpus has changed or cannot be read any more, so that no texts can be shown: {error}"
-    return _some(sample), ""
+    shown = [document for document in sample if document.is_that_of_the_entities]
+    return _some(shown), "" if shown else "The texts of the corpus have changed, so that none can be shown."
 
 
 def _some(sample: Sequence[TaggedDocument]) -> list[TaggedDocument]:

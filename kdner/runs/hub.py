@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdner.errors import InputError
+from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import local_folder
 
 CARD = "README.md"
@@ -45,7 +46,8 @@ def model_folder(
         local_files_only: whether only the cache is looked into.
 
     Raises:
-        InputError: there is no such folder, and the hub has no such model, cannot be reached, or wants a token.
+        InputError: there is no such folder, and the hub has no such model, cannot be reached, or wants a token; or the
+            folder is that of an unfinished run.
     """
     match = _NAME.fullmatch(str(name))
     if isinstance(name, Path) or "://" in name or Path(name).exists() or match is None:
@@ -56,6 +58,7 @@ def model_folder(
         folder = local_folder(name)
         if not folder.is_dir():
             raise InputError(f"{name}: no such folder; give one, or a model of the hub as OWNER/MODEL")
+        RunDirectory(str(folder)).refuse_unfinished()
         return folder
     revision = revision or match["revision"]
     if revision is None and (shipped := shipped_folder(match["name"])):

@@ -76,7 +76,7 @@ class RunDirectory:
         wanted = json.loads(json.dumps({**versions, "fingerprint": fingerprint}))
         create_folder(directory.path)
         names = directory.names()
-        if MANIFEST in names or OLD_NAMES[MANIFEST] in names:
+        if directory.begun:
             directory._refuse_other(wanted)
         elif foreign := sorted(name for name in names if not name.startswith(".") and name != FAILED):
             raise InputError(
@@ -99,19 +99,33 @@ class RunDirectory:
             raise InputError(f"{directory.path}: no such folder; give the --out of a finished job")
         if not directory.begun:
             raise InputError(f"{directory.path}: not a kdner run directory (no {MANIFEST}); give a job's --out")
-        if not directory.finished:
-            raise InputError(f"{directory.path}: this run is unfinished (no {SUCCESS}); run the same command again")
+        directory.refuse_unfinished()
         return directory
+
+    def refuse_unfinished(self) -> None:
+        """Check that no run is here, or a finished one.
+
+        Raises:
+            InputError: it is unfinished.
+        """
+        if self.begun and not self.finished:
+            raise InputError(f"{self.path}: this run is unfinished (no {SUCCESS}); run the same command again")
 
     @property
     def begun(self) -> bool:
-        """Tell whether a job has begun to write here."""
-        return self.has(self._own_name(MANIFEST))
+        """Tell whether a job has begun to write here; a manifest.json of others has no fingerprint."""
+        name = self._own_name(MANIFEST)
+        return self.has(name) and (name == MANIFEST or "fingerprint" in self.read_json(name))
 
     @property
     def finished(self) -> bool:
         """Tell whether the job that writes here has come to its end."""
         return self.has(SUCCESS)
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether it has, and all of its files are still there."""
+        return self.finished and not self.pending()
 
     @property
     def local_path(self) -> Path:
@@ -139,6 +153,11 @@ class RunDirectory:
         manifest = self.manifest()
         if not description.keys() <= manifest.keys():
             self.write_json(self._own_name(MANIFEST), {**manifest, **description})
+
+    @property
+    def has_summary(self) -> bool:
+        """Tell whether the run has come to its end once."""
+        return self.has(self._own_name(SUMMARY))
 
     def summary(self) -> dict[str, Any]:
         """Read the summary."""

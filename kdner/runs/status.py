@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from kdner.progress import duration
 from kdner.runs.lock import LOCK, Holder, read_holder
 from kdner.runs.run_directory import FAILED, RunDirectory
 from kdner.runs.storage import join, locate, look, without_secrets
-from kdner.runs.tries import tries_of
+from kdner.runs.tries import STOPPED, tries_of
 
 State = Literal["finished", "working", "silent", "failed", "stopped"]
 SILENT_S = 60.0
@@ -33,7 +33,7 @@ class RunStatus:
     """Name of the job, as its manifest says; empty where it says none."""
     state: State
     """`working` where the holder of the lock lives; `silent` where it cannot be seen and gave no sign of life lately;
-    `failed` where the last try says why; `stopped` where it was killed."""
+    `failed` where the last try says why; `stopped` where it was killed or stopped, or has lost files since."""
     files: int
     """Files that the finished directory will hold; 0 of a job that names none."""
     files_there: int
@@ -86,17 +86,17 @@ def run_status(path: str) -> RunStatus:
     directory = RunDirectory(path)
     if look(directory.path).type != pafs.FileType.Directory:
         raise InputError(f"{directory.path}: no such folder; give a job's --out")
-    if not directory.begun:
+    if not directory.begun and not directory.has(FAILED):
         raise InputError(f"{directory.path}: no run directory: no job has begun to write here; give a job's --out")
     return _status(directory)
 
 
 def _status(directory: RunDirectory) -> RunStatus:
-    manifest = directory.manifest()
+    manifest = directory.manifest() if directory.begun else {}
     filesystem, inner = locate(directory.path)
     listing = {info.base_name: info for info in filesystem.get_file_info(pafs.FileSelector(inner))}
     files = [name for name in manifest.get("files", []) if name in listing]
-    finished = directory.finished
+    finished = directory.finished and len(files) == len(manifest.get("files", []))
     holder = None if finished else read_holder(directory.path)
     failure = directory.read_json(FAILED) if FAILED in listing else None
     sign = listing[LOCK].mtime_ns if holder and LOCK in listing else None
@@ -105,8 +105,8 @@ def _status(directory: RunDirectory) -> RunStatus:
     steps = [RunDirectory(join(directory.path, name)) for name in sorted(folders) if not name.startswith((".", "_"))]
     return RunStatus(
         path=without_secrets(directory.path),
-        job=str(manifest["fingerprint"].get("job", "")),
-        state="finished" if finished else _state(holder, silent_s, failed=failure is not None),
+        job=str(manifest.get("fingerprint", {}).get("job", "")),
+        state="finished" if finished else _state(holder, silent_s, failure),
         files=len(manifest.get("files", [])),
         files_there=len(files),
         files_per_minute=_rate([listing[name].mtime_ns or 0 for name in files]),
@@ -118,13 +118,13 @@ def _status(directory: RunDirectory) -> RunStatus:
     )
 
 
-def _state(holder: Holder | None, silent_s: float | None, *, failed: bool) -> State:
+def _state(holder: Holder | None, silent_s: float | None, failure: Mapping[str, Any] | None) -> State:
     lives = holder.lives() if holder else False
     if lives or (lives is None and silent_s is not None and silent_s <= SILENT_S):
         return "working"
     if lives is None:
         return "silent"
-    return "failed" if failed else "stopped"
+    return "stopped" if failure is None or failure["message"] == STOPPED else "failed"
 
 
 def _rate(times_ns: Sequence[int]) -> float | None:

@@ -35,10 +35,12 @@ def locate(path: str) -> tuple[pafs.FileSystem, str]:
     """Give the file system of a path and the absolute path inside it; without a scheme it is the local one.
 
     Raises:
-        InputError: if no file system answers to the URI.
+        InputError: if no file system answers to the URI, or the path is empty.
     """
     if "://" in path:
         return _locate_uri(path)
+    if not path:
+        raise InputError("a path is empty, perhaps of a variable that is not set; `.` is the current folder")
     return pafs.LocalFileSystem(), os.path.abspath(Path(path).expanduser())  # noqa: PTH100
 
 

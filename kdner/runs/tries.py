@@ -7,6 +7,7 @@ summary of a finished run keeps the tries.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import traceback
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from kdner.runs.provenance import submission_id
 from kdner.runs.run_directory import FAILED, MANIFEST, RunDirectory
 
 TRIES = ".tries.json"
+STOPPED = "stopped: what is finished stays, and the same command goes on with the rest"
+"""What is said where somebody stopped a job."""
 _BEFORE_WORK = frozenset([MANIFEST, TRIES, LOCK, ".corpus"])
 
 
@@ -42,8 +45,10 @@ def begin_try(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def tries_of(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Return the tries of an unfinished run so far."""
-    return list(directory.read_json(TRIES)["tries"]) if directory.has(TRIES) else []
+    """Return the tries of a run so far; those of one that was finished once, and lost files, stand in its summary."""
+    if directory.has(TRIES):
+        return list(directory.read_json(TRIES)["tries"])
+    return list(directory.summary().get("tries", [])) if directory.has_summary else []
 
 
 def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict[str, Any]]) -> None:
@@ -52,12 +57,14 @@ def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict
     Where wrong input was refused before anything was made, the note is all that stays: the next start may have other
     settings.
     """
+    stopped_by = signal_of(error)
+    untold = stopped_by is not None or isinstance(error, InputError)
     failure = {
         **tries[-1],
         "ended": _now(),
-        "error": type(error).__name__,
-        "message": without_uri_secrets(str(error)),
-        "traceback": None if isinstance(error, InputError) else without_uri_secrets("".join(_traceback(error))),
+        "error": stopped_by or type(error).__name__,
+        "message": STOPPED if stopped_by else without_uri_secrets(str(error)),
+        "traceback": None if untold else without_uri_secrets("".join(_traceback(error))),
         "try": len(tries),
     }
     try:
@@ -66,6 +73,17 @@ def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict
         directory.write_json(FAILED, failure)
     except (InputError, OSError):  # what fails the job may be the storage
         return
+
+
+def signal_of(error: BaseException) -> str | None:
+    """Return the name of the signal by which somebody ended the job, if that is what an exception means.
+
+    Ctrl-C is one; Ray ends a driver that gets SIGTERM by `SystemExit` with its number.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT.name
+    is_sigterm = isinstance(error, SystemExit) and error.code == signal.SIGTERM
+    return signal.SIGTERM.name if is_sigterm else None
 
 
 def _traceback(error: BaseException) -> list[str]:

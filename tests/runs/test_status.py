@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from dataclasses import asdict, replace
 
 import pytest
@@ -97,3 +98,41 @@ def test_input_that_is_refused_before_anything_is_made_leaves_a_note_and_the_fol
     assert [path.name for path in tmp_path.iterdir()] == ["_failed.json"]
     begin_try(begun(tmp_path, job="another"))
     assert not (tmp_path / "_failed.json").exists()
+
+
+@pytest.mark.parametrize(("error", "name"), [(KeyboardInterrupt(), "SIGINT"), (SystemExit(15), "SIGTERM")])
+def test_a_run_that_somebody_stopped_has_not_failed(tmp_path, error, name):
+    directory = begun(tmp_path, files=["part-0"])
+    (tmp_path / "part-0").touch()
+    note_failure(directory, error, begin_try(directory))
+    status = run_status(str(tmp_path))
+    assert status.state == "stopped" and f"{name} on {socket.gethostname()}" in status.report()
+    assert "the same command goes on" in status.report() and status.failure["traceback"] is None
+
+
+def test_wrong_input_that_left_nothing_but_the_reason(tmp_path):
+    directory = begun(tmp_path)
+    note_failure(directory, InputError("corpus.jsonl: two documents have the id 7"), begin_try(directory))
+    assert not directory.begun
+    status = run_status(str(tmp_path))
+    assert status.state == "failed" and "two documents have the id 7" in status.report()
+
+
+def test_a_finished_run_that_has_lost_a_file(tmp_path):
+    directory = begun(tmp_path, files=["part-0", "part-1"])
+    for name in directory.files:
+        (tmp_path / name).touch()
+    directory.finish({"tries": begin_try(directory)})
+    end_tries(directory)
+    assert run_status(str(tmp_path)).state == "finished"
+    (tmp_path / "part-1").unlink()
+    status = run_status(str(tmp_path))
+    assert status.state == "stopped" and "1 of 2 files" in status.report() and len(status.tries) == 1
+
+
+def test_a_folder_with_a_manifest_of_others_is_no_run(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "my-app"}')
+    with pytest.raises(InputError, match="no run directory"):
+        run_status(str(tmp_path))
+    with pytest.raises(InputError, match=r"not empty, and no kdner run directory \(holds manifest\.json\)"):
+        begun(tmp_path)

@@ -15,6 +15,7 @@ from kdner.runs.storage import (
     give_usual_permissions,
     is_temporary,
     join,
+    locate,
     without_secrets,
 )
 
@@ -122,3 +123,8 @@ def test_the_secrets_of_a_uri_are_left_out():
     shown = without_secrets("s3://key:secret@bucket/a%20b/c.txt?region=eu&token=x")
     assert shown == "s3://bucket/a b/c.txt"
     assert without_secrets("/a@b/what?.txt") == "/a@b/what?.txt"
+
+
+def test_an_empty_path_is_not_the_current_folder():
+    with pytest.raises(InputError, match="a path is empty, perhaps of a variable that is not set"):
+        locate("")
