@@ -73,7 +73,7 @@ def test_lines_of_standard_input_and_a_reader_that_stops_early(student):
 
 
 def test_each_line_is_tagged_when_it_comes(student):
-    command = [sys.executable, "-m", "kdner", "tag", "--student", student, "--json"]
+    command = [sys.executable, "-m", "kdner", "tag", "--student", student, "--json", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tagging:
         for text in ("Ada left Paris.", "", "Bob"):
             tagging.stdin.write(f"{text}\n")

@@ -24,7 +24,9 @@ def tag(arguments: Sequence[str]) -> None:
     flags = argparse.ArgumentParser(
         "kdner tag", description="Tag texts: those given, else each line of standard input."
     )
-    flags.add_argument("texts", nargs="*", metavar="TEXT", help="a text to tag; by default each line of standard input")
+    flags.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="a text to tag; by default, or for -, each line of standard input"
+    )
     flags.add_argument(
         "--student",
         default=GENERAL,
@@ -41,7 +43,7 @@ def tag(arguments: Sequence[str]) -> None:
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    for texts in [given.texts] if given.texts else _lines_that_are_there():
+    for texts in _lines_that_are_there() if given.texts in ([], ["-"]) else [given.texts]:
         texts = [clean(text)[0] for text in texts]
         for text, entities in zip(texts, tagger.tag(texts), strict=True):
             if given.json:
