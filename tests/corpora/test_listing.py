@@ -182,3 +182,71 @@ def test_a_folder_without_corpus_files_tells_what_it_holds(tmp_path):
 def test_content_that_the_suffix_does_not_tell_is_refused(tmp_path, name, content, message):
     with pytest.raises(InputError, match=rf"{name}: .*{message}"):
         found_in(put(tmp_path / name, content))
+
+
+def texts_of(*inputs):
+    return [text for _, text in rows(plan_corpus([str(source) for source in inputs]))]
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.txt", "/*"])
+def test_a_link_into_a_folder_above_it_is_not_followed(tmp_path, pattern):
+    put_lines(tmp_path / "beside.txt", ["beside"])
+    put_lines(tmp_path / "loop/a.txt", ["a"])
+    put_lines(tmp_path / "loop/deep/b.txt", ["b"])
+    for name, target in {"self": ".", "again": ".", "deep/up": "..", "deep/top": "../..", "out": ".."}.items():
+        (tmp_path / "loop" / name).symlink_to(target)
+    names, told = found_in(f"{tmp_path}/loop{pattern}")
+    assert names == ["a.txt", "deep/b.txt"] and told == {"link into a folder above it": 5}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.txt", "/*/*.txt", "/*"])
+def test_a_folder_that_links_lead_to_is_read_once_where_it_lies(tmp_path, pattern):
+    put_lines(tmp_path / "news/2024/a.txt", ["a"])
+    put_lines(tmp_path / "elsewhere/b.txt", ["b"])
+    (tmp_path / "news/.latest").symlink_to("2024")
+    (tmp_path / "news/1-latest").symlink_to("2024")
+    for name in ("x", "y"):
+        (tmp_path / "news" / name).symlink_to(tmp_path / "elsewhere")
+    names, told = found_in(f"{tmp_path}/news{pattern}")
+    assert names == ["2024/a.txt", "x/b.txt"] and told == {"link to what is there already": 2}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.txt"])
+def test_folders_that_link_to_each_other_are_each_read_once(tmp_path, pattern):
+    for k in range(12):
+        put_lines(tmp_path / f"net/{k}/a.txt", [str(k)])
+        for other in range(12):
+            (tmp_path / f"net/{k}/to-{other}").symlink_to(f"../{other}")
+    names, _ = found_in(f"{tmp_path}/net{pattern}")
+    assert names == sorted(f"{k}/a.txt" for k in range(12))
+
+
+def test_links_in_a_folder_elsewhere_lead_not_above_it_nor_back(tmp_path):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    put_lines(tmp_path / "far/near/b.txt", ["b"])
+    put_lines(tmp_path / "far/c.txt", ["c"])
+    (tmp_path / "news/near").symlink_to("../far/near")
+    (tmp_path / "far/near/above").symlink_to("..")
+    (tmp_path / "far/near/back").symlink_to("../../news")
+    for pattern in ("", "/**/*.txt"):
+        assert found_in(f"{tmp_path}/news{pattern}")[0] == ["a.txt", "near/b.txt"]
+
+
+def test_a_file_is_read_once_whatever_links_and_inputs_lead_to_it(tmp_path):
+    put_lines(tmp_path / "data/b.txt", ["b"])
+    (tmp_path / "data/a.txt").symlink_to("b.txt")
+    (tmp_path / "other").symlink_to("data")
+    for inputs in (["data"], ["other"], ["data", "other"], ["other/*.txt", "data/b.txt"], ["data/a.txt", "data/b.txt"]):
+        assert texts_of(*(tmp_path / name for name in inputs)) == ["b"]
+    (tmp_path / "data/c.txt").hardlink_to(tmp_path / "data/b.txt")
+    assert found_in(tmp_path / "data") == (["b.txt", "c.txt"], {"link to what is there already": 1})
+    assert found_in(tmp_path / "data/a.txt") == (["a.txt"], {})
+
+
+def test_sizes_and_times_are_those_of_what_links_lead_to(tmp_path):
+    put_lines(tmp_path / "there/b.txt", ["b"] * 9)
+    (tmp_path / "news").mkdir()
+    (tmp_path / "news/a.txt").symlink_to("../there/b.txt")
+    (file,) = plan_corpus([str(tmp_path / "news")]).files
+    info = (tmp_path / "there/b.txt").stat()
+    assert file.state == {"size": info.st_size, "mtime_ns": info.st_mtime_ns}
