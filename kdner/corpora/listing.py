@@ -67,7 +67,8 @@ def find_files(
 
     Raises:
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded; if a folder
-            holds several formats, or a Delta, Iceberg or Hudi table.
+            holds several formats, or a Delta, Iceberg or Hudi table; if a folder or glob has a link that leads nowhere,
+            a pipe or the like, where its name is that of a file of the corpus or, of a link, of a folder.
     """
     found: dict[str, tuple[Entry, str]] = {}
     passed_over: dict[str, str] = {}
@@ -135,19 +136,22 @@ def _expand(source: str, local: LocalFolders) -> _Matches:
         matches.files[path] = (file, kind)
 
     is_named = first == len(parts)
-    for entry in _match(folders, folders.look(inner), parts[first:], matches.passed_over):
+    for entry in _match(folders, folders.look(inner), parts[first:], source, matches.passed_over):
         if entry.kind == "nothing":
             raise InputError(f"{source}: no such file or folder")
         if entry.kind == "folder":
             for file, kind in _of_folder(folders, entry, source, one_format=is_named, left=matches.passed_over):
                 add(file, kind)
         elif is_named:
+            _check_readable(entry, source)
             add(entry, _format_of_named(entry, source))
         elif _NO_DOCUMENTS.fullmatch(entry.name):
             matches.passed_over[entry.path] = entry.name
         elif known := format_of(entry.path):
+            _check_readable(entry, source)
             add(entry, known)
         else:
+            _check_no_folder(entry, source)
             matches.unknown.append(entry.name)
     if matches.unknown:
         more = f" and {len(matches.unknown) - _NAMED:,} more" if len(matches.unknown) > _NAMED else ""
@@ -177,15 +181,17 @@ def _of_folder(
                 f"{source}: holds a {table} table ({below}), whose files may hold rows that were changed or deleted; "
                 "write its present rows to Parquet with the table's own package, or name the files that count by a glob"
             )
-        if file.kind != "file" or any(part.startswith((".", "_")) for part in below.split("/")):
+        if file.kind == "folder" or any(part.startswith((".", "_")) for part in below.split("/")):
             continue
         if _NO_DOCUMENTS.fullmatch(file.name):
             left[file.path] = file.name
             continue
         kind = format_of(file.path)
         if kind is None:
+            _check_no_folder(file, source)
             left[file.path] = suffix_of(file.path) or "without suffix"
             continue
+        _check_readable(file, source)
         names_of.setdefault(kind, below)
         if one_format and len(names_of) > 1:
             raise InputError(
@@ -208,6 +214,21 @@ def _follows(folders: Folders, above: Entry, child: Entry, left: dict[str, str])
     return True
 
 
+def _check_readable(entry: Entry, source: str) -> None:
+    """Refuse what seems to be a file of the corpus, and is none: its documents would be lost."""
+    if entry.kind == "other":
+        raise InputError(
+            f"{shown(source)}: {shown(entry.path)} is {entry.what}, and no file; restore what it stands for, or "
+            "remove it"
+        )
+
+
+def _check_no_folder(entry: Entry, source: str) -> None:
+    """Refuse a link that leads nowhere and whose name has no suffix: it may stand for a folder of documents."""
+    if entry.is_link and not suffix_of(entry.path):
+        _check_readable(entry, source)
+
+
 def _format_of_named(entry: Entry, source: str) -> str:
     """Give the format of a file that is named by itself."""
     kind = format_of(entry.path) or format_by_content(source)
@@ -216,7 +237,7 @@ def _format_of_named(entry: Entry, source: str) -> str:
     return kind
 
 
-def _match(folders: Folders, top: Entry, patterns: Sequence[str], left: dict[str, str]) -> Iterator[Entry]:
+def _match(folders: Folders, top: Entry, patterns: Sequence[str], source: str, left: dict[str, str]) -> Iterator[Entry]:
     """Yield what lies below a path and fits the patterns, one for each level; `left` gets links that are passed over.
 
     Links are followed when all else is done, in the order of their paths, and to a folder that was looked through for
@@ -229,6 +250,7 @@ def _match(folders: Folders, top: Entry, patterns: Sequence[str], left: dict[str
             yield here
             continue
         if here.kind != "folder":
+            _check_no_folder(here, source)
             continue
         if here.is_linked and (here.key, len(wanted)) in done:
             left[here.path] = _AGAIN

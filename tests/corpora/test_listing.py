@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
 
 import pyarrow as pa
 import pytest
@@ -250,3 +251,42 @@ def test_sizes_and_times_are_those_of_what_links_lead_to(tmp_path):
     (file,) = plan_corpus([str(tmp_path / "news")]).files
     info = (tmp_path / "there/b.txt").stat()
     assert file.state == {"size": info.st_size, "mtime_ns": info.st_mtime_ns}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/*", "/**/*.txt", "/b*"])
+@pytest.mark.parametrize("target", ["gone.txt", "b.txt", "a.txt/deeper"])
+def test_a_link_that_leads_nowhere_is_refused_where_documents_may_be_lost(tmp_path, pattern, target):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    (tmp_path / "news/b.txt").symlink_to(target)
+    with pytest.raises(InputError, match=rf"news/b\.txt is a link to {target}, which cannot be followed \(.*; restore"):
+        found_in(f"{tmp_path}/news{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/*", "/**/*.txt", "/*/*.txt"])
+def test_a_link_that_may_have_led_to_a_folder_is_refused(tmp_path, pattern):
+    put_lines(tmp_path / "news/2024/a.txt", ["a"])
+    (tmp_path / "news/2023").symlink_to("/gone/2023")
+    with pytest.raises(InputError, match=r"news/2023 is a link to /gone/2023, which cannot be followed"):
+        found_in(f"{tmp_path}/news{pattern}")
+    with pytest.raises(InputError, match=r"news/2023 is a link to /gone/2023, which cannot be followed"):
+        found_in(tmp_path / "news/2023")
+
+
+def test_links_that_lead_nowhere_and_are_no_part_are_passed_over(tmp_path):
+    put_lines(tmp_path / "a.txt", ["a"])
+    for name in (".b.txt", "_c", "_d/e.txt", "README.md", "f.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to("gone")
+    assert found_in(tmp_path) == (["a.txt"], {"README.md": 1, ".csv": 1})
+    (tmp_path / "g.jsonl").symlink_to("gone")
+    assert found_in(tmp_path / "*.txt") == (["a.txt"], {}) == found_in(tmp_path / "**/*.txt")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**", "/b.txt"])
+def test_a_pipe_is_no_file(tmp_path, pattern):
+    put_lines(tmp_path / "a.txt", ["a"])
+    os.mkfifo(tmp_path / "b.txt")
+    with pytest.raises(InputError, match=r"b\.txt is a named pipe, and no file; restore"):
+        found_in(f"{tmp_path}{pattern}")
+    os.mkfifo(tmp_path / "c.log")
+    assert found_in(tmp_path / "a*") == (["a.txt"], {})
