@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pyarrow.fs as pafs
 
 from kdner.corpora.files import SUFFIXES, SourceFile, format_by_content, format_of, suffix_of
-from kdner.corpora.folders import Entry, Folders, LocalFolders, RemoteFolders, shown
+from kdner.corpora.folders import Entry, Folders, LocalFolders, RemoteFolders, is_utf_8, shown
 from kdner.corpora.staged_datasets import as_parquet
 from kdner.data.hub_datasets import is_dataset
 from kdner.errors import InputError
@@ -68,7 +68,8 @@ def find_files(
     Raises:
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded; if a folder
             holds several formats, or a Delta, Iceberg or Hudi table; if a folder or glob has a link that leads nowhere,
-            a pipe or the like, where its name is that of a file of the corpus or, of a link, of a folder.
+            a pipe or the like, where its name is that of a file of the corpus or, of a link, of a folder; if the path
+            of a local file of the corpus is not UTF-8.
     """
     found: dict[str, tuple[Entry, str]] = {}
     passed_over: dict[str, str] = {}
@@ -86,12 +87,12 @@ def find_files(
             is_saved = ".arrow" in matches.passed_over.values()
             saved = "; a dataset that save_to_disk wrote is given as hf:FOLDER" if is_saved else ""
             raise InputError(
-                f"{source}: no corpus file here{others}; give files, folders or globs of {SUFFIXES}{saved}"
+                f"{shown(source)}: no corpus file here{others}; give files, folders or globs of {SUFFIXES}{saved}"
             )
         found.update(matches.files)
         passed_over.update(matches.passed_over)
         if matches.passed_over:
-            logger.warning("%s: passed over %s", without_secrets(source), _counts(matches.passed_over))
+            logger.warning("%s: passed over %s", shown(without_secrets(source)), _counts(matches.passed_over))
     if not found:
         raise InputError("no corpus is given; name at least one file, folder or glob")
     _leave_out_second_paths(found, passed_over)
@@ -129,34 +130,34 @@ def _expand(source: str, local: LocalFolders) -> _Matches:
     filesystem, inner = locate(root + mark + query)
     is_local = isinstance(filesystem, pafs.LocalFileSystem)
     folders: Folders = local if is_local else RemoteFolders(filesystem)
-    matches = _Matches()
+    matches, said = _Matches(), shown(source)
 
     def add(file: Entry, kind: str) -> None:
         path = file.path if is_local else root + quote(file.path[len(inner) :]) + mark + query
         matches.files[path] = (file, kind)
 
     is_named = first == len(parts)
-    for entry in _match(folders, folders.look(inner), parts[first:], source, matches.passed_over):
+    for entry in _match(folders, folders.look(inner), parts[first:], said, matches.passed_over):
         if entry.kind == "nothing":
-            raise InputError(f"{source}: no such file or folder")
+            raise InputError(f"{said}: no such file or folder")
         if entry.kind == "folder":
-            for file, kind in _of_folder(folders, entry, source, one_format=is_named, left=matches.passed_over):
+            for file, kind in _of_folder(folders, entry, said, one_format=is_named, left=matches.passed_over):
                 add(file, kind)
         elif is_named:
-            _check_readable(entry, source)
+            _check_part(entry, said)
             add(entry, _format_of_named(entry, source))
         elif _NO_DOCUMENTS.fullmatch(entry.name):
-            matches.passed_over[entry.path] = entry.name
+            matches.passed_over[entry.path] = shown(entry.name)
         elif known := format_of(entry.path):
-            _check_readable(entry, source)
+            _check_part(entry, said)
             add(entry, known)
         else:
-            _check_no_folder(entry, source)
-            matches.unknown.append(entry.name)
+            _check_no_folder(entry, said)
+            matches.unknown.append(shown(entry.name))
     if matches.unknown:
         more = f" and {len(matches.unknown) - _NAMED:,} more" if len(matches.unknown) > _NAMED else ""
         raise InputError(
-            f"{source}: also matches files of unknown format: {', '.join(sorted(matches.unknown)[:_NAMED])}{more}; "
+            f"{said}: also matches files of unknown format: {', '.join(sorted(matches.unknown)[:_NAMED])}{more}; "
             f"give a glob that matches only files of {SUFFIXES}"
         )
     return matches
@@ -178,20 +179,21 @@ def _of_folder(
         below = file.path[len(folder.path) :].lstrip("/")
         if _PERHAPS_TABLE.search(below) and (table := _table(below)):
             raise InputError(
-                f"{source}: holds a {table} table ({below}), whose files may hold rows that were changed or deleted; "
-                "write its present rows to Parquet with the table's own package, or name the files that count by a glob"
+                f"{source}: holds a {table} table ({shown(below)}), whose files may hold rows that were changed or "
+                "deleted; write its present rows to Parquet with the table's own package, or name the files that count "
+                "by a glob"
             )
         if file.kind == "folder" or any(part.startswith((".", "_")) for part in below.split("/")):
             continue
         if _NO_DOCUMENTS.fullmatch(file.name):
-            left[file.path] = file.name
+            left[file.path] = shown(file.name)
             continue
         kind = format_of(file.path)
         if kind is None:
             _check_no_folder(file, source)
-            left[file.path] = suffix_of(file.path) or "without suffix"
+            left[file.path] = shown(suffix_of(file.path)) or "without suffix"
             continue
-        _check_readable(file, source)
+        _check_part(file, source)
         names_of.setdefault(kind, below)
         if one_format and len(names_of) > 1:
             raise InputError(
@@ -218,9 +220,21 @@ def _check_readable(entry: Entry, source: str) -> None:
     """Refuse what seems to be a file of the corpus, and is none: its documents would be lost."""
     if entry.kind == "other":
         raise InputError(
-            f"{shown(source)}: {shown(entry.path)} is {entry.what}, and no file; restore what it stands for, or "
-            "remove it"
+            f"{source}: {shown(entry.path)} is {entry.what}, and no file; restore what it stands for, or remove it"
         )
+
+
+def _check_part(entry: Entry, source: str) -> None:
+    """Refuse what belongs to the corpus by its name, and cannot be read, or has a name that no plan can hold."""
+    _check_readable(entry, source)
+    if is_utf_8(entry.path):
+        return
+    parts = entry.path.split("/")
+    bad = next(i for i, part in enumerate(parts) if not is_utf_8(part))
+    raise InputError(
+        f"{source}: a name in the folder {'/'.join(parts[:bad]) or '/'} is not UTF-8: {shown(parts[bad])}, of "
+        f"the path {shown(entry.path)}; rename it"
+    )
 
 
 def _check_no_folder(entry: Entry, source: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import re
 
 import pyarrow as pa
 import pytest
@@ -290,3 +291,41 @@ def test_a_pipe_is_no_file(tmp_path, pattern):
         found_in(f"{tmp_path}{pattern}")
     os.mkfifo(tmp_path / "c.log")
     assert found_in(tmp_path / "a*") == (["a.txt"], {})
+
+
+def put_bytes_named(folder, name):
+    path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write("Ada left.\n")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**", "/**/*.txt"])
+@pytest.mark.parametrize(
+    ("name", "told"), [(b"caf\xe9.txt", r"news is .*: caf\\xe9\.txt, of"), (b"\xff/b.txt", r"\\xff,")]
+)
+def test_names_that_are_not_utf_8_are_named(tmp_path, pattern, name, told):
+    put_lines(tmp_path / "news/é.txt", ["a"])
+    put_bytes_named(tmp_path / "news", name)
+    with pytest.raises(InputError, match=r"a name in the folder .*news is not UTF-8: .*; rename it") as raised:
+        found_in(f"{tmp_path}/news{pattern}")
+    assert str(raised.value).isprintable() and re.search(told, str(raised.value))
+
+
+def test_names_that_are_not_utf_8_are_no_matter_where_they_are_no_part(tmp_path, caplog):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    for name in (b".\xff.txt", b"_\xff/a.txt", b"\xff.csv", b"b.\xff", b"LICENSE.\xff.txt", b"sub-\xff/README"):
+        put_bytes_named(tmp_path / "news", name)
+    told = {".csv": 1, r".\xff": 1, r"LICENSE.\xff.txt": 1, "README": 1}
+    assert found_in(tmp_path / "news") == (["a.txt"], told) and r"passed over 1 .\xff, 1 .csv, " in caplog.text
+    assert found_in(tmp_path / "news/a*") == (["a.txt"], {}) == found_in(tmp_path / "news/**/a.txt")
+    with pytest.raises(InputError, match=r"matches files of unknown format: \\xff\.csv, b\.\\xff; give"):
+        found_in(tmp_path / "news/*")
+
+
+def test_an_input_whose_name_is_not_utf_8_is_named(tmp_path):
+    put_bytes_named(tmp_path, b"\xff.txt")
+    with pytest.raises(InputError, match=r"is not UTF-8: \\xff\.txt, of the path .*; rename it"):
+        found_in(tmp_path / os.fsdecode(b"\xff.txt"))
+    with pytest.raises(InputError, match=r"\\xfe\.txt: no such file or folder"):
+        found_in(tmp_path / os.fsdecode(b"\xfe.txt"))
