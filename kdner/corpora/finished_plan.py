@@ -36,7 +36,7 @@ def plan_of_finished_run(run: RunDirectory, corpus: Sequence[str] = ()) -> Corpu
     inputs = list(corpus or wanted.get("files") or _kept_paths(run))
     size = wanted.get("shard_text_bytes")
     for min_shards in _OLD_MIN_SHARDS if size else (how.pop("min_shards", MIN_SHARDS),):
-        listing = list_corpus(inputs, min_shards=min_shards, ids="trust", **how)
+        listing = list_corpus(inputs, min_shards=min_shards, ids="trust", out=run.path, **how)
         now = changes_since(run, listing, is_elsewhere=True).fingerprint
         if size:
             now = {**{key: now[key] for key in now if key != "min_shards"}, "shard_text_bytes": size}

@@ -18,6 +18,7 @@ import pyarrow.fs as pafs
 
 from kdner.corpora.files import SUFFIXES, SourceFile, format_by_content, format_of, suffix_of
 from kdner.corpora.folders import Entry, Folders, LocalFolders, RemoteFolders, is_utf_8, shown
+from kdner.corpora.own_folder import OwnFolder
 from kdner.corpora.staged_datasets import as_parquet
 from kdner.data.hub_datasets import is_dataset
 from kdner.errors import InputError
@@ -49,6 +50,7 @@ def find_files(
     id_column: str | None,
     staging: str | None,
     keep_columns: Sequence[str] = (),
+    out: str | None = None,
 ) -> tuple[Iterator[SourceFile], Mapping[str, int]]:
     """Find the files of a corpus, in the order of their paths, each once; and count those that were passed over.
 
@@ -61,6 +63,9 @@ def find_files(
       match no file of an unknown suffix, but may match files of several formats, and folders;
     - a dataset for `kdner.corpora.staged_datasets.as_parquet`, whose columns go to the folder `staging`.
 
+    What lies below `out`, the run directory, is no part of a folder or glob that holds it; nor is the rest of the main
+    job's folder, where the run is a step of one. What is named inside it is: the job's own corpus may be there.
+
     Local links are followed, except into a folder above them. A file that is reached by several paths is read once:
     by that without links, else by the first one, whether links of folders or of files, or two inputs, lead there. Hard
     links and copies are files of their own. Links that were not followed, or led to what is there, are counted.
@@ -69,15 +74,18 @@ def find_files(
         InputError: if an input stands for no file, has an unknown format, or cannot be listed or loaded; if a folder
             holds several formats, or a Delta, Iceberg or Hudi table; if a folder or glob has a link that leads nowhere,
             a pipe or the like, where its name is that of a file of the corpus or, of a link, of a folder; if the path
-            of a local file of the corpus is not UTF-8.
+            of a local file of the corpus is not UTF-8; if `out` is a file or folder that was named, a file of the
+            corpus, or in the folder of a dataset.
     """
     found: dict[str, tuple[Entry, str]] = {}
     passed_over: dict[str, str] = {}
-    local = LocalFolders()
+    local, own = LocalFolders(), OwnFolder(out) if out else None
     for source in inputs:
+        if own:
+            own.check_dataset(source)
         path = as_parquet(source, staging, text_column, id_column, keep_columns) if is_dataset(source) else source
         try:
-            matches = _expand(path, local)
+            matches = _expand(path, local, own)
         except OSError as error:
             raise InputError(
                 f"{shown(source)}: cannot be listed ({shown(str(error))}); check the path and its permissions"
@@ -96,6 +104,8 @@ def find_files(
     if not found:
         raise InputError("no corpus is given; name at least one file, folder or glob")
     _leave_out_second_paths(found, passed_over)
+    if own:
+        own.check_files(entry for entry, _ in found.values())
     paths = sorted(found)
     plain = [without_secrets(path) for path in paths]
     begin = os.path.commonprefix([min(plain), max(plain)]).rpartition("/")[0]  # noqa: RUF071 - a URI is no path
@@ -120,7 +130,7 @@ class _Matches:
     """Files that a glob matches by name, and whose suffixes are unknown."""
 
 
-def _expand(source: str, local: LocalFolders) -> _Matches:
+def _expand(source: str, local: LocalFolders, own: OwnFolder | None) -> _Matches:
     is_uri = "://" in source
     place, mark, query = source.partition("?") if is_uri else (source, "", "")
     parts = place.rstrip("/").split("/")
@@ -136,8 +146,10 @@ def _expand(source: str, local: LocalFolders) -> _Matches:
         path = file.path if is_local else root + quote(file.path[len(inner) :]) + mark + query
         matches.files[path] = (file, kind)
 
-    is_named = first == len(parts)
-    for entry in _match(folders, folders.look(inner), parts[first:], said, matches.passed_over):
+    is_named, top = first == len(parts), folders.look(inner)
+    if own and top.kind == "folder":
+        folders = own.left_out(folders, filesystem, top, said)
+    for entry in _match(folders, top, parts[first:], said, matches.passed_over):
         if entry.kind == "nothing":
             raise InputError(f"{said}: no such file or folder")
         if entry.kind == "folder":
