@@ -88,6 +88,28 @@ def test_a_finished_run_is_read_by_the_plan_that_it_keeps_also_where_its_corpus_
         plan_of_finished_run(run, [str(moved)])
 
 
+@pytest.mark.parametrize("most", [2, 1000])
+def test_a_corpus_elsewhere_may_have_other_names_where_no_ids_are_made_of_them(tmp_path, monkeypatch, most):
+    monkeypatch.setattr(corpus_listing, "MAX_FILES_NAMED", most)
+    for kind, columns in (("ids", {"id": [*"ab"]}), ("none", {})):
+        for k in range(3):
+            own = {name: [f"{k}{value}" for value in values] for name, values in columns.items()}
+            put_parquet(tmp_path / kind / f"{k}.parquet", {"text": ["x", "y"], **own})
+        listing = list_corpus([str(tmp_path / kind)])
+        run = RunDirectory.open(str(tmp_path / f"run-{kind}"), {"corpus": listing.fingerprint()})
+        keep_plan(run, plan_listing(listing))
+        run.finish({})
+        there = rows(plan_of_finished_run(run))
+        moved = (tmp_path / kind).rename(tmp_path / f"moved-{kind}")
+        assert rows(plan_of_finished_run(run, [str(moved)])) == there
+        (moved / "2.parquet").rename(moved / "3.parquet")
+        if kind == "ids":
+            assert rows(plan_of_finished_run(run, [str(moved)])) == there
+        else:
+            with pytest.raises(InputError, match="not what it was made of"):
+                plan_of_finished_run(run, [str(moved)])
+
+
 def test_a_finished_run_of_an_older_version_keeps_no_plan(news, tmp_path):
     plan = plan_corpus([str(news)], min_shards=16)
     old = {key: value for key, value in plan.fingerprint().items() if key != "min_shards"}
