@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ from files import put_lines, put_parquet, rows
 
 import kdner.corpora.plan
 from kdner.corpora import corpus_listing
+from kdner.corpora.changes import changes_since
 from kdner.corpora.corpus_listing import list_corpus
 from kdner.corpora.finished_plan import plan_of_finished_run
 from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_run
@@ -52,14 +54,17 @@ def test_a_plan_is_made_once_and_is_the_same_when_it_is_read(news, tmp_path, mon
     assert pq.ParquetDataset(run.path).files == []  # readers of the run pass over it
 
 
-def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path):
-    run = RunDirectory.open(str(tmp_path / "run"), {})
+def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path, caplog):
     trusting, checking = (list_corpus([str(news)], ids=ids) for ids in ("trust", "check"))
+    run = RunDirectory.open(str(tmp_path / "run"), {"corpus": trusting.fingerprint()})
+    caplog.set_level(logging.INFO)
     assert trusting.fingerprint() == checking.fingerprint()
     plan = plan_of_run(run, trusting)
     assert kept_plan(run, checking) is None and kept_plan(run, trusting) == plan
+    assert changes_since(run, checking).fingerprint == trusting.fingerprint()
+    assert "made again" not in caplog.text  # so far nothing is: a finished run is known by its fingerprint
     checked = plan_of_run(run, checking)
-    assert checked.shards == plan.shards
+    assert checked.shards == plan.shards and caplog.text.count("made with --ids trust, and is made again") == 1
     assert [plan_of_run(run, asked).listing.ids for asked in (checking, trusting)] == ["check", "check"]
 
 
