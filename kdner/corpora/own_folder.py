@@ -47,7 +47,7 @@ class OwnFolder:
             return folders
         left_out = self._real if _holds(self._whole, top.real) else self._whole
         if is_inside:
-            logger.info("%s: what is in %s is no part of the corpus", source, without_secrets(self._out))
+            logger.info("%s: what is in %s is no part of the corpus", *map(without_secrets, (source, self._out)))
         return _Without(folders, left_out)
 
     def check_dataset(self, source: str) -> None:

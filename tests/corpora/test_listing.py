@@ -329,3 +329,10 @@ def test_an_input_whose_name_is_not_utf_8_is_named(tmp_path):
         found_in(tmp_path / os.fsdecode(b"\xff.txt"))
     with pytest.raises(InputError, match=r"\\xfe\.txt: no such file or folder"):
         found_in(tmp_path / os.fsdecode(b"\xfe.txt"))
+
+
+def test_a_name_in_the_folder_of_a_dataset_that_is_not_utf_8_is_named(tmp_path):
+    put_parquet(tmp_path / "set/train.parquet", {"text": ["Ada left."]})
+    put_bytes_named(tmp_path / "set", b"\xff.md")
+    with pytest.raises(InputError, match=r"hf:.*: the path of a file there is not UTF-8: .*/\\xff\.md; rename it"):
+        plan_corpus([f"hf:{tmp_path}/set"], staging=str(tmp_path / "staging"))
