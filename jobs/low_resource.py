@@ -74,6 +74,7 @@ class LowResource(Trials, Layout):
             text_column=self.text_column,
             encoding=self.encoding,
             staging=join(self.out, ".corpus"),
+            out=self.out,
         )
 
     def study(self, corpus: CorpusPlan | None) -> Study:

@@ -73,7 +73,7 @@ def shrink_student(config: ShrinkStudent) -> dict[str, Any]:
     plan: CorpusPlan | None = None
     if config.corpus:
         how = {"text_column": config.text_column, "encoding": config.encoding, "ids": "trust"}
-        plan = plan_corpus(config.corpus, staging=join(config.out, ".corpus"), **how)
+        plan = plan_corpus(config.corpus, staging=join(config.out, ".corpus"), out=config.out, **how)
     fingerprint = {
         "job": "shrink_student",
         "student": hash_of_files(str(source), MODEL_FILES),

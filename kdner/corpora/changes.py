@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from kdner.corpora.corpus_listing import CorpusListing
 from kdner.corpora.files import SourceFile
@@ -51,6 +52,8 @@ def changes_since(
 ) -> Changes:
     """Tell whether the files of a corpus changed since a run began, and whether that matters.
 
+    A file of another name always does, since ids may be made from it; of a corpus elsewhere, where they are.
+
     Args:
         run: the run directory; perhaps no run has begun there.
         listing: of its corpus now.
@@ -66,6 +69,9 @@ def changes_since(
     alike = _how_read(before, with_paths=not is_elsewhere) == _how_read(now, with_paths=not is_elsewhere)
     plan = kept_plan(run, listing) if alike else None
     if plan is None:
+        return Changes(now, {})
+    if renamed := _renamed(run, listing.files, made_ids_only=is_elsewhere):
+        logger.warning("%s", _listed(renamed, "of other names than the files with which the run began"))
         return Changes(now, {})
     changed = _changed(run, listing.files)
     if not changed:
@@ -140,6 +146,20 @@ def _changed(run: RunDirectory, files: FileTable) -> list[int]:
     (kept,) = run.tables(["size", "mtime_ns"], files=[FILES_OF_PLAN])
     pairs = ((table[name].fill_null(-1).to_numpy() for table in (kept, files.table)) for name in ("size", "mtime_ns"))
     return np.flatnonzero(np.any([was != is_now for was, is_now in pairs], axis=0)).tolist()
+
+
+def has_other_made_ids(run: RunDirectory, files: FileTable) -> bool:
+    """Tell whether a kept plan's files have other names now, where ids are made from them."""
+    return bool(_renamed(run, files, made_ids_only=True))
+
+
+def _renamed(run: RunDirectory, files: FileTable, *, made_ids_only: bool) -> list[str]:
+    """Return the paths of files that have not the name that the kept plan has, perhaps of those with made ids only."""
+    (kept,) = run.tables(["name", "id_column"], files=[FILES_OF_PLAN])
+    differs = pc.not_equal(kept["name"], files.table["name"])
+    if made_ids_only:
+        differs = pc.and_(differs, kept["id_column"].is_null())
+    return files.table["path"].filter(differs).to_pylist()
 
 
 def _check_same_documents(was: SourceFile, now: SourceFile) -> None:

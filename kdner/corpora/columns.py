@@ -34,6 +34,26 @@ def choose_columns(path: str, columns: Sequence[str], text_column: str, id_colum
     return id_column
 
 
+def check_single(path: str, fields: pa.Schema | pa.StructType, column: str) -> None:
+    """Check that no two columns have the name of this one; nor, of the name ``a.b``, two a, or two fields b in them.
+
+    Raises:
+        InputError: two have.
+    """
+    names = [field.name for field in fields]
+    first, _, inner = column.partition(".")
+    name = column if column in names else first
+    if names.count(name) > 1:
+        raise InputError(
+            f"{path}: {names.count(name)} columns are called {name!r}, and one is wanted as {column}; rename all but "
+            "one where the file is made"
+        )
+    if inner and name == first and name in names:
+        kind = fields.field(names.index(name)).type
+        if pt.is_struct(kind):
+            check_single(f"{path}, column {name!r}", kind, inner)
+
+
 def has_column(columns: Collection[str], column: str) -> bool:
     """Tell whether there is a column, or, of the name ``a.b``, a column a."""
     return column in columns or column.partition(".")[0] in columns
@@ -45,11 +65,12 @@ def check_types(path: str, schema: pa.Schema, text_column: str, id_column: str |
     A column of type null holds nothing: documents without text.
 
     Raises:
-        InputError: if not; it says how to cast the column.
+        InputError: if not; it says how to cast the column. Or if two columns have its name.
     """
     for column, option in ((text_column, "--text-column"), (id_column, "--id-column")):
         if column is None:
             continue
+        check_single(path, schema, column)
         kind = type_of(schema, column)
         if kind is None:
             raise InputError(f"{path}: no column {column!r}, only {', '.join(schema.names)}; name one with {option}")

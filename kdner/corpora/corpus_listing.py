@@ -83,6 +83,7 @@ def list_corpus(
     encoding: str = UTF_8,
     keep_columns: Sequence[str] = (),
     ids: Ids = "check",
+    out: str | None = None,
 ) -> CorpusListing:
     """Find the files of a corpus; nothing is read of them, but where a name tells no format.
 
@@ -90,15 +91,16 @@ def list_corpus(
     `kdner.corpora.listing.find_files`. Files of lines that are not UTF-8 are read in `encoding`. Files are taken in
     the order of their paths, whatever the order of the inputs. Without `id_column`, a file's ids are its column
     ``id``, or made where it has none; `ids` says whether a plan looks for missing and duplicate ones. `keep_columns`
-    are read beside the texts, see `kdner.corpora.kept_columns`.
+    are read beside the texts, see `kdner.corpora.kept_columns`. What lies below `out`, where a run over the corpus
+    writes, is no part of it.
 
     Raises:
-        InputError: nothing is found, or a format is unknown.
+        InputError: nothing is found, a format is unknown, or another that `kdner.corpora.listing.find_files` names.
     """
     if shard_documents is not None and shard_documents < 1:
         raise InputError(f"--shard-documents is {shard_documents}; give 1 or more")
     check_encoding(encoding)
-    found, passed_over = find_files(inputs, text_column, id_column, staging, keep_columns)
+    found, passed_over = find_files(inputs, text_column, id_column, staging, keep_columns, out)
     return CorpusListing(
         files=FileTable.of(found),
         text_column=text_column,
@@ -128,6 +130,7 @@ def corpus_listing(
         encoding=flags.encoding,
         keep_columns=keep_columns,
         ids=flags.ids,
+        out=out,
     )
 
 

@@ -61,7 +61,8 @@ def sample_corpus(
         InputError: if the corpus holds no documents.
     """
     staging = f"{folder}/.corpus"
-    whole = plan_corpus(corpus, text_column=text_column, encoding=encoding, shard_documents=100, staging=staging)
+    how = {"text_column": text_column, "encoding": encoding, "staging": staging, "out": folder}
+    whole = plan_corpus(corpus, shard_documents=100, **how)
     drawn = pa.concat_tables(draw_documents(whole, words, seed=1))
     if not drawn.num_rows:
         raise InputError("--words: the corpus holds no documents to measure on")

@@ -90,7 +90,7 @@ def format_of(path: str) -> str | None:
 def suffix_of(path: str) -> str:
     """Give the suffix that tells the format, in lower case, without that of the packer; perhaps none."""
     name = path.lower()
-    packer = next((packer for packer in _PACKED if name.endswith(packer)), "")
+    packer = next(filter(name.endswith, _PACKED), "") if name.endswith(_PACKED) else ""
     return posixpath.splitext(name.removesuffix(packer))[1] or packer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kdner.corpora.changes import changes_since
+from kdner.corpora.changes import changes_since, has_other_made_ids
 from kdner.corpora.corpus_listing import MIN_SHARDS, list_corpus
 from kdner.corpora.kept_plan import FILES_OF_PLAN, kept_plan
 from kdner.corpora.plan import CorpusPlan, plan_listing
@@ -36,13 +36,16 @@ def plan_of_finished_run(run: RunDirectory, corpus: Sequence[str] = ()) -> Corpu
     inputs = list(corpus or wanted.get("files") or _kept_paths(run))
     size = wanted.get("shard_text_bytes")
     for min_shards in _OLD_MIN_SHARDS if size else (how.pop("min_shards", MIN_SHARDS),):
-        listing = list_corpus(inputs, min_shards=min_shards, ids="trust", **how)
+        listing = list_corpus(inputs, min_shards=min_shards, ids="trust", out=run.path, **how)
         now = changes_since(run, listing, is_elsewhere=True).fingerprint
         if size:
             now = {**{key: now[key] for key in now if key != "min_shards"}, "shard_text_bytes": size}
         if _wherever(now) != _wherever(wanted):
             break
-        plan = kept_plan(run, listing) or plan_listing(listing)
+        kept = kept_plan(run, listing)
+        if kept is not None and has_other_made_ids(run, listing.files):
+            break
+        plan = kept or plan_listing(listing)
         if size in (None, plan.shard_text_bytes):
             return replace(plan, kept=())
     raise InputError(

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as pt
 
-from kdner.corpora.columns import as_texts, column_of, type_of
+from kdner.corpora.columns import as_texts, check_single, column_of, type_of
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.lines import parse, read_lines, value_of
 from kdner.corpora.parquet import parquet_file
@@ -42,7 +42,8 @@ def kept_fields(files: Sequence[SourceFile], names: Sequence[str], text_column: 
     A column that only some files have is null in the others, which is logged.
 
     Raises:
-        InputError: no file has a column, or two files have types of it that no type holds both.
+        InputError: no file has a column, one has two of its name, or two files have types of it that no type holds
+            both.
     """
     names = list(dict.fromkeys(names))
     if not names:
@@ -83,10 +84,10 @@ def fields_of_schema(source: str, schema: pa.Schema, names: Sequence[str], text_
     """Find the columns to keep in what has a schema, and give their types.
 
     Raises:
-        InputError: it lacks one.
+        InputError: it lacks one, or has two of its name.
     """
     names = list(dict.fromkeys(names))
-    kinds = _in_schema(schema, names, text_column)
+    kinds = _in_schema(source, schema, names, text_column)
     if missing := [name for name in names if name not in kinds]:
         there = ", ".join(_names_in(schema))
         raise InputError(f"--keep-columns {' '.join(missing)}: not in {source}; there are {there}")
@@ -162,10 +163,12 @@ def _types(file: SourceFile, names: Sequence[str], text_column: str) -> dict[str
     if file.format == "text":
         return {name: pa.string() for name in names if name == text_column}
     with opened_parquet(file.path) as stream:
-        return _in_schema(parquet_file(stream).schema_arrow, names, text_column)
+        return _in_schema(file.path, parquet_file(stream).schema_arrow, names, text_column)
 
 
-def _in_schema(schema: pa.Schema, names: Sequence[str], text_column: str) -> dict[str, pa.DataType]:
+def _in_schema(path: str, schema: pa.Schema, names: Sequence[str], text_column: str) -> dict[str, pa.DataType]:
+    for name in names:
+        check_single(f"{path}: --keep-columns {name}", schema, name)
     kinds = {name: pa.string() if name == text_column else type_of(schema, name) for name in names}
     return {name: _stored(kind) for name, kind in kinds.items() if kind is not None}
 

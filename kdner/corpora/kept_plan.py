@@ -60,6 +60,8 @@ def plan_of_run(
             _write_files(run, plan)  # last: it tells the next start that nothing changed
         logger.info("the plan is there: %s documents in %s shards", f"{plan.documents:,}", f"{len(plan.shards):,}")
         return plan
+    if run.has(_SHARDS):
+        logger.info("the plan that is there was made with --ids trust, and is made again")
     plan = plan_listing(listing, map_files)
     keep_plan(run, plan)
     return plan
@@ -90,7 +92,6 @@ def kept_plan(run: RunDirectory, listing: CorpusListing) -> CorpusPlan | None:
     _, metadata = run.table_metadata(_SHARDS)
     ids: Ids = "trust" if metadata.get(_IDS) == "trust" else "check"
     if (ids, listing.ids) == ("trust", "check"):
-        logger.info("the plan that is there was made with --ids trust, and is made again")
         return None
     found, cut = run.tables(files=[FILES_OF_PLAN, _SHARDS])
     listed = listing.files.table

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from kdner.corpora.columns import as_ids, as_strings, check_types, choose_columns, column_of
 from kdner.corpora.files import SourceFile, opened_parquet
+from kdner.corpora.folders import is_utf_8, shown
 from kdner.corpora.kept_columns import fields_of_schema, kept_fields, kept_of_batch
 from kdner.corpora.parquet import ROWS_DECODED_AT_ONCE, gathered, inspect_parquet, parquet_file, read_batches
 from kdner.data import hub_datasets
@@ -31,7 +32,8 @@ def as_parquet(
     Where Parquet lies behind the dataset, these columns are copied, some rows at a time.
 
     Raises:
-        InputError: if no folder is given, the dataset cannot be loaded, a column is missing, or is no texts or ids.
+        InputError: if no folder is given, the dataset cannot be loaded, a column is missing, or is no texts or ids; if
+            the path of a file of a local one is not UTF-8.
     """
     if folder is None:
         raise InputError(f"{source}: no folder is given to write it to; save it as Parquet and name that file")
@@ -40,6 +42,8 @@ def as_parquet(
     if keep_columns:
         identity.append(list(keep_columns))
     if local := hub_datasets.local_files_of(source):
+        if bad := next(itertools.filterfalse(is_utf_8, local), None):
+            raise InputError(f"{shown(source)}: the path of a file there is not UTF-8: {shown(bad)}; rename it")
         identity.append(fingerprint_of_files(local))
     place = join(folder, hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16])
     path = join(place, f"{Path(name).name}-{split or 'train'}.parquet")

@@ -35,8 +35,14 @@ def name_and_split(source: str) -> tuple[str, str]:
 
 def local_files_of(source: str) -> list[str]:
     """Give the files of a dataset that is a local folder; none of one of the hub."""
+    folder = folder_of(source)
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file()) if folder else []
+
+
+def folder_of(source: str) -> Path | None:
+    """Give the folder of a dataset that is a local one; None of one of the hub."""
     name, _ = _candidates(name_and_split(source)[0])[0]
-    return sorted(str(path) for path in Path(name).rglob("*") if path.is_file()) if name else []
+    return Path(name) if name and Path(name).is_dir() else None
 
 
 def load(source: str) -> Dataset:

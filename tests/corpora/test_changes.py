@@ -86,6 +86,24 @@ def test_of_many_files_too(news, tmp_path, monkeypatch):
     assert list_of(news).fingerprint() != begun(run) == changes_since(run, list_of(news)).fingerprint
 
 
+@pytest.mark.parametrize("most", [2, 1000])
+def test_a_file_of_another_name_is_another_file(news, tmp_path, monkeypatch, caplog, most):
+    monkeypatch.setattr(corpus_listing, "MAX_FILES_NAMED", most)
+    listing = list_of(news)
+    run = RunDirectory.open(str(tmp_path / "many"), {"corpus": listing.fingerprint()})
+    plan_of_run(run, listing)
+    (news / "d.txt").rename(news / "e.txt")
+    there = list_of(news)
+    for accepted in ([], [str(news / "e.txt")]):
+        assert changes_since(run, there, accepted=accepted).fingerprint == there.fingerprint() != begun(run)
+    if most == 2:
+        assert f"{news}/e.txt: of other names than the files with which the run began" in caplog.text
+    with pytest.raises(InputError, match="differs from this one"):
+        RunDirectory.open(run.path, {"corpus": changes_since(run, there).fingerprint})
+    (news / "e.txt").rename(news / "d.txt")
+    assert changes_since(run, list_of(news)).fingerprint == begun(run)
+
+
 def test_large_parquet_is_not_read_for_its_digest(news, tmp_path, monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_TEXT_BYTES", 10)
     listing = list_of(news)

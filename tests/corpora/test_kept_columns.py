@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from files import put, put_json, put_lines, put_parquet
 from hypothesis import given, settings
@@ -167,6 +168,36 @@ def test_a_column_that_is_nowhere_is_named_with_those_there_are(tmp_path):
     text = put(tmp_path / "news.txt", "Anna left.\n")
     with pytest.raises(InputError, match=r"--keep-columns day: not in .*news\.txt; there are text$"):
         plan_corpus([text], keep_columns=["day"])
+
+
+def put_fields(path, arrays, names):
+    pq.write_table(pa.table(arrays, names=names), path)
+    return str(path)
+
+
+def test_a_name_of_two_columns_is_told(tmp_path):
+    put_parquet(tmp_path / "a.parquet", {"text": ["w"], "v": ["0"]})
+    path = put_fields(tmp_path / "b.parquet", [["x"], ["1"], ["2"]], ["text", "v", "v"])
+    message = r"b\.parquet: --keep-columns v: 2 columns are called 'v', and one is wanted as v; rename all but one"
+    for inputs in (path, str(tmp_path)):
+        with pytest.raises(InputError, match=message):
+            plan_corpus([inputs], keep_columns=["v"])
+    assert kept_rows(plan_corpus([path], keep_columns=["text"])).to_pydict() == {"text": ["x"]}
+
+
+def test_a_name_of_two_fields_is_told(tmp_path):
+    twice = pa.StructArray.from_arrays([pa.array(["1"]), pa.array(["2"])], names=["u", "u"])
+    once = pa.array([{"u": "1"}])
+    path = put_fields(tmp_path / "a.parquet", [["x"], twice], ["text", "of"])
+    with pytest.raises(InputError, match=r"--keep-columns of\.u, column 'of': 2 columns are called 'u', and one is"):
+        plan_corpus([path], keep_columns=["of.u"])
+    path = put_fields(tmp_path / "a.parquet", [["x"], once, once], ["text", "of", "of"])
+    with pytest.raises(
+        InputError, match=r"--keep-columns of\.u: 2 columns are called 'of', and one is wanted as of\.u"
+    ):
+        plan_corpus([path], keep_columns=["of.u"])
+    with pytest.raises(InputError, match=r"a\.parquet: 2 columns are called 'of', and one is wanted as of\.u; rename"):
+        plan_corpus([path], text_column="of.u")
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.jsonl", "a.jsonl.gz", "a.txt.gz"])

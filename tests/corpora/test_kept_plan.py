@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ from files import put_lines, put_parquet, rows
 
 import kdner.corpora.plan
 from kdner.corpora import corpus_listing
+from kdner.corpora.changes import changes_since
 from kdner.corpora.corpus_listing import list_corpus
 from kdner.corpora.finished_plan import plan_of_finished_run
 from kdner.corpora.kept_plan import FOLDER, keep_plan, kept_plan, plan_of_run
@@ -52,14 +54,17 @@ def test_a_plan_is_made_once_and_is_the_same_when_it_is_read(news, tmp_path, mon
     assert pq.ParquetDataset(run.path).files == []  # readers of the run pass over it
 
 
-def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path):
-    run = RunDirectory.open(str(tmp_path / "run"), {})
+def test_a_plan_whose_ids_were_trusted_is_made_again_where_they_are_to_be_checked(news, tmp_path, caplog):
     trusting, checking = (list_corpus([str(news)], ids=ids) for ids in ("trust", "check"))
+    run = RunDirectory.open(str(tmp_path / "run"), {"corpus": trusting.fingerprint()})
+    caplog.set_level(logging.INFO)
     assert trusting.fingerprint() == checking.fingerprint()
     plan = plan_of_run(run, trusting)
     assert kept_plan(run, checking) is None and kept_plan(run, trusting) == plan
+    assert changes_since(run, checking).fingerprint == trusting.fingerprint()
+    assert "made again" not in caplog.text  # so far nothing is: a finished run is known by its fingerprint
     checked = plan_of_run(run, checking)
-    assert checked.shards == plan.shards
+    assert checked.shards == plan.shards and caplog.text.count("made with --ids trust, and is made again") == 1
     assert [plan_of_run(run, asked).listing.ids for asked in (checking, trusting)] == ["check", "check"]
 
 
@@ -86,6 +91,28 @@ def test_a_finished_run_is_read_by_the_plan_that_it_keeps_also_where_its_corpus_
     put_parquet(moved / "1.parquet", {"text": ["other"] * 20})
     with pytest.raises(InputError, match=r"(?s)not what it was made of.*1\.parquet.*Restore it"):
         plan_of_finished_run(run, [str(moved)])
+
+
+@pytest.mark.parametrize("most", [2, 1000])
+def test_a_corpus_elsewhere_may_have_other_names_where_no_ids_are_made_of_them(tmp_path, monkeypatch, most):
+    monkeypatch.setattr(corpus_listing, "MAX_FILES_NAMED", most)
+    for kind, columns in (("ids", {"id": [*"ab"]}), ("none", {})):
+        for k in range(3):
+            own = {name: [f"{k}{value}" for value in values] for name, values in columns.items()}
+            put_parquet(tmp_path / kind / f"{k}.parquet", {"text": ["x", "y"], **own})
+        listing = list_corpus([str(tmp_path / kind)])
+        run = RunDirectory.open(str(tmp_path / f"run-{kind}"), {"corpus": listing.fingerprint()})
+        keep_plan(run, plan_listing(listing))
+        run.finish({})
+        there = rows(plan_of_finished_run(run))
+        moved = (tmp_path / kind).rename(tmp_path / f"moved-{kind}")
+        assert rows(plan_of_finished_run(run, [str(moved)])) == there
+        (moved / "2.parquet").rename(moved / "3.parquet")
+        if kind == "ids":
+            assert rows(plan_of_finished_run(run, [str(moved)])) == there
+        else:
+            with pytest.raises(InputError, match="not what it was made of"):
+                plan_of_finished_run(run, [str(moved)])
 
 
 def test_a_finished_run_of_an_older_version_keeps_no_plan(news, tmp_path):

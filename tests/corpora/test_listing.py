@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
+import re
 
 import pyarrow as pa
 import pytest
@@ -182,3 +184,155 @@ def test_a_folder_without_corpus_files_tells_what_it_holds(tmp_path):
 def test_content_that_the_suffix_does_not_tell_is_refused(tmp_path, name, content, message):
     with pytest.raises(InputError, match=rf"{name}: .*{message}"):
         found_in(put(tmp_path / name, content))
+
+
+def texts_of(*inputs):
+    return [text for _, text in rows(plan_corpus([str(source) for source in inputs]))]
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.txt", "/*"])
+def test_a_link_into_a_folder_above_it_is_not_followed(tmp_path, pattern):
+    put_lines(tmp_path / "beside.txt", ["beside"])
+    put_lines(tmp_path / "loop/a.txt", ["a"])
+    put_lines(tmp_path / "loop/deep/b.txt", ["b"])
+    for name, target in {"self": ".", "again": ".", "deep/up": "..", "deep/top": "../..", "out": ".."}.items():
+        (tmp_path / "loop" / name).symlink_to(target)
+    names, told = found_in(f"{tmp_path}/loop{pattern}")
+    assert names == ["a.txt", "deep/b.txt"] and told == {"link into a folder above it": 5}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.txt", "/*/*.txt", "/*"])
+def test_a_folder_that_links_lead_to_is_read_once_where_it_lies(tmp_path, pattern):
+    put_lines(tmp_path / "news/2024/a.txt", ["a"])
+    put_lines(tmp_path / "elsewhere/b.txt", ["b"])
+    (tmp_path / "news/.latest").symlink_to("2024")
+    (tmp_path / "news/1-latest").symlink_to("2024")
+    for name in ("x", "y"):
+        (tmp_path / "news" / name).symlink_to(tmp_path / "elsewhere")
+    names, told = found_in(f"{tmp_path}/news{pattern}")
+    assert names == ["2024/a.txt", "x/b.txt"] and told == {"link to what is there already": 2}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.txt"])
+def test_folders_that_link_to_each_other_are_each_read_once(tmp_path, pattern):
+    for k in range(12):
+        put_lines(tmp_path / f"net/{k}/a.txt", [str(k)])
+        for other in range(12):
+            (tmp_path / f"net/{k}/to-{other}").symlink_to(f"../{other}")
+    names, _ = found_in(f"{tmp_path}/net{pattern}")
+    assert names == sorted(f"{k}/a.txt" for k in range(12))
+
+
+def test_links_in_a_folder_elsewhere_lead_not_above_it_nor_back(tmp_path):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    put_lines(tmp_path / "far/near/b.txt", ["b"])
+    put_lines(tmp_path / "far/c.txt", ["c"])
+    (tmp_path / "news/near").symlink_to("../far/near")
+    (tmp_path / "far/near/above").symlink_to("..")
+    (tmp_path / "far/near/back").symlink_to("../../news")
+    for pattern in ("", "/**/*.txt"):
+        assert found_in(f"{tmp_path}/news{pattern}")[0] == ["a.txt", "near/b.txt"]
+
+
+def test_a_file_is_read_once_whatever_links_and_inputs_lead_to_it(tmp_path):
+    put_lines(tmp_path / "data/b.txt", ["b"])
+    (tmp_path / "data/a.txt").symlink_to("b.txt")
+    (tmp_path / "other").symlink_to("data")
+    for inputs in (["data"], ["other"], ["data", "other"], ["other/*.txt", "data/b.txt"], ["data/a.txt", "data/b.txt"]):
+        assert texts_of(*(tmp_path / name for name in inputs)) == ["b"]
+    (tmp_path / "data/c.txt").hardlink_to(tmp_path / "data/b.txt")
+    assert found_in(tmp_path / "data") == (["b.txt", "c.txt"], {"link to what is there already": 1})
+    assert found_in(tmp_path / "data/a.txt") == (["a.txt"], {})
+
+
+def test_sizes_and_times_are_those_of_what_links_lead_to(tmp_path):
+    put_lines(tmp_path / "there/b.txt", ["b"] * 9)
+    (tmp_path / "news").mkdir()
+    (tmp_path / "news/a.txt").symlink_to("../there/b.txt")
+    (file,) = plan_corpus([str(tmp_path / "news")]).files
+    info = (tmp_path / "there/b.txt").stat()
+    assert file.state == {"size": info.st_size, "mtime_ns": info.st_mtime_ns}
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/*", "/**/*.txt", "/b*"])
+@pytest.mark.parametrize("target", ["gone.txt", "b.txt", "a.txt/deeper"])
+def test_a_link_that_leads_nowhere_is_refused_where_documents_may_be_lost(tmp_path, pattern, target):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    (tmp_path / "news/b.txt").symlink_to(target)
+    with pytest.raises(InputError, match=rf"news/b\.txt is a link to {target}, which cannot be followed \(.*; restore"):
+        found_in(f"{tmp_path}/news{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["", "/**", "/*", "/**/*.txt", "/*/*.txt"])
+def test_a_link_that_may_have_led_to_a_folder_is_refused(tmp_path, pattern):
+    put_lines(tmp_path / "news/2024/a.txt", ["a"])
+    (tmp_path / "news/2023").symlink_to("/gone/2023")
+    with pytest.raises(InputError, match=r"news/2023 is a link to /gone/2023, which cannot be followed"):
+        found_in(f"{tmp_path}/news{pattern}")
+    with pytest.raises(InputError, match=r"news/2023 is a link to /gone/2023, which cannot be followed"):
+        found_in(tmp_path / "news/2023")
+
+
+def test_links_that_lead_nowhere_and_are_no_part_are_passed_over(tmp_path):
+    put_lines(tmp_path / "a.txt", ["a"])
+    for name in (".b.txt", "_c", "_d/e.txt", "README.md", "f.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to("gone")
+    assert found_in(tmp_path) == (["a.txt"], {"README.md": 1, ".csv": 1})
+    (tmp_path / "g.jsonl").symlink_to("gone")
+    assert found_in(tmp_path / "*.txt") == (["a.txt"], {}) == found_in(tmp_path / "**/*.txt")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**", "/b.txt"])
+def test_a_pipe_is_no_file(tmp_path, pattern):
+    put_lines(tmp_path / "a.txt", ["a"])
+    os.mkfifo(tmp_path / "b.txt")
+    with pytest.raises(InputError, match=r"b\.txt is a named pipe, and no file; restore"):
+        found_in(f"{tmp_path}{pattern}")
+    os.mkfifo(tmp_path / "c.log")
+    assert found_in(tmp_path / "a*") == (["a.txt"], {})
+
+
+def put_bytes_named(folder, name):
+    path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write("Ada left.\n")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**", "/**/*.txt"])
+@pytest.mark.parametrize(
+    ("name", "told"), [(b"caf\xe9.txt", r"news is .*: caf\\xe9\.txt, of"), (b"\xff/b.txt", r"\\xff,")]
+)
+def test_names_that_are_not_utf_8_are_named(tmp_path, pattern, name, told):
+    put_lines(tmp_path / "news/é.txt", ["a"])
+    put_bytes_named(tmp_path / "news", name)
+    with pytest.raises(InputError, match=r"a name in the folder .*news is not UTF-8: .*; rename it") as raised:
+        found_in(f"{tmp_path}/news{pattern}")
+    assert str(raised.value).isprintable() and re.search(told, str(raised.value))
+
+
+def test_names_that_are_not_utf_8_are_no_matter_where_they_are_no_part(tmp_path, caplog):
+    put_lines(tmp_path / "news/a.txt", ["a"])
+    for name in (b".\xff.txt", b"_\xff/a.txt", b"\xff.csv", b"b.\xff", b"LICENSE.\xff.txt", b"sub-\xff/README"):
+        put_bytes_named(tmp_path / "news", name)
+    told = {".csv": 1, r".\xff": 1, r"LICENSE.\xff.txt": 1, "README": 1}
+    assert found_in(tmp_path / "news") == (["a.txt"], told) and r"passed over 1 .\xff, 1 .csv, " in caplog.text
+    assert found_in(tmp_path / "news/a*") == (["a.txt"], {}) == found_in(tmp_path / "news/**/a.txt")
+    with pytest.raises(InputError, match=r"matches files of unknown format: \\xff\.csv, b\.\\xff; give"):
+        found_in(tmp_path / "news/*")
+
+
+def test_an_input_whose_name_is_not_utf_8_is_named(tmp_path):
+    put_bytes_named(tmp_path, b"\xff.txt")
+    with pytest.raises(InputError, match=r"is not UTF-8: \\xff\.txt, of the path .*; rename it"):
+        found_in(tmp_path / os.fsdecode(b"\xff.txt"))
+    with pytest.raises(InputError, match=r"\\xfe\.txt: no such file or folder"):
+        found_in(tmp_path / os.fsdecode(b"\xfe.txt"))
+
+
+def test_a_name_in_the_folder_of_a_dataset_that_is_not_utf_8_is_named(tmp_path):
+    put_parquet(tmp_path / "set/train.parquet", {"text": ["Ada left."]})
+    put_bytes_named(tmp_path / "set", b"\xff.md")
+    with pytest.raises(InputError, match=r"hf:.*: the path of a file there is not UTF-8: .*/\\xff\.md; rename it"):
+        plan_corpus([f"hf:{tmp_path}/set"], staging=str(tmp_path / "staging"))
