@@ -37,6 +37,7 @@ from kdner.shards.patience import patiently
 from kdner.shards.time_limit import TimeLimit
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
+from kdner.text.documents import reason_of
 
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
@@ -113,7 +114,7 @@ class ShardActor:
         except InputError as error:
             self.broken = GivenBack("start", str(error))
         except Exception as error:
-            self.broken = GivenBack("start", f"{type(error).__name__}: {error}")
+            self.broken = GivenBack("start", reason_of(error))
         self.record.ready.remote()
 
     def __call__(self, batch: dict[str, Iterable[bytes]]) -> dict[str, list[Any]]:
