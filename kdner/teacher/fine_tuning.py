@@ -243,9 +243,13 @@ class _Schedule:
 
     @property
     def _share(self) -> float:
-        """The mean of the latest losses, as a share of a guess's; 1 before there are enough of them."""
-        enough = self.guess and len(self.state.losses) == self.latest
-        return float(np.mean(self.state.losses)) / self.guess if enough else 1.0
+        """The mean of the latest losses, as a share of a guess's; 1 before there are enough of them.
+
+        Where all words have one label, as where no entity was drawn, a guess knows all, and the share is 0.
+        """
+        if not self.guess:
+            return 0.0
+        return float(np.mean(self.state.losses)) / self.guess if len(self.state.losses) == self.latest else 1.0
 
 
 def _write_checkpoint(folder: Path, teacher: Teacher, optimizer: torch.optim.Optimizer, state: State) -> None:

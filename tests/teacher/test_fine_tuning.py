@@ -97,6 +97,16 @@ def test_a_model_that_only_guesses_is_begun_anew_with_half_the_learning_rate(
     assert progress.done == progress.total == 30
 
 
+def test_a_draw_without_any_entity_is_learned_at_once(bert_base, toy, labels, monkeypatch, caplog):
+    monkeypatch.setattr("kdner.teacher.fine_tuning.GUESSING_STEPS", 12)
+    sentences = [(words, ["O"] * len(words)) for words, _ in (sentence.words() for sentence in toy)]
+    progress = Progress("fine-tune", "step")
+    recipe = FineTuning(epochs=1, min_steps=20, max_steps=200, batch_sentences=8)
+    teacher = fine_tune(bert_base, sentences, labels, recipe, seed=1, progress=progress)
+    assert progress.done == progress.total == 20 and "begun anew" not in caplog.text
+    assert set(teacher.tags([["Rain", "is", "expected"]])[0]) == {"O"}
+
+
 @pytest.mark.parametrize(
     "options",
     [
