@@ -27,12 +27,12 @@ from kdner.shards.work import ShardWork
 from kdner.teacher.by_name import (
     check_model,
     joined_labels,
-    may_be_iob1,
     model_fingerprint,
     pinned_model,
     teacher_names,
 )
-from kdner.teacher.score_documents import ScoreDocuments, sample_sentences
+from kdner.teacher.scheme_sample import scheme_sample
+from kdner.teacher.score_documents import ScoreDocuments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
                 "teachers": teachers,
                 "dtype": dtype,
                 "label_map": label_map,
-                "sample": list(sample_sentences(plan)) if any(map(may_be_iob1, teachers)) else [],
+                "sample": scheme_sample(plan, teachers, timeout_s=config.shard_timeout),
                 "language": config.language,
                 "hard_wrapped": config.hard_wrapped,
             },

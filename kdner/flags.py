@@ -101,6 +101,13 @@ class Actors:
     gpus: float | None = None
     """GPUs of one actor; by default 1 where the job can use one and the cluster has one, else 0."""
 
+    def __post_init__(self) -> None:
+        for name in ("count", "cpus"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"--actors.{name} {value}: must be at least 1")
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or (self.gpus > 1 and float(self.gpus).is_integer())):
+            raise InputError(f"--actors.gpus {self.gpus:g}: must be from 0 to 1, as 0.5 for two actors a GPU, or whole")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retries:

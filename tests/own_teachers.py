@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 
 import numpy as np
 
@@ -86,3 +88,24 @@ class Killed(Iob1):
 
     def score_words(self, sentences):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Stumbling(Iob1):
+    """Raises on one word, hangs on another, and ends its process on a third."""
+
+    def score_words(self, sentences):
+        words = {word for sentence in sentences for word in sentence}
+        if "Kaboom" in words:
+            raise ValueError("half of a pair: \ud83d")
+        if "Forever" in words:
+            time.sleep(3600)
+        if "Exit" in words:
+            sys.exit(3)
+        return super().score_words(sentences)
+
+
+class Hopeless(Iob1):
+    """Raises on all that it is given."""
+
+    def score_words(self, sentences):
+        raise KeyError("no weights")

@@ -7,7 +7,7 @@ import tyro
 
 from kdner.corpora.plan import corpus_plan
 from kdner.errors import InputError
-from kdner.flags import Corpus, Estimation, LabeledSet, Layout
+from kdner.flags import Actors, Corpus, Estimation, LabeledSet, Layout
 from kdner.labeled.sets import drawn_fingerprint, read_drawn, source_fingerprint
 
 
@@ -63,3 +63,16 @@ def test_an_estimate_is_asked_for_by_its_name_or_by_its_old_one(flag):
     assert tyro.cli(Estimation, args=[flag, "--price-per-hour", "2"]) == Estimation(estimate=True, price_per_hour=2)
     with pytest.raises(InputError, match=r"--price-per-hour.*--estimate"):
         Estimation(price_per_hour=2)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("count", 0), ("count", -1), ("cpus", 0), ("gpus", -0.5), ("gpus", 1.5), ("gpus", float("nan"))]
+)
+def test_impossible_actors_name_the_flag(flag, value):
+    with pytest.raises(InputError, match=f"--actors.{flag} {value:g}: must be"):
+        Actors(**{flag: value})
+
+
+@pytest.mark.parametrize("gpus", [None, 0, 0.25, 1, 2.0])
+def test_actors_may_share_a_gpu_or_have_several(gpus):
+    assert Actors(gpus=gpus).gpus == gpus

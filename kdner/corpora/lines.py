@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +29,9 @@ from kdner.errors import InputError
 
 _BLANK = b" \t\n\v\f\r\xef\xbb\xbf"
 """Bytes of white space and of byte order marks."""
+NO_OBJECT = "the line holds no JSON object"
+_KINDS = {int: "a number", float: "a number", bool: "true or false", list: "a list", dict: "an object"}
+_REASONS: ContextVar[dict[tuple[str, int], str] | None] = ContextVar("reasons", default=None)
 _LINES_LOOKED_AT_FOR_COLUMNS = 1000
 _DECODE = json.JSONDecoder(strict=False).decode
 
@@ -133,15 +138,35 @@ class LineDocument(NamedTuple):
 
 
 def line_document(file: SourceFile, row: int, line: bytes, text_column: str) -> LineDocument:
-    """Return the document that a line holds, with None for what it lacks."""
+    """Return the document that a line holds, with None for what it lacks; see also `noted_reasons`."""
     if file.format == "text":
         text, replaced = clean(decode(line))
         return LineDocument(file.made_id(row), text, replaced, {})
-    record = parse(line) or {}
+    parsed = parse(line)
+    record = parsed or {}
     id_ = file.made_id(row) if file.id_column is None else _json_id(record, file.id_column)
     value = value_of(record, text_column)
-    cleaned, replaced = clean(value) if isinstance(value, str) else (None, 0)
-    return LineDocument(id_, cleaned, replaced, record)
+    if isinstance(value, str):
+        return LineDocument(id_, *clean(value), record)
+    reasons = _REASONS.get()
+    if reasons is not None and (parsed is None or value is not None):
+        reasons[file.name, row] = NO_OBJECT if parsed is None else f"the text is {_KINDS[type(value)]}"
+    return LineDocument(id_, None, 0, record)
+
+
+@contextmanager
+def noted_reasons() -> Iterator[dict[tuple[str, int], str]]:
+    """Note why documents that this thread reads in the block have no text, by the file's name and the row.
+
+    Only what is there and is no text has a reason: a line that holds no JSON object, or a text that is no string. It is
+    noted aside, so that documents that have a text cost nothing.
+    """
+    reasons: dict[tuple[str, int], str] = {}
+    token = _REASONS.set(reasons)
+    try:
+        yield reasons
+    finally:
+        _REASONS.reset(token)
 
 
 def read_lines(

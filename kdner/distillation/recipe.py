@@ -8,6 +8,9 @@ from typing import Literal
 
 from kdner.errors import InputError
 
+MIN_BATCH_WORDS = 40
+"""Fewer words would leave none of a kind to a worker, where several share a step of gold and transfer sentences."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
@@ -29,7 +32,8 @@ class Distillation:
     min_steps: int = 1500
     """Optimizer steps to take at least, so that a small set is not left half learned."""
     batch_words: int | None = None
-    """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 1600."""
+    """Words in one optimizer step, over all workers; by default a 200th of the set's words, but from 400 to 1600. At
+    least 40."""
     gold_share: float = 0.1
     """Share (0 to 1) of each step's words that come from the labeled set, repeated as often as that takes."""
     learning_rate: float | None = None
@@ -48,8 +52,11 @@ class Distillation:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {getattr(self, name)}: must be from 0 to 1")
         for name in ("temperature", "learning_rate"):
-            if (value := getattr(self, name)) is not None and value <= 0:
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise InputError(f"--distillation.{name.replace('_', '-')} {value}: must be above 0")
+        for name, least in (("epochs", 1), ("min_steps", 0), ("batch_words", MIN_BATCH_WORDS), ("weight_decay", 0)):
+            if (value := getattr(self, name)) is not None and not least <= value < math.inf:
+                raise InputError(f"--distillation.{name.replace('_', '-')} {value}: must be at least {least}")
 
     @property
     def beta(self) -> float:

@@ -48,7 +48,7 @@ def recur(module: ir.Module, lanes: int) -> Function:
         weights: int16 [H / lanes, H / 2, 4, lanes, 2], two states side by side.
         scales: float32 [H / lanes, 4, lanes], what 1 is in the sums of `weights`.
         cells: float32 [G, H], scratch.
-        states: int16 [2, G, H], scratch, before a step and after it.
+        states: int16 [2, GROUP_SENTENCES, H], scratch, before a step and after it.
         offsets: int64 [2, G], scratch.
         hidden: float32 [N, 2, H], written in this direction.
         units: H.

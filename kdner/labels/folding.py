@@ -5,11 +5,12 @@ on with one. Where a scheme has no label for the first word of an entity (I- onl
 tells: the label goes on with an entity of its type that is open there, else it begins one. The other meaning keeps
 `OTHER_MEANING` of the probability.
 
-What holds for all logits: the best tags that IOB2 allows (`kdner.labels.decoding`) of what is returned, also rounded to
-float16, stand for exactly the entities that the tagger's own rule gives, with their types renamed or dropped. The own
-rule is the likeliest label of each word, read by `kdner.labels.tags.entities_of`; of IOB2 labels it is the best tags
-that IOB2 allows. A sum can beat it, as B and S together may beat an O that beats each of them: the own rule's label is
-then raised above all others by a hair (`MARGIN`).
+What holds for all logits of which no two are tied for a word's first place: the best tags that IOB2 allows
+(`kdner.labels.decoding`) of what is returned, also rounded to float16, stand for exactly the entities that the tagger's
+own rule gives, with their types renamed or dropped. The own rule is the likeliest label of each word, read by
+`kdner.labels.tags.entities_of`; of IOB2 labels it is the best tags that IOB2 allows. A sum can beat it, as B and S
+together may beat an O that beats each of them: the own rule's label is then raised above all others by a hair
+(`MARGIN`). Of tied labels the order tells which is taken, and that is another one in IOB2.
 
 Shapes: N words of all sentences, S labels of the tagger, L labels of IOB2.
 """

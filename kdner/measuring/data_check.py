@@ -20,6 +20,8 @@ from kdner.labeled.sets import check_labels, labels_in, read_labeled, read_test
 
 SAMPLE_WORDS = 1_000_000
 """White-space separated words of a corpus that are read to look at its documents."""
+LEAST_WORD_BYTES = 2
+"""A word and the white space behind it."""
 LONG_DOCUMENT_CHARACTERS = 10_000_000
 _PLACES_SHOWN = 5
 
@@ -139,12 +141,18 @@ def _check_corpus(flags: Corpus) -> Checked:
 
 def _look_at_documents(plan: CorpusPlan, remarks: Remarks) -> None:
     replaced: Counter[str] = Counter()
-    words = 0 if plan.text_bytes < SAMPLE_WORDS else SAMPLE_WORDS
-    for table in draw_documents(plan, words, 1, replaced):
+    odd: list[tuple[str, str, str]] = []
+    seen = 0
+    surely_all = plan.text_bytes < LEAST_WORD_BYTES * SAMPLE_WORDS
+    for table in draw_documents(plan, 0 if surely_all else SAMPLE_WORDS, 1, replaced):
+        seen += table.num_rows
         for id_, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True):
             if not text or text.isspace():
-                remarks.add("documents without text" + (" (of a sample)" if words else ""), id_)
+                odd.append(("documents without text", id_, ""))
             elif len(text) > LONG_DOCUMENT_CHARACTERS:
-                remarks.add(f"documents of more than {LONG_DOCUMENT_CHARACTERS:,} characters", id_, f"{len(text):,}")
+                odd.append((f"documents of more than {LONG_DOCUMENT_CHARACTERS:,} characters", id_, f"{len(text):,}"))
+    of_sample = " (of a sample)" if seen < plan.documents else ""
+    for what, id_, detail in odd:
+        remarks.add(what + of_sample, id_, detail)
     for name, count in replaced.items():
-        remarks.add(REPLACED, name, times=count)
+        remarks.add(REPLACED + of_sample, name, times=count)

@@ -14,7 +14,7 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import ActorUnavailableError, GetTimeoutError
 
+from kdner.corpora.lines import noted_reasons
 from kdner.corpora.plan import read_slices
 from kdner.corpora.slices import SliceReader
 from kdner.corpora.tables import Shard, shard_name
@@ -37,6 +38,7 @@ from kdner.shards.patience import patiently
 from kdner.shards.time_limit import TimeLimit
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
+from kdner.text.documents import NO_TEXT, reason_of
 
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
@@ -113,7 +115,7 @@ class ShardActor:
         except InputError as error:
             self.broken = GivenBack("start", str(error))
         except Exception as error:
-            self.broken = GivenBack("start", f"{type(error).__name__}: {error}")
+            self.broken = GivenBack("start", reason_of(error))
         self.record.ready.remote()
 
     def __call__(self, batch: dict[str, Iterable[bytes]]) -> dict[str, list[Any]]:
@@ -191,7 +193,7 @@ class ShardActor:
         return MappedShard(Counter(json.loads(metadata[COUNTS])), replaced=json.loads(metadata.get(REPLACED, "{}")))
 
     def _make_file(self, shard: Shard, deaths: int) -> MappedShard:
-        documents, replaced = patiently(lambda: self._read(shard), self.work.patience_s)
+        documents, replaced, reasons = patiently(lambda: self._read(shard), self.work.patience_s)
         if deaths >= MAX_DEATHS:
             seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
             what = f"{self.work.job}: {shard.name}"
@@ -203,6 +205,7 @@ class ShardActor:
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
         if self.record is not None:
             self._judge(shard, mapped, blame or self.health.blame(documents, mapped))
+        mapped = _with_reasons(mapped, reasons)
         errors = mapped.num_rows - mapped["error"].null_count
         counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
         metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
@@ -210,9 +213,14 @@ class ShardActor:
         patiently(lambda: self.run.write_table(shard.name, mapped, schema, metadata=metadata), self.work.patience_s)
         return MappedShard(counts, most_frequent(mapped) if errors else (), replaced)
 
-    def _read(self, shard: Shard) -> tuple[pa.Table, Counter[str]]:
+    def _read(self, shard: Shard) -> tuple[pa.Table, Counter[str], dict[int, str]]:
+        """Read a shard; also returns the characters replaced by file, and why rows have no text, where it is known."""
         replaced = Counter[str]()
-        return read_slices(shard, self.reader, replaced), replaced
+        with noted_reasons() as noted:
+            documents = read_slices(shard, self.reader, replaced)
+        rows = ((piece.file.name, piece.first + row) for piece in shard.slices for row in range(piece.rows))
+        reasons = {place: noted[row] for place, row in enumerate(rows) if row in noted} if noted else {}
+        return documents, replaced, reasons
 
     def _begin(self, index: int, deaths: int) -> bool:
         """Note that this process begins with a shard; returns whether its file may be there."""
@@ -269,3 +277,15 @@ class ShardActor:
                 return ray.get(getattr(self.record, what).remote(*arguments), timeout=ANSWER_S)
             except (GetTimeoutError, ActorUnavailableError):
                 time.sleep(ASK_AGAIN_S)
+
+
+def _with_reasons(mapped: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
+    """Say of rows that failed for want of a text why they have none."""
+    if not reasons:
+        return mapped
+    errors = mapped["error"].to_pylist()
+    for row, reason in reasons.items():
+        if errors[row] == NO_TEXT:
+            errors[row] = reason
+    place = mapped.schema.get_field_index("error")
+    return mapped.set_column(place, mapped.schema.field(place), [pa.array(errors, pa.string())])

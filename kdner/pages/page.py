@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from html import escape
+from html import escape, unescape
 from importlib.resources import files
 
 from kdner import __version__
@@ -153,9 +153,9 @@ def _attribute(key: str, value: object) -> str:
     return f" {name}" if value is True else f' {name}="{_NOT_SHOWN.sub(_code, escape(str(value)))}"'
 
 
-def _plain(markup: object) -> Html:
-    """Return markup without its elements, for places that take text only."""
-    return Html(re.sub("<[^>]*>", "", text(markup)))
+def _plain(markup: object) -> str:
+    """Return the text of markup, for places that take no elements."""
+    return unescape(re.sub("<[^>]*>", "", text(markup)))
 
 
 def _code(match: re.Match[str]) -> str:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdner.errors import InputError
-from kdner.runs.run_directory import RunDirectory
+from kdner.runs.run_directory import OLD_NAMES, RunDirectory
 from kdner.runs.storage import local_folder
 
 CARD = "README.md"
 """The model card, beside the files of a model."""
 PUBLISHED = (CARD, "*.json", "*.safetensors", "*.txt", "*.model")
 """What of a model directory is put on a hub: weights, configurations and tokenizers."""
-KEPT_BACK = ("_*", ".*", "*/.*", "tensorboard/*")
+KEPT_BACK = ("_*", ".*", "*/.*", "tensorboard/*", *OLD_NAMES.values())
 """What of a model directory is the run's own."""
 SHIPPED = Path(__file__).parents[1] / "student" / "pretrained"
 """Folder of the models that come with this package, each by the name `kdner/FOLDER`."""

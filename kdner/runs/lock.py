@@ -127,7 +127,7 @@ def _take(path: str, holder: Holder) -> bool:
     unseen = False
     while (current := read_holder(path)) != holder:
         if current:
-            unseen = _outlive(path, current)
+            unseen = _outlive(path, current) or unseen
             _bury(path, current)
         _put(path, holder)
     return unseen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import glob
+import io
 import mmap
 import os
 import posixpath
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -118,18 +119,18 @@ def commit(path: str) -> Iterator[IO[bytes]]:
     upload is complete; to others under a temporary name, then moved.
 
     Raises:
-        StorageError: if the file system cannot take it (full, read-only, no permission).
+        StorageError: if the file system cannot take it (full, read-only, no permission). What else goes wrong in the
+            block, such as reading, is raised as it is.
     """
     filesystem, inner = locate(path)
     folder, name = posixpath.split(inner)
     temporary = f"{folder}/{_temporary_name(name)}"
-    with _writing(path):
-        if isinstance(filesystem, pafs.LocalFileSystem):
-            with _whole_local(Path(temporary), Path(inner)) as file:
-                yield file
-        else:
-            with _whole_remote(filesystem, temporary, inner) as file:
-                yield file
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        with _whole_local(Path(temporary), Path(inner), path) as file:
+            yield file
+    else:
+        with _whole_remote(filesystem, temporary, inner, path) as file:
+            yield file
 
 
 @contextmanager
@@ -210,31 +211,55 @@ def _with_one_request_a_file(uri: str) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}{_DELAYED_OPEN}=true"
 
 
+class _Unfinished(io.BufferedWriter):
+    """A file of which the content goes to a path in the end; what cannot be written is that path's error."""
+
+    def __init__(self, raw: io.RawIOBase, path: str) -> None:
+        super().__init__(raw)
+        self._path = path
+
+    def write(self, data: Any) -> int:
+        with _writing(self._path):
+            return super().write(data)
+
+    def flush(self) -> None:
+        with _writing(self._path):
+            super().flush()
+
+
 @contextmanager
-def _whole_local(temporary: Path, final: Path) -> Iterator[IO[bytes]]:
+def _whole_local(temporary: Path, final: Path, path: str) -> Iterator[IO[bytes]]:
+    with _writing(path):
+        raw = temporary.open("xb", buffering=0)
     try:
-        with temporary.open("xb") as file:
+        with _Unfinished(raw, path) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
+            with _writing(path):
+                os.fsync(file.fileno())
+        with _writing(path):
+            temporary.replace(final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync(final.parent)
+    with _writing(path):
+        _sync(final.parent)
 
 
 @contextmanager
-def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str) -> Iterator[IO[bytes]]:
+def _whole_remote(filesystem: pafs.FileSystem, temporary: str, final: str, path: str) -> Iterator[IO[bytes]]:
     target = final if filesystem.type_name in _ATOMIC_PUT else temporary
-    with tempfile.TemporaryFile() as file:
+    with _writing(path):
+        raw = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    with _Unfinished(raw, path) as file:
         yield file
         file.flush()
-        with ThreadPoolExecutor(1) as uninterrupted:  # Ctrl-C is raised in the main thread only
+        with _writing(path), ThreadPoolExecutor(1) as uninterrupted:  # Ctrl-C is raised in the main thread only
             uninterrupted.submit(_upload, filesystem, target, file).result()
     if target != final:
-        filesystem.move(temporary, final)
+        with _writing(path):
+            filesystem.move(temporary, final)
 
 
 def _upload(filesystem: pafs.FileSystem, target: str, file: IO[bytes]) -> None:

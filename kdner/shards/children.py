@@ -20,6 +20,7 @@ from kdner.errors import InputError
 from kdner.shards.health import Blame, Health, most_frequent
 from kdner.shards.outcome import GivenBack
 from kdner.shards.work import MapDocuments
+from kdner.text.documents import reason_of
 
 DEATHS_OF_ONE = 2
 """Processes that one document may end before it is at fault."""
@@ -189,7 +190,7 @@ def _serve(work: bytes, connection: Connection) -> None:
         except InputError as error:
             connection.send(error)
         except Exception as error:  # which may not be sent as it is
-            connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+            connection.send(RuntimeError(reason_of(error)))
 
 
 def _how(exit_code: int | None) -> str:

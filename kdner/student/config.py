@@ -20,6 +20,12 @@ PRESETS: dict[Preset, dict[str, int]] = {
 """The numbers of the shape that a name stands for: the same ones for each name."""
 
 
+_AT_LEAST_ONE = (
+    *("word_dim", "character_dim", "character_filters", "character_width"),
+    *("hidden", "layers", "max_parameters"),
+)
+
+
 class _Default(int):
     """A default, in whose place a preset puts its number; the same number given by somebody is a plain one."""
 
@@ -67,6 +73,9 @@ class StudentConfig:
             )
         for name in left:
             object.__setattr__(self, name, numbers[name])
+        for name in _AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise InputError(f"--student.{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
         if self.character_width % 2 == 0:
             raise InputError(f"--student.character-width {self.character_width}: must be odd")
         if not 0 <= self.dropout < 1:

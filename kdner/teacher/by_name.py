@@ -138,6 +138,15 @@ def may_be_iob1(source: str | Path) -> bool:
     return scheme is None and Folding(_own_labels(source), str(source)).may_be_iob1
 
 
+def is_own_class(source: str | Path) -> bool:
+    """Tell whether a source names a class, of the user's or an adapter, and no files.
+
+    Raises:
+        InputError: it names one that cannot be imported.
+    """
+    return _own_class(source) is not None
+
+
 def _own_labels(source: str | Path) -> list[str]:
     if own_class := _own_class(source):
         _, build = own_class

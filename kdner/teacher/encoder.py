@@ -31,6 +31,8 @@ ENCODER_FILES = (
     "*.model",
 )
 """Patterns of the files of a Hugging Face model directory that decide what the model computes."""
+LONGEST_WINDOW = 16384
+"""Pieces that an encoder reads at once at most, however far its positions go: as many as a packed row holds."""
 WINDOW = 512
 """Pieces that an encoder reads at once where neither it nor its tokenizer says how many it can."""
 UNKNOWN_LENGTH = 1_000_000
@@ -140,7 +142,7 @@ def layers(model: Any) -> nn.ModuleList:
 
 
 def longest_window(model: Any, tokenizer: Any) -> int:
-    """Return how many pieces an encoder reads at once: as far as its positions and its tokenizer go.
+    """Return how many pieces an encoder reads at once: as far as its positions, its tokenizer and `LONGEST_WINDOW` go.
 
     Args:
         model: a Hugging Face model.
@@ -150,7 +152,8 @@ def longest_window(model: Any, tokenizer: Any) -> int:
         position_rows(model) or model.config.to_dict().get("max_position_embeddings"),
         tokenizer.model_max_length,
     ]
-    return min((int(limit) for limit in limits if limit and 0 < limit < UNKNOWN_LENGTH), default=WINDOW)
+    known = (int(limit) for limit in limits if limit and 0 < limit < UNKNOWN_LENGTH)
+    return min(min(known, default=WINDOW), LONGEST_WINDOW)
 
 
 def position_rows(model: Any) -> int | None:

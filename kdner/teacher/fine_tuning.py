@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from kdner.device import best_dtype
+from kdner.errors import InputError
 from kdner.progress import Progress
 from kdner.runs.storage import commit
 from kdner.runs.training_state import read_training_state, write_training_state
@@ -91,6 +93,21 @@ class FineTuning:
     """Steps over which the learning rate rises from 0."""
     weight_decay: float = 0.01
     """AdamW's weight decay, on matrices only."""
+
+    def __post_init__(self) -> None:
+        at_least = {"epochs": 0, "min_steps": 0, "max_steps": 1, "batch_sentences": 1, "warmup_steps": 0}
+        for name, least in (at_least | {"learned": 0, "weight_decay": 0}).items():
+            if not least <= getattr(self, name) < math.inf:
+                raise InputError(f"{_flag(name)} {getattr(self, name)}: must be at least {least}")
+        for name in ("learning_rate", "head_learning_rate"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise InputError(f"{_flag(name)} {value}: must be above 0")
+        if not (self.epochs or self.min_steps):
+            raise InputError(f"{_flag('epochs')} 0: nothing would be learned; give more, or {_flag('min_steps')}")
+
+
+def _flag(name: str) -> str:
+    return f"--fine-tuning.{name.replace('_', '-')}"
 
 
 def fine_tune(
@@ -194,7 +211,7 @@ class _Schedule:
     def __init__(self, config: FineTuning, state: State, per_pass: int, guess: float) -> None:
         self.config, self.state, self.per_pass, self.guess = config, state, per_pass, guess
         self.least = max(config.epochs * per_pass, config.min_steps)
-        self.warmup = min(config.warmup_steps, max(1, self.least // 4))
+        self.warmup = max(1, min(config.warmup_steps, self.least // 4))
         self.latest = min(LOSS_STEPS, max(MIN_LOSS_STEPS, per_pass))
         state.steps = state.steps or self.least
 
@@ -226,9 +243,13 @@ class _Schedule:
 
     @property
     def _share(self) -> float:
-        """The mean of the latest losses, as a share of a guess's; 1 before there are enough of them."""
-        enough = self.guess and len(self.state.losses) == self.latest
-        return float(np.mean(self.state.losses)) / self.guess if enough else 1.0
+        """The mean of the latest losses, as a share of a guess's; 1 before there are enough of them.
+
+        Where all words have one label, as where no entity was drawn, a guess knows all, and the share is 0.
+        """
+        if not self.guess:
+            return 0.0
+        return float(np.mean(self.state.losses)) / self.guess if len(self.state.losses) == self.latest else 1.0
 
 
 def _write_checkpoint(folder: Path, teacher: Teacher, optimizer: torch.optim.Optimizer, state: State) -> None:

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdner.teacher.encoder import layers, quiet_transformers
+from kdner.teacher.encoder import LONGEST_WINDOW, layers, quiet_transformers
 from kdner.teacher.pieces import Windows
 from kdner.teacher.products import join_products
 from kdner.teacher.window_attention import KERNEL, KERNEL_WIDTHS, RUNS, VARLEN, RowWindows, Runs, runs_of
 
 logger = logging.getLogger(__name__)
 
-ROW_PIECES = 16384
+ROW_PIECES = LONGEST_WINDOW
 """Pieces in a row: enough to fill a GPU (two and four times as many are no faster on an H100), few enough that the
 last row of a shard, which is padded, is a small share of it."""
 ROWS_AHEAD = 16
@@ -44,11 +44,17 @@ class Row:
 
 
 def cut_rows(windows: Windows, row_pieces: int) -> Iterator[Row]:
-    """Cut windows into rows of at most so many pieces."""
+    """Cut windows into rows of at most so many pieces.
+
+    Raises:
+        ValueError: a window has more.
+    """
     pieces, words = (np.concatenate([[0], np.cumsum(counts)]) for counts in (windows.lengths, windows.words))
     first = 0
     while first < len(windows.lengths):
         last = int(np.searchsorted(pieces, pieces[first] + row_pieces, side="right")) - 1
+        if last == first:
+            raise ValueError(f"a window of {windows.lengths[first]} pieces has no room in a row of {row_pieces}")
         bounds = (slice(int(sums[first]), int(sums[last])) for sums in (words, pieces))
         yield Row(slice(first, last), *bounds)
         first = last

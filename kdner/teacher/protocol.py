@@ -12,6 +12,7 @@ from kdner.errors import InputError
 from kdner.labels.decoding import best_legal_tags
 from kdner.labels.folding import Folding
 from kdner.labels.logits import fit_float16
+from kdner.text.documents import without_failing
 from kdner.text.given import listed_sentences
 
 logger = logging.getLogger(__name__)
@@ -119,16 +120,29 @@ def folded(model: Model, source: str, label_map: dict[str, str], sample: Sequenc
         source: its name, for errors and the log.
         label_map: new names of types; see `Folding`.
         sample: sentences by which labels of IOB1 are told from IOB2, where the model does not say which they are.
-            Without any, those of each call tell.
+            Those on which it fails are passed over. Without any, those of each call tell.
+
+    Raises:
+        InputError: it is no tagger, or fails on all of the sample.
     """
     folding = Folding(model.labels, source, label_map=label_map)
     scheme = getattr(model, "scheme", "IOB2")
     iob1 = None if scheme is None and folding.may_be_iob1 else scheme == "IOB1"
     if iob1 is None and sample:
-        lengths = np.array([len(words) for words in sample], np.int64)
-        iob1 = folding.begins_with_i(model.score_words(sample), lengths)
+        iob1 = _begins_with_i(model, source, folding, listed_sentences(sample))
         if iob1:
             logger.info("%s begins entities with I-: its labels are read as IOB1", source)
     if iob1 is False and folding.may_be_iob1 and list(model.labels) == folding.labels and folding.is_identity:
         return model
     return FoldedModel(model, folding, iob1=iob1)
+
+
+def _begins_with_i(model: Model, source: str, folding: Folding, sample: Sequence[Sequence[str]]) -> bool:
+    parts, failed = without_failing(sample, model.score_words)
+    if not parts:
+        raise InputError(
+            f"{source}: fails on all {len(sample)} sentences by which labels of IOB1 are told from IOB2, on the first "
+            f"with {failed[0]}. Mend that, or say which they are: `scheme` of a class, `tag_scheme` in config.json"
+        )
+    lengths = np.array([len(sample[place]) for places, _ in parts for place in places], np.int64)
+    return folding.begins_with_i(np.concatenate([logits for _, logits in parts]), lengths)

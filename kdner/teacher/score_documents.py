@@ -6,15 +6,13 @@ Shapes: N words of all documents of a part, T teachers, L labels.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from kdner.corpora.draws import draw_documents
-from kdner.corpora.plan import CorpusPlan
 from kdner.device import best_device
 from kdner.labels.logits import fit_float16, fits_float16
 from kdner.runs.schema import LOGITS
@@ -25,15 +23,11 @@ from kdner.teacher.protocol import FoldedModel, Model
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
 from kdner.text.documents import in_order, in_parts
 from kdner.text.splitter import Sentences, Splitter, Words
-from kdner.text.words import count_words, split
+from kdner.text.words import count_words
 
 GPU_SWITCH_SECONDS = 0.0005
 """After this time Python lets another thread run where a GPU scores: the thread that feeds it must not wait long for
 those that split and write."""
-
-
-SAMPLE_WORDS = 5000
-"""Words of a corpus, in whole documents, by which the labels of IOB1 are told from those of IOB2."""
 
 
 class ScoreDocuments:
@@ -60,7 +54,8 @@ class ScoreDocuments:
             teachers: named as `kdner.teacher.by_name` says, with one label list.
             dtype: what they compute in, by default what the device is fastest at.
             label_map: new names of their types.
-            sample: sentences by which teachers whose labels are of IOB1 are told from those of IOB2.
+            sample: sentences by which teachers whose labels are of IOB1 are told from those of IOB2; see
+                `kdner.teacher.scheme_sample`.
             language: as `kdner.text.words.split` has it.
             hard_wrapped: as there.
         """
@@ -126,13 +121,6 @@ class ScoreDocuments:
             raise
         self._words = pa.concat_arrays([self._words, pa.array(splitter.types.words[len(self._words) :], pa.string())])
         return numbered, Sentences(splitter.types, numbered.types, numbered.lengths), self._words
-
-
-def sample_sentences(plan: CorpusPlan) -> Iterator[list[str]]:
-    """Yield the words of sentences of a corpus, about `SAMPLE_WORDS`, by which IOB1 is told from IOB2."""
-    for table in draw_documents(plan, SAMPLE_WORDS, seed=1):
-        for text in table["text"].to_pylist():
-            yield from (sentence.words for sentence in split(text or ""))
 
 
 _NO_WORDS = pa.array([], pa.string())

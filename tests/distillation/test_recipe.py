@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from kdner.distillation.recipe import Distillation
@@ -14,6 +16,12 @@ from kdner.errors import InputError
         ({"word_dropout": 2}, "word-dropout"),
         ({"temperature": 0}, "temperature"),
         ({"learning_rate": -1e-3}, "learning-rate"),
+        ({"learning_rate": math.nan}, "learning-rate"),
+        ({"epochs": -1}, "epochs"),
+        ({"min_steps": -1}, "min-steps"),
+        ({"batch_words": 1}, "batch-words 1: must be at least 40"),
+        ({"batch_words": 0}, "batch-words"),
+        ({"weight_decay": -1.0}, "weight-decay"),
     ],
 )
 def test_impossible_recipes_name_the_flag(options, flag):

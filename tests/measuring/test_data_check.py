@@ -69,6 +69,17 @@ def test_documents_are_looked_at(tmp_path):
     assert counts["files passed over"] == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "what"), [(32, "documents without text"), (10, "documents without text (of a sample)")]
+)
+def test_a_corpus_is_a_sample_only_where_documents_are_left_out(tmp_path, monkeypatch, words, what):
+    monkeypatch.setattr("kdner.measuring.data_check.SAMPLE_WORDS", words)
+    content = b"\n".join([b"", b"Extraordinary circumstances everywhere"] * 10) + b"\nend\n"
+    (corpus,) = checked(tmp_path, corpus={"a.txt": content})
+    assert corpus.holds["bytes of text"] > 2 * words and corpus.holds["documents"] == 21
+    assert set(corpus.remarks.counts) == {what} and (corpus.remarks.counts[what] == 10) == (words == 32)
+
+
 def test_json_holds_every_place(tmp_path):
     train = "".join(f"Ada B-PER\nleft O\nParis B-{'LOC' if k % 2 else 'ORG'}\n\n" for k in range(40))
     (labeled,) = checked(tmp_path, train=train)

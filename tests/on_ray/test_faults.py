@@ -9,22 +9,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import ray
 import torch
 import tyro
-from files import contents, put_parquet
+from files import contents, put_lines, put_parquet
 from transformers import AutoTokenizer
 from two_nodes import TwoNodes, wait_until
 
+from kdner.corpora.lines import NO_OBJECT
 from kdner.corpora.plan import plan_corpus
 from kdner.flags import Actors
+from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
 from kdner.on_ray.shard_actor import ShardActor
 from kdner.runs.run_directory import RunDirectory
 from kdner.shards.work import ShardWork
+from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.score_documents import ScoreDocuments
+from kdner.text.documents import NO_TEXT
 
 pytestmark = pytest.mark.ray
 
@@ -169,3 +174,42 @@ def test_a_row_on_which_the_model_fails_stays_with_its_reason(toy_texts, stumbli
     (bad,) = [row for row in rows if row["error"]]
     assert bad["id"] == "d17" and bad["error"].startswith("IndexError") and bad["logits"] is None
     assert all(row["logits"] for row in rows if row is not bad)
+
+
+def test_a_line_without_a_text_says_what_it_holds_instead(make_student, tmp_path):
+    (tmp_path / "student").mkdir()
+    make_student(seed=3).save(tmp_path / "student")
+    lines = ["{cut", '["list"]', "7", '{"text": 5}', '{"text": true}', '{"text": ["a"]}', '{"text": {}}']
+    lines += ["{}", '{"text": null}', '{"text": " "}', '{"text": "Anna left ."}']
+    plan = plan_corpus([put_lines(tmp_path / "a.jsonl", lines)], shard_documents=4)
+    run = RunDirectory.open(str(tmp_path / "out"), {}, {"files": [shard.name for shard in plan.shards]})
+    arguments = {"student": str(tmp_path / "student")}
+    actor = ShardActor(
+        run, ShardWork(job="tag", actor=TagDocuments, arguments=arguments, actors=Actors(), use_gpu=False)
+    )
+    mapped = [actor.map_shard(shard) for shard in plan.shards]
+    assert [shard.counts["errors"] for shard in mapped] == [4, 4, 2]
+    assert mapped[0].reasons[0][:2] == (NO_OBJECT, 3)
+    kinds = ["a number", "true or false", "a list", "an object"]
+    reasons = [*[NO_OBJECT] * 3, *(f"the text is {kind}" for kind in kinds), *[NO_TEXT] * 3, None]
+    assert pa.concat_tables(run.tables())["error"].to_pylist() == reasons
+
+
+@pytest.mark.faults
+def test_a_document_on_which_a_class_of_ones_own_raises_exits_or_hangs_costs_itself_alone(cluster, tmp_path):
+    texts = ["Mira left Oslo .", "Kaboom in Bergen .", "Exit .", "Forever .", *["Tuva met Mira in Oslo ."] * 4]
+    source = put_parquet(tmp_path / "corpus.parquet", {"id": list(map(str, range(8))), "text": texts})
+    flags = ["--corpus", source, "--shard-documents", "1", "--max-error-rate", "1", "--shard-timeout", "10"]
+    flags += ["--teacher", "own_teachers:Stumbling", "--out", str(tmp_path / "out"), "--actors.count", "1"]
+    precompute_logits(tyro.cli(PrecomputeLogits, args=flags))
+    rows = pa.concat_tables(RunDirectory.finished_at(str(tmp_path / "out")).tables()).to_pylist()
+    assert [row["error"] for row in rows] == [
+        None,
+        "ValueError: half of a pair: \ufffd",
+        "ended its process 2 times (exit code 3)",
+        "ended its process 2 times (it took longer than 10 s)",
+        *[None] * 4,
+    ]
+    labels = RunDirectory(str(tmp_path / "out")).manifest()["labels"]
+    logits = np.array(rows[0]["logits"]).reshape(-1, len(labels))
+    assert [labels[label] for label in logits.argmax(axis=1)] == ["B-PER", "O", "B-LOC", "O"]

@@ -50,6 +50,13 @@ def test_a_table_can_be_read_by_its_headings():
     assert "&lt;student&gt;" in markup and "of two" in read.text
 
 
+def test_what_is_text_only_is_escaped_once():
+    region, _ = Page(table("R&D <x> \u202e", ["a"], [["b"]]) + table(element("b", "R&D"), ["a"], [["b"]])).all("div")
+    assert region["aria-label"] == "R&D <x> U+202E"
+    assert 'aria-label="R&amp;D"' in table(element("b", "R&D"), ["a"], [["b"]])
+    assert "<title>R&amp;D &lt;x&gt;</title>" in page("R&D <x>", "", [])
+
+
 def test_a_page_is_whole_and_its_policy_lets_its_own_style_and_script_run():
     content = section("one", "One & only", table("t", ["a"], [["b"]]), details("more", element("p", "inside")))
     markup = page(EVIL, f"about {EVIL}", [("one", "One", content)])

@@ -177,7 +177,8 @@ def test_a_teacher_is_put_on_the_hub_without_what_is_the_runs_own(hub, python, t
     folder.mkdir()
     for path in Path(teacher_folder).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    for name in ("_manifest.json", "_summary.json", ".checkpoints/step.safetensors", "tensorboard/events.json"):
+    own = ("_manifest.json", "_summary.json", "manifest.json", "summary.json")
+    for name in (*own, ".checkpoints/step.safetensors", "tensorboard/events.json"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("{}")
     with pytest.raises(InputError, match=r"no model directory with a card \(README.md\)"):
@@ -186,7 +187,7 @@ def test_a_teacher_is_put_on_the_hub_without_what_is_the_runs_own(hub, python, t
     python(f"from kdner.runs.hub import push_folder\npush_folder({str(folder)!r}, 'me/teacher', license='mit')")
     files = hub.latest("me/teacher")
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= set(files)
-    assert not {name for name in files if name.startswith(("_", ".", "tensorboard"))}
+    assert not {name for name in files if name in own or name.startswith((".", "tensorboard"))}
     assert b"license: mit" in files["README.md"]
 
 

@@ -97,6 +97,22 @@ def test_a_job_on_another_machine_that_stays_silent_is_taken_over_from(tmp_path,
     assert "taken over from if it gives no sign of life for 0 s" in caplog.text
 
 
+def test_who_takes_over_twice_remembers_that_the_first_holder_may_still_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(kdner.runs.lock, "WATCH_S", 0.02)
+    monkeypatch.setattr(kdner.runs.lock, "DEAD_AFTER_S", 0.1)
+    bury, quicker = kdner.runs.lock._bury, [dead]
+
+    def bury_beside_a_quicker_job(path, holder):
+        bury(path, holder)
+        if quicker:
+            quicker.pop()(tmp_path)
+
+    monkeypatch.setattr(kdner.runs.lock, "_bury", bury_beside_a_quicker_job)
+    lock_of(tmp_path, host="elsewhere")
+    with hold(str(tmp_path)) as unseen:
+        assert unseen and not quicker
+
+
 def test_a_job_on_another_machine_may_end_while_it_is_watched(tmp_path, monkeypatch):
     monkeypatch.setattr(kdner.runs.lock, "WATCH_S", 0.02)
     lock_of(tmp_path, host="elsewhere")

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
 import gzip
+from functools import partial
+from io import FileIO
 
+import pyarrow as pa
 import pytest
 from files import unusual_permissions
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from kdner.errors import InputError
+from kdner.errors import InputError, StorageError
+from kdner.runs.parquet import write_parquet
 from kdner.runs.storage import (
     _whole_remote,
     commit,
@@ -75,10 +80,10 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path):
 
 def test_a_file_system_that_is_not_local_gets_whole_files_too(tmp_path):
     elsewhere = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
-    with _whole_remote(elsewhere, ".notes.tmp", "notes") as file:
+    with _whole_remote(elsewhere, ".notes.tmp", "notes", "far://notes") as file:
         file.write(b"old")
         assert not list(tmp_path.iterdir())
-    with pytest.raises(RuntimeError), _whole_remote(elsewhere, ".notes.tmp", "notes") as file:
+    with pytest.raises(RuntimeError), _whole_remote(elsewhere, ".notes.tmp", "notes", "far://notes") as file:
         file.write(b"new")
         raise RuntimeError
     assert (tmp_path / "notes").read_bytes() == b"old"
@@ -88,9 +93,36 @@ def test_a_file_system_that_is_not_local_gets_whole_files_too(tmp_path):
 def test_a_file_system_that_is_not_local_gets_the_bytes_as_they_are(tmp_path):
     elsewhere = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
     for name, content in [("corpus.txt.gz", gzip.compress(b"some words")), ("empty", b"")]:
-        with _whole_remote(elsewhere, f".{name}", name) as file:
+        with _whole_remote(elsewhere, f".{name}", name, name) as file:
             file.write(content)
         assert (tmp_path / name).read_bytes() == content
+
+
+def test_only_what_cannot_be_written_is_the_storages_error(tmp_path):
+    target = tmp_path / "corpus.parquet"
+    with pytest.raises(FileNotFoundError, match="dataset"), commit(str(target)) as file:
+        file.write((tmp_path / "dataset").read_bytes())
+    with pytest.raises(ConnectionResetError), commit(str(target)) as file:
+        raise ConnectionResetError("the hub")
+    with pytest.raises(StorageError, match=r"none/a: cannot be written .*make room"), commit(str(tmp_path / "none/a")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["local", "far"])
+@pytest.mark.parametrize("content", [b"small", b"large" * 100_000], ids=["in the buffer", "beyond it"])
+def test_a_full_disk_is_the_storages_error_whoever_writes(tmp_path, monkeypatch, far, content):
+    monkeypatch.setattr("kdner.runs.storage.tempfile.TemporaryFile", lambda **_: FileIO("/dev/full", "wb"))
+    monkeypatch.setattr("pathlib.Path.open", lambda *_, **__: FileIO("/dev/full", "wb"))
+    path = str(tmp_path / "notes")
+    whole = partial(_whole_remote, LocalFileSystem(), f"{path}.tmp", path, path) if far else partial(commit, path)
+    with pytest.raises(StorageError, match=r"notes: cannot be written .*No space left") as error, whole() as file:
+        file.write(content)
+    assert error.value.__cause__.errno == errno.ENOSPC
+    table = pa.table({"text": [content.decode()]})
+    with pytest.raises(StorageError, match=r"notes: cannot be written .*No space left"), whole() as file:
+        write_parquet(table, file)
+    assert not (tmp_path / "notes").exists()
 
 
 def test_files_and_folders_have_the_permissions_that_the_umask_gives(umask, tmp_path):

@@ -87,7 +87,21 @@ def test_no_room_for_words(labels):
         vocabulary_budget(StudentConfig(max_parameters=1000), labels, 100)
 
 
-@pytest.mark.parametrize("options", [{"character_width": 4}, {"dropout": 1.0}, {"dropout": -0.1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"character_width": 4},
+        {"character_width": -1},
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"hidden": 0},
+        {"layers": 0},
+        {"word_dim": 0},
+        {"character_dim": -4},
+        {"character_filters": 0},
+        {"max_parameters": 0},
+    ],
+)
 def test_impossible_shapes_name_the_flag(options):
     name = next(iter(options)).replace("_", "-")
     with pytest.raises(InputError, match=f"--student.{name}"):

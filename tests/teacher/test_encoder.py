@@ -94,6 +94,7 @@ def test_an_encoder_reads_as_many_pieces_as_its_table_of_positions_has_rows_for(
         ("mpnet", 30, 30),
         ("mpnet", -1, 38),
         ("xlnet", -1, 512),
+        ("xlnet", 100_000, 16384),
         ("deberta-v2", 10**30, 40),
         ("deberta-v2", 16, 16),
     ],

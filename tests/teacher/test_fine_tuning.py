@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kdner.errors import InputError
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
 from kdner.teacher.fine_tuning import FineTuning, _optimizer, fine_tune
@@ -94,6 +95,40 @@ def test_a_model_that_only_guesses_is_begun_anew_with_half_the_learning_rate(
     warnings = [record.getMessage() for record in caplog.records if "begun anew" in record.getMessage()]
     assert len(warnings) == 2 and "0.5 times" in warnings[0] and "0.25 times" in warnings[1]
     assert progress.done == progress.total == 30
+
+
+def test_a_draw_without_any_entity_is_learned_at_once(bert_base, toy, labels, monkeypatch, caplog):
+    monkeypatch.setattr("kdner.teacher.fine_tuning.GUESSING_STEPS", 12)
+    sentences = [(words, ["O"] * len(words)) for words, _ in (sentence.words() for sentence in toy)]
+    progress = Progress("fine-tune", "step")
+    recipe = FineTuning(epochs=1, min_steps=20, max_steps=200, batch_sentences=8)
+    teacher = fine_tune(bert_base, sentences, labels, recipe, seed=1, progress=progress)
+    assert progress.done == progress.total == 20 and "begun anew" not in caplog.text
+    assert set(teacher.tags([["Rain", "is", "expected"]])[0]) == {"O"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": -1},
+        {"epochs": 0, "min_steps": 0},
+        {"max_steps": 0},
+        {"batch_sentences": 0},
+        {"learning_rate": 0.0},
+        {"head_learning_rate": -1.0},
+        {"warmup_steps": -1},
+        {"learned": -0.1},
+        {"weight_decay": float("nan")},
+    ],
+)
+def test_impossible_recipes_name_the_flag(options):
+    name = next(iter(options)).replace("_", "-")
+    with pytest.raises(InputError, match=f"--fine-tuning.{name} "):
+        FineTuning(**options)
+
+
+def test_the_learning_rate_may_begin_at_its_peak(bert_base, toy, labels, short):
+    assert tuned(bert_base, toy, labels, replace(short, warmup_steps=0))[1].done > 0
 
 
 def test_a_training_that_was_cut_off_ends_as_if_nothing_had_happened(bert_base, toy, labels, monkeypatch, tmp_path):

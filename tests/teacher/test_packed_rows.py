@@ -42,6 +42,11 @@ def test_packed_windows_have_the_logits_that_they_have_alone(family):
         torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
 
 
+def test_a_window_that_is_longer_than_a_row_is_refused():
+    with pytest.raises(ValueError, match="a window of 41 pieces has no room in a row of 40"):
+        list(cut_rows(windows_of([9, 41, 3]), 40))
+
+
 def test_batches_of_runs_have_every_window_once_and_equal_work():
     engine = PackedRuns(model_of("bert"), 0, batch_pieces=256)
     for lengths in (np.random.default_rng(2).integers(1, 60, 500), np.array([7]), np.array([600, 3, 3])):

@@ -10,7 +10,7 @@ from kdner.labels.tags import check_same_labels
 from kdner.runs.schema import LOGITS, check
 from kdner.teacher.by_name import joined_labels, load_model, may_be_iob1, model_labels
 from kdner.teacher.model import SCHEME, Teacher
-from kdner.teacher.score_documents import ScoreDocuments, sample_sentences
+from kdner.teacher.score_documents import ScoreDocuments
 
 SENTENCES = [["Mira", "Tuva", "met", "Bergen", "."], [], ["Oslo"]]
 TAGS = [["B-PER", "I-PER", "O", "B-LOC", "O"], [], ["B-LOC"]]
@@ -117,8 +117,8 @@ def test_a_classifier_of_iob2_is_scored_as_one_that_says_so(teacher_folder, tmp_
     assert told.equals(found)
 
 
-def test_a_sample_of_a_corpus_is_sentences_of_words(corpus_file):
-    from kdner.corpora.plan import plan_corpus
-
-    sample = list(sample_sentences(plan_corpus([corpus_file])))
-    assert ["Rain", "is", "expected", "."] in sample and all(sample)
+def test_sentences_of_the_sample_on_which_a_model_fails_are_passed_over():
+    sample = [["Kaboom"], ["Mira", "met", "Oslo"], ["Kaboom", "again"], ["Bergen"]]
+    assert load_model("own_teachers:Stumbling", sample=sample).tags([["Oslo"]]) == [["B-LOC"]]
+    with pytest.raises(InputError, match=r"Hopeless: fails on all 4 sentences .*KeyError: 'no weights'.*`scheme`"):
+        load_model("own_teachers:Hopeless", sample=sample)

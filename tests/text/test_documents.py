@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +16,7 @@ from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
-from kdner.text.documents import NO_TEXT
+from kdner.text.documents import NO_TEXT, in_parts
 from kdner.text.words import count_words, split
 
 TEXTS = [
@@ -201,6 +206,66 @@ def test_stored_logits_are_the_live_ones_in_bfloat16(teacher_folder, toy, make_c
     a, b = np.concatenate(alone), np.concatenate(stored)
     assert np.abs(a - b).max() <= 2**-6 * np.abs(a).max()
     assert (a.argmax(axis=1) == b.argmax(axis=1)).mean() >= 0.999
+
+
+class Speechless(ValueError):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class Panic(BaseException):
+    """What the bindings of Rust raise is no `Exception` either."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("half \ud83d, nul \0"), "ValueError: half \ufffd, nul \ufffd"),
+        (Speechless(), "Speechless: (its message cannot be shown)"),
+        (Panic("out of range"), "Panic: out of range"),
+        (asyncio.CancelledError(), "CancelledError: "),
+        (ValueError("x" * 10_000), f"ValueError: {'x' * 488}"),
+    ],
+    ids=["half", "speechless", "panic", "cancelled", "long"],
+)
+def test_whatever_a_document_raises_becomes_its_reason(score, tag, make_corpus, monkeypatch, error, reason):
+    def fails(function):
+        def failing(items, *rest, **options):
+            if any("Rome" in item for item in items):
+                raise error
+            return function(items, *rest, **options)
+
+        return failing
+
+    (teacher,) = score.teachers
+    monkeypatch.setattr(teacher, "score_words", fails(teacher.score_words))
+    monkeypatch.setattr(tag.tagger, "entity_table", fails(tag.tagger.entity_table))
+    for actor in (score, tag):
+        assert actor(make_corpus(["Anna flew.", "Rain in Rome."]))["error"].to_pylist() == [None, reason]
+
+
+def interrupted(texts):
+    if "bad" in texts:
+        raise KeyboardInterrupt
+    return texts
+
+
+def test_an_interrupt_is_a_documents_error_where_no_user_can_have_sent_it():
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(["good", "bad"], interrupted)
+    with ThreadPoolExecutor(1) as thread:
+        parts, errors = thread.submit(in_parts, ["good", "bad"], interrupted).result()
+    assert parts == [([0], ["good"])] and errors == [None, "KeyboardInterrupt: "]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # as in a worker of Ray
+    try:
+        assert in_parts(["good", "bad"], interrupted) == (parts, errors)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def test_a_document_that_wants_its_process_to_exit_is_none_of_them():
+    with pytest.raises(SystemExit):
+        in_parts(["good"], lambda _: sys.exit(3))
 
 
 def test_a_failure_costs_two_more_passes_at_most(score, make_corpus, monkeypatch):
