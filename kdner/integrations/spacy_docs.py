@@ -53,16 +53,16 @@ def make_doc(document: Annotated, vocab: Vocab) -> Doc:
             tags.append("")
 
     for sentence in tagged_sentences(document):
-        for number, word in enumerate(sentence.words.words):
-            add_gap(sentence.words.starts[number])
-            words.append(word)
+        for number, start in enumerate(sentence.words.starts):
+            add_gap(start)
+            end = sentence.words.ends[number]
+            words.append(document.text[start:end])
             spaces.append(False)
             starts.append(number == 0)
             tag = sentence.tags[number]
             if tag.startswith("I-") and tags[-1] == "":
                 tags[-1] = tag  # white space inside an entity belongs to it
             tags.append(tag)
-            end = sentence.words.ends[number]
     add_gap(len(document.text))
     if starts:
         starts[0] = True

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdner.errors import InputError
 from kdner.integrations.annotated import of_entities, of_labeled, of_logits, of_texts, tagged_sentences
@@ -143,6 +145,43 @@ def test_an_entity_of_several_words_keeps_its_white_space_in_a_docbin(tmp_path):
     (document,) = of_entities(corpus, pa.Table.from_pylist([row], schema=ENTITIES))
     (doc,) = DocBin().from_disk(write("docbin", [document], tmp_path / "x")).get_docs(spacy.blank("en").vocab)
     assert doc.text == text and [e.text for e in doc.ents] == ["New  York\tcity"]
+
+
+def of_parts(text, *parts):
+    """Make a document with these parts of its text as entities, each after the one before it."""
+    found, end = [], 0
+    for part in parts:
+        start = text.index(part, end)
+        end = start + len(part)
+        found.append({"start": start, "end": end, "label": "PER", "text": part, "score": 0.5})
+    row = {"id": "a", "entities": found, "words": 1, "error": None}
+    corpus = pa.table([["a"], [text]], schema=CORPUS)
+    (document,) = of_entities(corpus, pa.Table.from_pylist([row], schema=ENTITIES))
+    return document
+
+
+UNLIKE_THEIR_WORDS = ["Zoe\u0308", "Ange\u00adla", "Jo\u2060se\u0301", "Go\u200cran", "\u1100\u1161", "Bo\ufeffb"]
+"""Names of which models see something shorter: letters and marks apart, and characters that are not shown."""
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*UNLIKE_THEIR_WORDS, "left", ".", "\u00ad", "\u200b", "\ufeff", " ", "  ", "\t", "\n\n", "\u00a0"]
+        )
+    )
+)
+def test_a_docbin_has_the_text_and_its_offsets_whatever_models_see_of_its_words(parts):
+    pytest.importorskip("spacy")
+    from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
+
+    text = " ".join(parts)
+    words = [text[a:b] for sentence in split(text) for a, b in zip(sentence.starts, sentence.ends, strict=True)]
+    document = of_parts(text, *(word for word in words if word in UNLIKE_THEIR_WORDS))
+    (doc,) = DocBin().from_bytes(FORMATS["docbin"].write([document], LABELS)).get_docs(Vocab())
+    assert doc.text == text
+    assert [[e.start_char, e.end_char, e.label_] for e in doc.ents] == spans(document)
 
 
 def test_a_hugging_face_dataset(documents, tmp_path):
