@@ -18,9 +18,9 @@ from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS, Written
-from kdner.labeled.sets import read_drawn
+from kdner.labeled.sets import labeled_path, read_drawn
 from kdner.on_ray.job import run_job, shown_path
-from kdner.runs.storage import commit
+from kdner.runs.storage import commit, locate
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Convert(Written, LabeledSet):
 
 def convert(config: Convert) -> dict[str, Any]:
     """Do the job; returns how many sentences and entities it wrote."""
-    if Path(config.labeled).resolve() == Path(config.out).resolve():
+    if labeled_path(config.labeled).resolve() == Path(locate(config.out)[1]).resolve():
         raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
     sentences, _, labels = read_drawn(config)
     documents = of_labeled(sentences)
