@@ -17,10 +17,10 @@ from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.integrations.annotated import of_labeled
 from kdner.integrations.formats import FORMATS, Written
-from kdner.labeled.sets import read_drawn
+from kdner.labeled.sets import labeled_path, read_drawn
 from kdner.on_ray.console import say
 from kdner.on_ray.job import run_job, shown_path
-from kdner.runs.storage import commit, create_folder
+from kdner.runs.storage import commit, create_folder, locate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +33,25 @@ class Convert(Written, LabeledSet):
 
 def convert(config: Convert) -> dict[str, Any]:
     """Do the job; returns how many sentences and entities it wrote."""
-    if Path(config.labeled).resolve() == Path(config.out).resolve():
-        raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
-    if Path(config.out).is_dir():
-        raise InputError(f"--out {config.out}: is a folder; name a file")
+    if "://" not in config.out or config.out.startswith("file:"):
+        _check_file(config, Path(locate(config.out)[1]))
     sentences, _, labels = read_drawn(config)
     documents = of_labeled(sentences)
     content = FORMATS[config.format].write(documents, labels)
-    create_folder(str(Path(config.out).parent))
     with commit(config.out) as file:
         file.write(content)
     counts = {"sentences": len(sentences), "entities": sum(len(document.entities) for document in documents)}
     say(f"{counts['sentences']:,} sentences with {counts['entities']:,} entities in {shown_path(config.out)}")
     return counts
+
+
+def _check_file(config: Convert, out: Path) -> None:
+    """Refuse a local file that cannot be written or must not, and make the folder that it is to be in."""
+    if labeled_path(config.labeled).resolve() == out.resolve():
+        raise InputError(f"--out {config.out}: is the labeled set itself; name another file")
+    if out.is_dir():
+        raise InputError(f"--out {config.out}: is a folder; name a file")
+    create_folder(str(out.parent))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Needs   one core; no cluster
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from kdner.student.pruning import pruned
 from kdner.student.saved import MODEL_FILES, WeightsType
 from kdner.student.vocabulary import Vocabulary
 from kdner.text.words import split, splitter_fingerprint
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,13 @@ def shrink_student(config: ShrinkStudent) -> dict[str, Any]:
         folder = directory.local_path
         smaller.save_pretrained(folder, dtype=config.weights)
         sizes = {"before": _size(source, student), "after": _size(folder, smaller)}
+        if _is_larger(sizes):
+            logger.warning(
+                "%s: takes more room than %s, whose weights are of a smaller type than %s; int8 is the smallest",
+                shown_path(config.out),
+                config.student,
+                config.weights,
+            )
         with (folder / CARD).open("a", encoding="utf-8") as card:
             card.write(_note(sizes, config.weights, pruned=plan is not None))
         return sizes
@@ -134,11 +144,18 @@ def _said(size: dict[str, int]) -> str:
     )
 
 
+def _is_larger(sizes: dict[str, dict[str, int]]) -> bool:
+    """Tell whether the student takes more room than before; the words of its files may differ by a few bytes."""
+    return sizes["after"]["bytes"] > 1.01 * sizes["before"]["bytes"]
+
+
 def _note(sizes: dict[str, dict[str, int]], weights: WeightsType, *, pruned: bool) -> str:
     """Return what the card adds: what it says above is true of the student before."""
     words = ", with the words and pieces of a corpus only" if pruned else ""
+    is_smaller = sizes["after"]["bytes"] < sizes["before"]["bytes"]
+    title = "Made larger" if _is_larger(sizes) else "Made smaller" if is_smaller else "Written once more"
     return (
-        f"\n## Made smaller\n\nThis is that student with weights in {weights}{words}; its figures above were measured "
+        f"\n## {title}\n\nThis is that student with weights in {weights}{words}; its figures above were measured "
         f"before.\n\n- Before: {_said(sizes['before'])}\n- Now: {_said(sizes['after'])}\n"
     )
 

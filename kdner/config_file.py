@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -23,9 +23,18 @@ C = TypeVar("C")
 
 FLAG = "--config"
 HELP = (
-    f"{FLAG} FILE reads flags from a YAML or JSON file by their names (labeled-size: 750, and fine-tuning: with what "
-    "lies below it), or from the _summary.json of a finished run; flags beside it go before it."
+    f"{FLAG} FILE reads flags from a YAML or JSON file by their names (labeled-size: 750, actors.count: 4, or actors: "
+    "with what lies below it), or from the _summary.json of a finished run; flags beside it go before it."
 )
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, but leaves numbers and dates the text that they are: what that means, the type of the flag says."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] in ("bool", "null", "merge")]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def parse(config: type[C], arguments: Sequence[str], name: str | None = None) -> C:
@@ -62,8 +71,11 @@ def _file_flag(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        text = Path(path).read_text("utf-8")
-        values = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+        text = Path(path).read_text("utf-8-sig")
+        if path.endswith(".json"):
+            values = json.loads(text, parse_int=str, parse_float=str)
+        else:
+            values = yaml.load(text, _Loader)
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{FLAG} {path}: cannot be read ({error}); expected a file of YAML or JSON") from None
     if isinstance(values, dict) and isinstance(run := values.get("provenance"), dict):
@@ -80,7 +92,7 @@ def _filled(config: type[C], values: Mapping[str, Any], path: str, prefix: str) 
     config that is made once flags are there too. What the file does not name keeps its default, or waits for a flag.
     """
     names = config.__dataclass_fields__  # type: ignore[attr-defined]  # unlike `fields`, with `InitVar`
-    given = {str(key).replace("-", "_"): value for key, value in values.items()}
+    given = _nested(values, path, prefix)
     for name in given:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
@@ -97,6 +109,22 @@ def _filled(config: type[C], values: Mapping[str, Any], path: str, prefix: str) 
         else:
             vars(filled)[name] = tyro.MISSING if field.default is MISSING else field.default
     return filled
+
+
+def _nested(values: Mapping[Any, Any], path: str, prefix: str) -> dict[str, Any]:
+    """Return values by the names of fields; those of dotted names (``actors.count``) lie below the first part."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        name, dot, rest = str(key).replace("-", "_").partition(".")
+        value = {rest: value} if dot else value
+        if name in nested:
+            parts = isinstance(value, Mapping) and isinstance(nested[name], Mapping)
+            twice = [f"{name}.{inner}" for inner in value if inner in nested[name]] if parts else [name]
+            if twice:
+                raise InputError(f"{FLAG} {path}: {_flag(prefix, twice[0])} is given twice; keep one of them")
+            value = {**nested[name], **value}
+        nested[name] = value
+    return nested
 
 
 def _converted(hint: Any, value: Any, path: str, flag: str) -> Any:
@@ -116,9 +144,9 @@ def _converted(hint: Any, value: Any, path: str, flag: str) -> Any:
     elif get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
-    elif hint is float and not isinstance(value, bool):
-        with suppress(TypeError, ValueError):
-            return float(value)  # YAML takes 1e-4 for a text
+    elif hint in (int, float) and isinstance(value, str):
+        with suppress(ValueError):
+            return hint(value)
     elif type(value) is hint:
         return value
     expected = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")

@@ -49,6 +49,34 @@ def test_flags_by_their_names(tmp_path):
     assert (config.student.head, config.student.dropout) == ("crf", 0.0)
 
 
+def test_numbers_are_the_text_that_they_are_written_as_where_text_is_expected(tmp_path):
+    needed = "corpus: 2024\nstudent: 1.10\nout: 2026-01-02\n"
+    for score, found in (("0.5", ("0.5",)), ("[0.50, PER=0.7]", ("0.50", "PER=0.7")), ("PER=.7", ("PER=.7",))):
+        config = parse(TagCorpus, ["--config", in_file(tmp_path, f"{needed}score: {score}\n")])
+        assert (config.score, config.corpus, config.student, config.out) == (found, ("2024",), "1.10", "2026-01-02")
+    file = in_file(
+        tmp_path, '{"corpus": ["x"], "student": 7, "out": "o", "score": [0.5], "shard_timeout": 60}', "a.json"
+    )
+    config = parse(TagCorpus, ["--config", file])
+    assert (config.score, config.student, config.shard_timeout) == (("0.5",), "7", 60.0)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("run.yaml", "actors.count: 3\nactors.cpus: 2\n"),
+        ("run.yaml", "actors: {count: 3}\nactors.cpus: 2\n"),
+        ("run.yaml", "actors.cpus: 2\nactors:\n  count: 3\n"),
+        ("run.json", '{"actors.count": 3, "actors": {"cpus": 2}}'),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_dotted_names_and_byte_order_marks(tmp_path, name, text, mark):
+    file = in_file(tmp_path, mark + text, name)
+    config = parse(TagCorpus, ["--config", file, "--corpus", "x", "--student", "s", "--out", "o"])
+    assert (config.actors.count, config.actors.cpus) == (3, 2)
+
+
 def test_a_preset_in_a_file_and_beside_it(tmp_path, capsys):
     file = in_file(tmp_path, "student: {preset: tiny, hidden: 64}\n")
     assert parse(Pipeline, ["--config", file]).student == StudentConfig(preset="tiny", hidden=64)
@@ -81,8 +109,14 @@ def test_what_a_file_leaves_out_is_still_needed(tmp_path, capsys):
         ("seed:", "--seed is None; expected int"),
         ("student:\n  head: mlp", "--student.head is 'mlp'; expected Literal['softmax', 'crf']"),
         ("student:\n  preset: huge", "--student.preset is 'huge'; expected Literal['tiny', 'base', 'large']"),
-        ("fine-tuning: 3", "--fine-tuning is 3; expected FineTuning"),
-        ("corpus: [1]", "--corpus is 1; expected str"),
+        ("fine-tuning: 3", "--fine-tuning is '3'; expected FineTuning"),
+        ("corpus: [[1]]", "--corpus is ['1']; expected str"),
+        ("labeled: yes", "--labeled is True; expected str"),
+        ("labeled-size: 7.5", "--labeled-size is '7.5'; expected int"),
+        ("labeled-size: 7\nlabeled_size: 8", "--labeled-size is given twice; keep one of them"),
+        ("actors.count: 3\nactors: {count: 4}", "--actors.count is given twice; keep one of them"),
+        ("actors.cont: 3", "--actors.cont is no flag of this job; perhaps you meant --actors.count"),
+        ("labeled.x: a", "--labeled is {'x': 'a'}; expected str"),
         ("- a", "expected flags by their names"),
         ("a: [", "cannot be read"),
     ],

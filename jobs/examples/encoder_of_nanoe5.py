@@ -226,5 +226,5 @@ def main(config: MakeEncoder) -> None:
 if __name__ == "__main__":
     try:
         main(tyro.cli(MakeEncoder))
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(f"error: {error}")

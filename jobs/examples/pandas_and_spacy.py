@@ -13,14 +13,17 @@ exported: `--labeled export.json` of every job, or `kdner.labeled.sets.read_labe
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import tyro
 
+from kdner.errors import InputError
 from kdner.integrations.annotated import of_texts
 from kdner.integrations.data_frames import entity_frame
 from kdner.integrations.formats import FORMATS
@@ -71,8 +74,8 @@ class OtherTools:
 def main(config: OtherTools) -> None:
     """Call each function once."""
     out, student = Path(config.out), Student.from_pretrained(config.student)
+    frame = read_frame(Path(config.texts))
     out.mkdir(parents=True, exist_ok=True)
-    frame = read_frame(Path(config.texts)).dropna(subset=["text"])
     print(tag_column(student, frame))
     write_label_studio(student, frame["text"], out / "tasks.json")
     if not HAS_SPACY:
@@ -87,11 +90,29 @@ def main(config: OtherTools) -> None:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a table by the suffix of its file."""
-    if path.suffix == ".csv":
-        return pd.read_csv(path)
-    return pd.read_json(path, lines=True) if path.suffix == ".jsonl" else pd.read_parquet(path)
+    """Read a table by the suffix of its file, without the rows that have no text.
+
+    Raises:
+        InputError: it cannot be read, or has no column `text` of texts.
+    """
+    read = {".csv": pd.read_csv, ".jsonl": partial(pd.read_json, lines=True)}.get(path.suffix, pd.read_parquet)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give one of .parquet, .csv or .jsonl")
+    try:
+        frame = read(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a file of .parquet, .csv or .jsonl") from None
+    if "text" not in frame:
+        raise InputError(f"{path}: no column 'text', only {', '.join(map(str, frame))}; rename the one with the texts")
+    frame = frame.dropna(subset=["text"])
+    other = next((text for text in frame["text"] if not isinstance(text, str)), None)
+    if other is not None:
+        raise InputError(f"{path}: column 'text' holds {other!r}; expected texts. Rename the column that holds them")
+    return frame
 
 
 if __name__ == "__main__":
-    main(tyro.cli(OtherTools))
+    try:
+        main(tyro.cli(OtherTools))
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

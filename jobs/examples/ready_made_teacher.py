@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kdner.distillation.recipe import Distillation
+from kdner.errors import InputError
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.jobs.precompute_logits import PrecomputeLogits, precompute_logits
 from kdner.jobs.tag_corpus import TagCorpus, tag_corpus
@@ -39,8 +40,7 @@ class Gazetteer:
     scheme = "IOB2"
 
     def __init__(self, path: str) -> None:
-        rows = (line.split("\t") for line in Path(path).read_text("utf-8").splitlines() if line)
-        self.types = {tuple(split_words(name).words): kind.strip() for name, kind in rows}
+        self.types = read_names(Path(path))
         self.longest = max(map(len, self.types))
         self.labels = label_list(f"B-{kind}" for kind in self.types.values())
         self.fingerprint = {"names": hashlib.sha256(Path(path).read_bytes()).hexdigest()}  # another list, other logits
@@ -59,6 +59,29 @@ class Gazetteer:
                 found.append(Found(first, last, self.types[tuple(words[first:last])]))
             first = last or first + 1
         return found
+
+
+def read_names(path: Path) -> dict[tuple[str, ...], str]:
+    """Return the type of each name, by its words.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no name with a type.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a file of names in UTF-8") from None
+    types: dict[tuple[str, ...], str] = {}
+    for number, line in enumerate(lines, 1):
+        name, _, kind = line.partition("\t")
+        words = tuple(split_words(name).words)
+        if words and kind.strip():
+            types[words] = kind.strip()
+        elif line.strip():
+            raise InputError(f"{path}:{number}: {line!r} is no name with its type behind a tab")
+    if not types:
+        raise InputError(f"{path}: holds no names; write each on a line, with its type behind a tab")
+    return types
 
 
 @dataclass(frozen=True, kw_only=True)

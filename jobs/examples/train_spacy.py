@@ -15,6 +15,7 @@ Needs   spaCy (pip install 'kdner[spacy]'), one core and some minutes
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import fix_random_seed, minibatch
 from spacy.vocab import Vocab
+
+from kdner.errors import InputError
 
 SENTENCES_AT_ONCE = 16
 DROPOUT = 0.2
@@ -52,9 +55,15 @@ class TrainSpacy:
 
 def train_spacy(config: TrainSpacy) -> dict[str, float]:
     """Train both; returns their F1 by what they learned from."""
-    vocab = spacy.blank(config.language).vocab
+    try:
+        vocab = spacy.blank(config.language).vocab
+    except ImportError as error:
+        raise InputError(f"--language {config.language}: {error}") from None
     gold, test = read([Path(config.gold)], vocab), read([Path(config.test)], vocab)
     pseudo = read(sorted(Path(config.pseudo).glob("part-*.spacy")), vocab)
+    for name, docs in {config.gold: gold, config.test: test, config.pseudo: pseudo}.items():
+        if not docs:
+            raise InputError(f"{name}: holds no sentences; give what jobs/convert.py or jobs/export.py wrote as docbin")
     print(f"gold: {len(gold):,} sentences; pseudo-labels: {len(pseudo):,} sentences, {words_of(pseudo):,} words")
     scores = {}
     for name, sets in {"gold": [gold], "gold and pseudo-labels": [gold, pseudo]}.items():
@@ -64,9 +73,19 @@ def train_spacy(config: TrainSpacy) -> dict[str, float]:
 
 
 def read(paths: Sequence[Path], vocab: Vocab) -> list[Doc]:
-    """Read the sentences of DocBins, each as a Doc of its own."""
-    docs = (doc for path in paths for doc in DocBin().from_disk(path).get_docs(vocab))
-    return [sentence.as_doc() for doc in docs for sentence in doc.sents]
+    """Read the sentences of DocBins, each as a Doc of its own; a Doc without sentences is one.
+
+    Raises:
+        InputError: a file is no DocBin, or cannot be read.
+    """
+    docs: list[Doc] = []
+    for path in paths:
+        try:
+            docs += DocBin().from_disk(path).get_docs(vocab)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read as a DocBin ({error})") from None
+    spans = (span for doc in docs for span in (doc.sents if doc.has_annotation("SENT_START") else [doc[:]]))
+    return [span.as_doc() for span in spans if len(span)]
 
 
 def words_of(docs: Sequence[Doc]) -> int:
@@ -108,4 +127,7 @@ def example(nlp: spacy.Language, doc: Doc) -> Example:
 
 
 if __name__ == "__main__":
-    train_spacy(tyro.cli(TrainSpacy))
+    try:
+        train_spacy(tyro.cli(TrainSpacy))
+    except InputError as error:
+        sys.exit(f"error: {error}")

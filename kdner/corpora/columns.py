@@ -126,7 +126,7 @@ def as_strings(values: pa.Array) -> pa.Array:
         return pa.array(
             [None if text is None else _json_text(text) for text in values.storage.to_pylist()], pa.string()
         )
-    if _is_bytes(values.type):
+    if holds_bytes(values.type):
         return values.cast(pa.binary()).view(pa.string())
     return values.cast(pa.string())
 
@@ -148,7 +148,7 @@ def as_ids(values: pa.Array, where: str) -> pa.Array:
         if pt.is_decimal(values.type):
             return values.cast(pa.decimal256(76, 0)).cast(pa.string())
         strings = as_strings(values)
-        if _is_bytes(values.type):
+        if holds_bytes(values.type):
             strings.validate(full=True)
     except pa.ArrowInvalid as error:
         raise InputError(f"{where} is {values.type}, and not all of its values are ids ({error}); {_CAST}") from None
@@ -159,10 +159,13 @@ def _is_text(kind: pa.DataType) -> bool:
     if pt.is_dictionary(kind):
         kind = kind.value_type
     is_string = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
-    return is_string or _is_bytes(kind) or pt.is_null(kind) or isinstance(kind, pa.UuidType | pa.JsonType)
+    return is_string or holds_bytes(kind) or pt.is_null(kind) or isinstance(kind, pa.UuidType | pa.JsonType)
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Tell whether a column of a type holds bytes, which its file does not say to be UTF-8, as it says of strings."""
+    if pt.is_dictionary(kind):
+        kind = kind.value_type
     is_binary = pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind)
     return is_binary or pt.is_fixed_size_binary(kind)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kdner.corpora.columns import as_ids, as_texts, check_types, choose_columns, column_of
+from kdner.corpora.columns import as_ids, as_strings, as_texts, check_types, choose_columns, column_of, holds_bytes
 from kdner.corpora.files import SourceFile, opened_parquet
 from kdner.corpora.id_hashes import IdHashes
 from kdner.corpora.inspected import Inspected
@@ -54,9 +54,9 @@ def inspect_parquet(file: SourceFile, text_column: str, id_column: str | None, *
         check_types(file.path, schema, text_column, ids)
         first = column_of(next(read_batches(parquet, [text_column])), text_column)
         hashes = _id_hashes(file, parquet, ids) if with_ids and ids else None
-    if pa.types.is_binary(first.type) or pa.types.is_large_binary(first.type):
+    if holds_bytes(first.type):
         evidence = Evidence(file.path)
-        evidence.add(b"\n".join(first.drop_null().to_pylist()))
+        evidence.add(b"\n".join(as_strings(first).cast(pa.binary()).drop_null().to_pylist()))
         if not evidence.is_utf_8:
             raise InputError(
                 f"{file.path}: column {text_column!r} is {first.type}, and holds no UTF-8, as in {evidence.example!r}; "

@@ -116,10 +116,10 @@ class Evidence:
         is_given = read_as == UTF_8 and codecs.lookup(given).name != UTF_8
         if self._is_binary():
             if is_given and "a".encode(given) != b"a":  # UTF-16 and UTF-32 are full of NUL
-                return given
+                return self._unmarked(given)
             raise InputError(f"{self.where}: is not text, but seems to be {self._kind()}")
         if is_given and self.undecoded > self.multibyte:
-            return given
+            return self._unmarked(given)
         if read_as != UTF_8 and self.undecoded * 100 > self.size:
             raise InputError(
                 f"{self.where}: {self.undecoded:,} characters of {self.size:,} bytes cannot be read as {read_as}; name "
@@ -132,6 +132,20 @@ class Evidence:
                 "--encoding latin-1, or convert it to UTF-8"
             )
         return read_as
+
+    def _unmarked(self, given: str) -> str:
+        """Return the value of ``--encoding`` for a file without a byte order mark.
+
+        Raises:
+            InputError: it asks for a mark.
+        """
+        name = codecs.lookup(given).name
+        if name in ("utf-16", "utf-32"):
+            raise InputError(
+                f"{self.where}: has no byte order mark, and --encoding {given} does not say in which order its bytes "
+                f"are; give --encoding {name}-le or {name}-be"
+            )
+        return given
 
     def _is_binary(self) -> bool:
         is_known = any(self.head.startswith(magic) for magic, _ in _KINDS) or self.head[257:262] == b"ustar"

@@ -120,8 +120,8 @@ def warn_of_replaced(replaced: Mapping[str, int]) -> None:
     worst = sorted(replaced.items(), key=lambda item: (-item[1], item[0]))
     for name, count in worst[:_FILES_NAMED]:
         logger.warning(
-            "%s: characters replaced by U+FFFD: %s (bytes that do not decode, halves of surrogate pairs, NUL); if the "
-            "file has another encoding, name it with --encoding",
+            "%s: characters replaced by U+FFFD: %s (bytes that do not decode, halves of surrogate pairs, NUL); name "
+            "the encoding of a file of lines with --encoding, and decode texts of Parquet where the file is made",
             name,
             f"{count:,}",
         )

@@ -49,7 +49,7 @@ def label_studio(documents: Sequence[Annotated], labels: Sequence[str], kept: Se
             score = round(min((entity.score for entity in document.entities), default=1.0), 4)
             task["predictions"] = [{"model_version": f"kdner {__version__}", "score": score, "result": result}]
         tasks.append(task)
-    return (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass")
+    return _utf8(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
 
 
 def _prodigy_task(document: Annotated) -> dict[str, Any]:
@@ -78,5 +78,9 @@ def _label_studio_region(document: Annotated, number: int) -> dict[str, Any]:
 
 
 def _lines(records: Iterable[dict[str, Any]]) -> bytes:
-    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    return "".join(lines).encode("utf-8", "surrogatepass")
+    return _utf8("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def _utf8(content: str) -> bytes:
+    """Encode JSON; half of a surrogate pair, which UTF-8 cannot say, is escaped as JSON says it."""
+    return content.encode(errors="backslashreplace")

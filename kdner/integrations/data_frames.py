@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from kdner.errors import InputError
 from kdner.student.model import Student
 from kdner.student.thresholds import Score
+from kdner.text.given import listed_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +32,15 @@ def entity_frame(student: Student, texts: Iterable[str], *, score: Score = None)
         score: the least score of an entity, as `Student.tag` takes it.
 
     Raises:
-        InputError: one of them is no text; the message names its place.
+        InputError: it is no column, such as a whole table or a single text, or one of them is no text; the message
+            names its place.
     """
     import pandas as pd
 
-    column = texts if isinstance(texts, pd.Series) else pd.Series(list(texts), dtype=object)
-    found = student.tag(column, score=score)
+    if isinstance(texts, str):
+        raise InputError(f"texts is one string ({reprlib.repr(texts)}); give a column of texts, or a list: [text]")
+    listed = listed_texts(texts)
+    found = student.tag(listed, score=score)
     rows = pd.DataFrame([asdict(entity) for entity in chain(*found)], columns=list(COLUMNS))
-    return rows.astype(COLUMNS).set_axis(column.index.repeat([len(entities) for entities in found]))
+    index = texts.index if isinstance(texts, pd.Series) else pd.RangeIndex(len(listed))
+    return rows.astype(COLUMNS).set_axis(index.repeat([len(entities) for entities in found]))

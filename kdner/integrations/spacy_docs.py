@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kdner.data.text_files import clean
 from kdner.integrations.annotated import Annotated, tagged_sentences
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ SCORE = "kdner_score"
 
 def docbin(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
     """Write a DocBin. Its Docs have kdner's words, with `Doc.text` exactly the text, sentences and entities.
+
+    What no text holds (`kdner.data.text_files.clean`), and spaCy does not take, becomes U+FFFD.
 
     `doc.user_data` has the document's `id` and metadata, `entity._.kdner_score` is the score.
     """
@@ -35,6 +38,7 @@ def make_doc(document: Annotated, vocab: Vocab) -> Doc:
     from spacy.tokens import Doc
 
     register_score()
+    text, _ = clean(document.text)
     words: list[str] = []
     spaces: list[bool] = []
     starts: list[bool] = []
@@ -42,7 +46,7 @@ def make_doc(document: Annotated, vocab: Vocab) -> Doc:
     end = 0
 
     def add_gap(start: int) -> None:
-        gap = document.text[end:start]
+        gap = text[end:start]
         if gap.startswith(" ") and words:
             spaces[-1] = True
             gap = gap[1:]
@@ -53,17 +57,17 @@ def make_doc(document: Annotated, vocab: Vocab) -> Doc:
             tags.append("")
 
     for sentence in tagged_sentences(document):
-        for number, word in enumerate(sentence.words.words):
-            add_gap(sentence.words.starts[number])
-            words.append(word)
+        for number, start in enumerate(sentence.words.starts):
+            add_gap(start)
+            end = sentence.words.ends[number]
+            words.append(text[start:end])
             spaces.append(False)
             starts.append(number == 0)
             tag = sentence.tags[number]
             if tag.startswith("I-") and tags[-1] == "":
                 tags[-1] = tag  # white space inside an entity belongs to it
             tags.append(tag)
-            end = sentence.words.ends[number]
-    add_gap(len(document.text))
+    add_gap(len(text))
     if starts:
         starts[0] = True
     doc = Doc(vocab, words=words, spaces=spaces, sent_starts=starts, ents=[tag or "O" for tag in tags])

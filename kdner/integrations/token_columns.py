@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kdner.integrations.annotated import Annotated, apart, as_json, tagged_sentences
+from kdner.data.text_files import clean
+from kdner.errors import InputError
+from kdner.integrations.annotated import Annotated, TaggedSentence, apart, as_json, tagged_sentences
+
+_MARKER = "-DOCSTART-"
+_WHITE_SPACE = re.compile(r"\s")
 
 
 def conll(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
-    """Write two columns, word and IOB2 tag, with a tab between them; -DOCSTART- before each document. No metadata."""
+    """Write two columns, word and IOB2 tag, with a tab between them; -DOCSTART- before each document. No metadata.
+
+    Words are as models see them, or those of the labeled set. White space in a word is written as U+00A0, so that
+    columns and lines stay whole, and a byte order mark, which would be lost at the beginning of a line, as U+2060.
+
+    Raises:
+        InputError: naming the document, for a word that every reader takes for the mark of a new document.
+    """
     parts: list[str] = []
     before = None
     for document in documents:
         owner = document.document or document.id
         if owner != before:
-            parts.append("-DOCSTART-\tO\n\n")
+            parts.append(f"{_MARKER}\tO\n\n")
             before = owner
         for sentence in tagged_sentences(document):
-            rows = zip(sentence.words.words, sentence.tags, strict=True)
+            _refuse_markers(sentence, document.id)
+            rows = zip(map(_in_columns, sentence.words.words), sentence.tags, strict=True)
             parts.append("".join(f"{word}\t{tag}\n" for word, tag in rows) + "\n")
-    return "".join(parts).encode("utf-8", "surrogatepass")
+    return "".join(parts).encode()
 
 
 def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequence[pa.Field] = ()) -> bytes:
@@ -69,6 +83,23 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequ
             writer.write_table(pa.table(columns, schema=schema))
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _in_columns(word: str) -> str:
+    if word.isalnum():
+        return word
+    return clean(_WHITE_SPACE.sub("\u00a0", word).replace("\ufeff", "\u2060"))[0]
+
+
+def _refuse_markers(sentence: TaggedSentence, document: str) -> None:
+    """Refuse words that begin as the mark of a document does; as a whole sentence outside entities it is that mark."""
+    words = sentence.words.words
+    word = next((word for word in words if word.startswith(_MARKER)), None)
+    if word is not None and (len(words) > 1 or sentence.tags != ["O"]):
+        raise InputError(
+            f"document {document}: the word {word!r} would open a new document in columns. Remove it from the text, or "
+            "choose another format, such as doccano."
+        )
 
 
 def _feature(field: pa.Field) -> Any:

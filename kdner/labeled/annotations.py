@@ -20,6 +20,9 @@ from kdner.errors import InputError
 from kdner.labeled.remarks import Remarks
 
 SPAN_KEYS = ("spans", "entities", "labels", "label")
+_JSON_MIN_KEYS = frozenset(["annotator", "annotation_id", "lead_time"])
+"""What Label Studio writes into every record of JSON-MIN, beside the key of the labels where there are any."""
+_UNANNOTATED = "tasks without annotations, left out"
 EXAMPLE = '{"text": "Anna left.", "spans": [{"start": 0, "end": 4, "label": "PER"}]}'
 _EXPECTED = f'expected an object with a string under "text", as in {EXAMPLE}, or with "tokens" and "ner_tags".'
 _OWN_TEXT_KEYS = ("text", "value", "mention", "surface")
@@ -81,7 +84,11 @@ def text_and_spans(record: object, where: str, remarks: Remarks) -> tuple[str, l
             if key in record:
                 raise InputError(f"{where}: this is {name}.")
         raise InputError(f"{where}: {_EXPECTED} This one has {', '.join(record) or 'nothing'}.")
-    spans = [span for span in _list_of_spans(record, where) if is_accepted(span, where, "spans", remarks)]
+    listed = _list_of_spans(record, where)
+    if not listed and record.keys() >= _JSON_MIN_KEYS and record["annotation_id"] is None:
+        remarks.add(_UNANNOTATED, where, usual=True)
+        return None
+    spans = [span for span in listed if is_accepted(span, where, "spans", remarks)]
     return text, [_span(span, where) for span in spans]
 
 
@@ -93,6 +100,11 @@ def _list_of_spans(record: dict[str, Any], where: str) -> list[Any]:
         raise InputError(f"{where}: spans stand under {' and '.join(filled)}. Keep one of them.")
     if lists or (record.get("answer") == ACCEPTED and all(record.get(key) is None for key in SPAN_KEYS)):
         return next(iter(filled.values()), [])
+    if record.keys() >= _JSON_MIN_KEYS and all(record.get(key) is None for key in SPAN_KEYS):
+        other = next((key for key, value in record.items() if _are_regions(value)), None)
+        if other is None:
+            return []
+        raise InputError(f"{where}: spans stand under {other}. Rename this key to label in all records.")
     raise InputError(
         f"{where}: no list under any of {', '.join(SPAN_KEYS)}; expected one as in {EXAMPLE}. "
         "A document without entities has an empty list."
@@ -102,6 +114,11 @@ def _list_of_spans(record: dict[str, Any], where: str) -> list[Any]:
 def _may_be_spans(value: object) -> bool:
     """Tell whether a value is a list, and not one of names, such as the classes of a whole text."""
     return isinstance(value, list) and (not value or not all(isinstance(item, str) for item in value))
+
+
+def _are_regions(value: object) -> bool:
+    """Tell whether a value is Label Studio's list of labeled spans."""
+    return isinstance(value, list) and any(isinstance(item, dict) and "labels" in item for item in value)
 
 
 def _span(span: Any, where: str) -> RawSpan:
@@ -125,7 +142,7 @@ def _of_task(task: dict[str, Any], where: str, remarks: Remarks) -> tuple[str, l
     annotations = [a for a in given if not a.get("was_cancelled")]
     annotations = [a for a in annotations if a.get("ground_truth")] or annotations
     if not annotations:
-        what = "tasks that were skipped, left out" if given else "tasks without annotations, left out"
+        what = "tasks that were skipped, left out" if given else _UNANNOTATED
         remarks.add(what, where, usual=True)
         return None
     results = [list(_regions(annotation, where)) for annotation in annotations]

@@ -10,8 +10,8 @@ from pathlib import Path
 from kdner.errors import InputError
 from kdner.labels.tags import is_tag
 
-_KEY_AND_VALUE = re.compile(r"#\s*\S+\s+=(\s|$)")
-"""A comment as CoNLL-U writes them: ``# text = ...``."""
+_KEY_AND_VALUE = re.compile(r"# *[^ \t]+ +=( |$)")
+"""A comment as CoNLL-U writes them: ``# text = ...``, with blanks, which are no part of a row's word."""
 _NAMES = {"\t": "tabs", " ": "blanks"}
 _OTHER_SEPARATORS = ",;|"
 

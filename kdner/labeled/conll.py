@@ -20,6 +20,7 @@ from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence, is_empty_token
 from kdner.labeled.tag_columns import Columns
 from kdner.labels.names import TypeNames
+from kdner.labels.tags import is_tag
 
 _OTHER_FORMATS = {
     r"#FORMAT=WebAnno": "WebAnno TSV, as INCEpTION writes it; export the documents as CoNLL 2002 instead",
@@ -52,8 +53,9 @@ def read_columns(
             column that counts the words, for tags of no known scheme, and where tags stand in another column too.
     """
     blocks = _blocks(lines)
+    first_line = next(iter(blocks[0].lines.values())) if blocks else "O"
     for pattern, name in _OTHER_FORMATS.items():
-        if blocks and re.match(pattern, next(iter(blocks[0].lines.values()))):
+        if re.match(pattern, first_line) and not is_tag(first_line.split()[-1]):
             raise InputError(f"{path}: this is {name}.")
     heads = [number for block in blocks for number in _first_hashes(block.lines)]
     rows = ColumnRows(path, {number: line for block in blocks for number, line in block.lines.items()}, heads)

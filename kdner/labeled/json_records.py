@@ -62,10 +62,13 @@ def _is_whole(line: str) -> bool:
 
 
 def _of_text(path: Path, text: str) -> Iterator[Record]:
-    """Give the elements of one array, or values one after the other, whatever lines they are on."""
+    """Give the elements of one array, or values one after the other, whatever lines they are on.
+
+    An array that begins with a text is no array of records, but one of spaCy 2: ``[text, {"entities": [...]}]``.
+    """
     decoder = json.JSONDecoder()
     position, line, count = _after_blanks(text, 0), 1, 0
-    is_array = text.startswith("[", position)
+    is_array = text.startswith("[", position) and not text.startswith('"', _after_blanks(text, position + 1))
     seen, position = 0, _after_blanks(text, position + 1) if is_array else position
     while position < len(text) and not (is_array and text[position] == "]"):
         line, seen, count = line + text.count("\n", seen, position), position, count + 1

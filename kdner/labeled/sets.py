@@ -6,6 +6,7 @@ their format: `kdner.labeled.conll`, or `kdner.labeled.json_records` with `json_
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from kdner.labeled.token_records import is_token_record, read_tokens
 from kdner.labels.names import TypeNames
 from kdner.labels.tags import label_list
 from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.runs.storage import locate
 
 _DEFAULT = Layout()
 _ALL = HeldOut()
@@ -53,12 +55,11 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None
         InputError: with file and line, for what cannot be read, and for a set without sentences or entities.
     """
     own, types = Remarks(), TypeNames()
-    if source.startswith("hf:"):
+    if hub_datasets.is_dataset(source):
         sentences = _read_dataset(source, layout, types, own)
-    elif source.endswith(".spacy"):
-        sentences = _read_records(source, read_spacy(Path(source), own), layout, types, own)
+    elif (path := labeled_path(source)).suffix == ".spacy":
+        sentences = _read_records(source, read_spacy(path, own), layout, types, own)
     else:
-        path = Path(source)
         lines = read_labeled_lines(path, layout.encoding, own)
         if is_json(path, lines):
             sentences = _read_records(source, read_json(path, lines, own), layout, types, own)
@@ -76,6 +77,22 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None
             "labels; in a file of columns --tag-column names the column that holds them."
         )
     return sentences
+
+
+def labeled_path(source: str) -> Path:
+    """Return the path of the file of a labeled set: ``~`` is the home folder, and ``file://`` may stand before a path.
+
+    Raises:
+        InputError: it lies in other storage than this machine's.
+    """
+    if "://" not in source:
+        return Path(os.path.expanduser(source))  # noqa: PTH111 - a folder of a name like ~nobody stays as it is
+    if not source.startswith("file://"):
+        raise InputError(
+            f"{source}: labeled sets are read from local files, or as a dataset, hf:NAME. Copy the file to this "
+            "machine, and give its path."
+        )
+    return Path(locate(source)[1])
 
 
 def labels_in(sentences: Iterable[LabeledSentence]) -> list[str]:
@@ -144,7 +161,7 @@ def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
 def source_fingerprint(source: str, layout: Layout = _DEFAULT, held_out: HeldOut = _ALL) -> dict[str, Any]:
     """Return the identity of a labeled set: name, size and time of change of its files, layout, what is held out."""
     is_dataset = hub_datasets.is_dataset(source)
-    files = hub_datasets.local_files_of(source) if is_dataset else [source]
+    files = hub_datasets.local_files_of(source) if is_dataset else [str(labeled_path(source).absolute())]
     identity = ({"source": source} if is_dataset else {}) | ({"files": fingerprint_of_files(files)} if files else {})
     return {**identity, **changed_flags(layout, Layout), **changed_flags(held_out, HeldOut)}
 

@@ -88,4 +88,4 @@ class SpannedText:
 
 def _same(text: str, own: str | None) -> bool:
     """Tell whether a span's own text is the one it covers; tools write line ends and blanks in ways of their own."""
-    return own is None or text.split() == own.replace("\\n", " ").split()
+    return own is None or text.replace("\\n", " ").split() == own.replace("\\n", " ").split()

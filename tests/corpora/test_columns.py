@@ -70,6 +70,10 @@ def test_ids_are_written_as_their_values_are(tmp_path, values, ids):
         ({"text": ["x"], "id": [1.5]}, r"column 'id' is double, and not all.*1\.5.*; cast it to string"),
         ({"text": ["x"], "id": [decimal.Decimal("1.5")]}, r"column 'id' is decimal.*not all.*; cast it to string"),
         ({"text": ["x"], "id": [b"\xff\xfe"]}, r"column 'id' is binary, and not all.*; cast it to string"),
+        (
+            {"text": ["x"], "id": pa.array([b"\xff\xfe"]).dictionary_encode()},
+            r"column 'id' is dictionary.*, and not all.*; cast it to string",
+        ),
         ({"text": ["x"], "id": [True]}, r"column 'id' is bool, expected string, or whole numbers; cast it to string"),
         ({"text": ["x"], "id": [None]}, r"no id in column 'id' at row 0"),
         (
@@ -111,6 +115,19 @@ def test_the_text_may_be_a_field_of_structs(tmp_path):
         plan_corpus([source], text_column="doc.title", shard_documents=2)
     dotted = put_parquet(tmp_path / "b.parquet", {"doc.body": ["y"]})
     assert rows(plan_corpus([dotted], text_column="doc.body")) == [("b.parquet:0", "y")]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.binary(14), *(kind for kind in STRINGS if "binary" in str(kind) and kind != pa.binary(3))], ids=str
+)
+def test_bytes_of_another_encoding_are_refused_whatever_their_type(tmp_path, kind):
+    texts = [text.encode("latin-1") for text in ("Müller in Köln", "Bär in Zürich ", "Jörg in Weimä ")]
+    ids = pa.array(["a", "b", "c"])
+    source = put_parquet(tmp_path / "a.parquet", {"text": pa.array(texts, pa.binary()).cast(kind), "id": ids})
+    with pytest.raises(
+        InputError, match=r"a\.parquet: column 'text' is .*binary.*, and holds no UTF-8, as in b'M.xfcller"
+    ):
+        plan_corpus([source])
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()], ids=str)

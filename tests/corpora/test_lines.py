@@ -121,6 +121,13 @@ def test_line_ends_and_encodings_change_nothing(tmp_path, name, encoding, end):
     assert file.is_entered_at_offsets == (encoding.startswith("utf-8") and not name.endswith(".gz"))
 
 
+def test_an_encoding_that_needs_a_mark_is_not_for_files_without(tmp_path):
+    source = put(tmp_path / "a.txt", ("Ada met José.\n" * 9).encode("utf-16-be"))
+    with pytest.raises(InputError, match=r"a\.txt: has no byte order mark.*--encoding utf-16-le or utf-16-be"):
+        plan_corpus([source], encoding="utf-16")
+    assert plan_corpus([source], encoding="utf-16-be").documents == 9
+
+
 def test_a_latin_1_file_is_refused_with_the_flag_and_its_own_words(tmp_path):
     source = put(tmp_path / "a.txt", "José lebt in Köln.\n".encode("latin-1") * 9)
     with pytest.raises(

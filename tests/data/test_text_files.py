@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
+import encodings.aliases
 import gzip
 import io
 import json
@@ -158,6 +160,29 @@ def test_utf_16_without_a_mark_is_named(text, encoding):
     with pytest.raises(InputError, match=f"not text, but seems to be {encoding} without.*--encoding {encoding}"):
         read(text.encode(encoding))
     assert read(text.encode(encoding), encoding) == (text.splitlines(), 0)
+
+
+@pytest.mark.parametrize("width", [16, 32])
+@pytest.mark.parametrize(
+    "text", [NEWS, "Москва и Петербург\n" * 9, "東京に住む。\n" * 9], ids=["Latin", "Cyrillic", "Kanji"]
+)
+def test_an_encoding_that_needs_a_mark_is_not_for_files_without(text, width):
+    for encoding in (f"utf-{width}", f"UTF{width}"):
+        with pytest.raises(InputError, match=rf"x\.txt: has no byte order mark.*utf-{width}-le or utf-{width}-be"):
+            read(text.encode(f"utf-{width}-be"), encoding)
+        assert read(text.encode(f"utf-{width}"), encoding) == read(text.encode(), encoding) == (text.splitlines(), 0)
+
+
+@pytest.mark.parametrize("encoding", sorted({*encodings.aliases.aliases.values(), "idna", "punycode", "undefined"}))
+def test_a_file_is_read_or_refused_in_any_encoding_that_python_knows(encoding):
+    for data in (
+        NEWS.encode("latin-1"),
+        NEWS.encode("utf-16-le"),
+        "東京に住む。\n".encode("shift_jis"),
+        b"\\u12 \xe9" * 9,
+    ):
+        with contextlib.suppress(InputError):
+            read(data, encoding)
 
 
 def test_the_named_encoding_is_not_for_files_that_are_utf_8():

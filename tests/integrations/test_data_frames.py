@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from kdner.errors import InputError
@@ -41,3 +43,28 @@ def test_missing_texts_are_named_and_dropped_by_pandas(taught):
     with pytest.raises(InputError, match=r"texts\[1\]"):
         entity_frame(taught, column)
     assert set(entity_frame(taught, column.dropna()).index) == {10, 30}
+
+
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ("Anna left.", r"texts is one string \('Anna left.'\); give a column of texts, or a list"),
+        (pd.DataFrame({"text": TEXTS}), "texts is a DataFrame; give one of its columns"),
+        (pa.table({"text": TEXTS}), "texts is a Table; give one of its columns"),
+        ({"a": "Anna left."}, "texts is a dict; give strings"),
+        (b"Anna left.", "texts is a bytes"),
+        (None, "texts is None; give strings"),
+        (3, "texts is an int"),
+        ([TEXTS], r"texts\[0\] is a list"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_column_is_refused(taught, texts, message):
+    with pytest.raises(InputError, match=message):
+        entity_frame(taught, texts)
+
+
+def test_columns_of_other_kinds(taught):
+    frame = entity_frame(taught, TEXTS)
+    for texts in (tuple(TEXTS), pd.Index(TEXTS), np.array(TEXTS), pa.array(TEXTS), pd.Series(TEXTS, dtype="string")):
+        pd.testing.assert_frame_equal(entity_frame(taught, texts), frame)

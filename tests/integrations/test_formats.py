@@ -10,14 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from files import put_lines
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdner.errors import InputError
-from kdner.integrations.annotated import of_entities, of_labeled, of_logits, of_texts, tagged_sentences
+from kdner.integrations.annotated import Annotated, of_entities, of_labeled, of_logits, of_texts, tagged_sentences
 from kdner.integrations.formats import FORMATS
+from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import read_labeled
 from kdner.labels.tags import label_list
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS
+from kdner.student.tagger import Entity
 from kdner.text.words import split
 
 LABELS = label_list(["B-LOC", "B-PER"])
@@ -145,6 +150,40 @@ def test_an_entity_of_several_words_keeps_its_white_space_in_a_docbin(tmp_path):
     assert doc.text == text and [e.text for e in doc.ents] == ["New  York\tcity"]
 
 
+def of_parts(text, *parts):
+    """Make a document with these parts of its text as entities, each after the one before it."""
+    found, end = [], 0
+    for part in parts:
+        start = text.index(part, end)
+        end = start + len(part)
+        found.append(Entity(start, end, "PER", part, 0.5))
+    return Annotated("a", text, found)
+
+
+UNLIKE_THEIR_WORDS = ["Zoe\u0308", "Ange\u00adla", "Jo\u2060se\u0301", "Go\u200cran", "\u1100\u1161", "Bo\ufeffb"]
+"""Names of which models see something shorter: letters and marks apart, and characters that are not shown."""
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*UNLIKE_THEIR_WORDS, "left", ".", "\u00ad", "\u200b", "\ufeff", " ", "  ", "\t", "\n\n", "\u00a0"]
+        )
+    )
+)
+def test_a_docbin_has_the_text_and_its_offsets_whatever_models_see_of_its_words(parts):
+    pytest.importorskip("spacy")
+    from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
+
+    text = " ".join(parts)
+    words = [text[a:b] for sentence in split(text) for a, b in zip(sentence.starts, sentence.ends, strict=True)]
+    document = of_parts(text, *(word for word in words if word in UNLIKE_THEIR_WORDS))
+    (doc,) = DocBin().from_bytes(FORMATS["docbin"].write([document], LABELS)).get_docs(Vocab())
+    assert doc.text == text
+    assert [[e.start_char, e.end_char, e.label_] for e in doc.ents] == spans(document)
+
+
 def test_a_hugging_face_dataset(documents, tmp_path):
     path = write("hf", documents, tmp_path / "part-00000")
     dataset = datasets.load_dataset("parquet", data_files=str(path), cache_dir=str(tmp_path / "cache"))["train"]
@@ -198,6 +237,87 @@ def test_a_labeled_set_comes_back_as_it_was(name, toy, tmp_path):
     path = write(name, of_labeled(toy), tmp_path / "set")
     again = read_labeled(str(path))
     assert [(s.text, s.tags) for s in again] == [(s.text, s.tags) for s in toy]
+
+
+ODD_NAMES = [
+    *UNLIKE_THEIR_WORDS,
+    "New\tYork",
+    "New\nYork",
+    "Rio\r\n",
+    " Rio",
+    "Rio de\u00a0Janeiro",
+    "\ufeffRio",
+    "#Rio",
+    "# text = a",
+    "#text =",
+    '"Rio"',
+    '\\"Rio\\n',
+    "Rio\u2028",
+    "Rio\x1c",
+]
+ODD_WORDS = [
+    *ODD_NAMES,
+    "#",
+    "\t",
+    "\n",
+    "\u00a0",
+    "\ufeff",
+    "\u00ad",
+    "\x07",
+    "''",
+    "=",
+    "<?xml",
+    "[",
+    "{",
+    '{"a":',
+    ",",
+]
+
+
+def seen(sentences):
+    """Give the words and labels of sentences as models see them, whatever the sentences."""
+    return [pair for sentence in sentences for pair in zip(*sentence.words(), strict=True)]
+
+
+@pytest.mark.parametrize("name", ["prodigy", "doccano", "label-studio", "conll", "docbin"])
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from([*((word, "O") for word in ODD_WORDS), *((n, "B-PER") for n in ODD_NAMES)]), min_size=1
+        ),
+        min_size=1,
+    )
+)
+def test_words_of_any_characters_come_back(name, tmp_path_factory, sentences):
+    if name == "docbin":
+        pytest.importorskip("spacy")
+    folder = tmp_path_factory.mktemp("odd")
+    sentences = [*sentences, [("left", "O"), ("Rio", "B-PER"), (".", "O")]]
+    records = [{"tokens": [w for w, _ in rows], "ner_tags": [tag for _, tag in rows]} for rows in sentences]
+    put_lines(folder / "set.jsonl", map(json.dumps, records))
+    given_set = read_labeled(str(folder / "set.jsonl"))
+    again = read_labeled(str(write(name, of_labeled(given_set), folder / "again")))
+    assert seen(again) == seen(given_set)
+
+
+def test_columns_have_no_word_that_reads_as_something_else(tmp_path):
+    rows = [(["-DOCSTART-"], ["O"]), (["# text = a", "Rio\tde", "\ufeff"], ["B-LOC", "I-LOC", "O"])]
+    sentences = [LabeledSentence.of_gold_words(str(n), n, *columns) for n, columns in enumerate(rows)]
+    path = write("conll", of_labeled(sentences), tmp_path / "set")
+    assert path.read_text().endswith("#\u00a0text\u00a0=\u00a0a\tB-LOC\nRio\u00a0de\tI-LOC\n\u2060\tO\n\n")
+    assert entities_read(path) == [("#\u00a0text\u00a0=\u00a0a Rio\u00a0de", "LOC")]
+    for words, tags in ((["-DOCSTART-"], ["B-LOC"]), (["x", "-DOCSTART-1"], ["O", "O"])):
+        documents = of_labeled([LabeledSentence.of_gold_words("set:7", 0, words, tags)])
+        with pytest.raises(InputError, match=rf"document set:7: the word '{words[-1]}' would open.*doccano"):
+            FORMATS["conll"].write(documents, LABELS)
+
+
+@pytest.mark.parametrize("name", ["prodigy", "doccano", "docbin"])
+def test_halves_of_surrogate_pairs_take_one_place(name, tmp_path):
+    if name == "docbin":
+        pytest.importorskip("spacy")
+    path = write(name, [of_parts("It \ud83d was Anna\udca9.", "Anna")], tmp_path / "set")
+    assert entities_read(path) == [("Anna", "PER")]
 
 
 def test_people_are_not_said_to_have_scores(toy):

@@ -7,6 +7,7 @@ import json
 import re
 import runpy
 import struct
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,64 @@ def test_a_spacy_pipeline_and_docbins(taught, taught_folder, toy_texts, tmp_path
         assert [(e.text, e.label_) for e in doc.ents] == [(entity.text, entity.label) for entity in entities]
         assert [e._.kdner_score for e in doc.ents] == pytest.approx([entity.score for entity in entities])
     assert "('Anna', 'PER', " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.csv", "body\nAnna left.\n", "no column 'text', only body; rename"),
+        ("a.csv", "text\n1\n2\n", "column 'text' holds 1; expected texts"),
+        ("a.csv", "", "cannot be read"),
+        ("a.jsonl", "{x\n", "cannot be read"),
+        ("a.parquet", "x", "cannot be read"),
+        ("a.parquet", None, "no such file"),
+    ],
+)
+def test_a_table_that_is_none_is_named(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}: {message}"):
+        load("pandas_and_spacy")["read_frame"](tmp_path / name)
+
+
+def test_an_example_ends_with_one_line(tmp_path):
+    flags = ("--student", "kdner/general-tiny", "--texts", "nowhere.csv", "--out", str(tmp_path / "out"))
+    script = str(EXAMPLES / "pandas_and_spacy.py")
+    ended = subprocess.run([sys.executable, script, *flags], check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "error: nowhere.csv: no such file; give one of .parquet, .csv or .jsonl\n"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("Anna\tPER\nTom PER\n", r"names\.tsv:2: 'Tom PER' is no name with its type behind a tab"),
+        ("Anna\t\n", r"names\.tsv:1: "),
+        ("\n", r"names\.tsv: holds no names"),
+        (None, r"names\.tsv: cannot be read"),
+    ],
+)
+def test_a_list_of_names_that_is_none_is_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "names.tsv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load("ready_made_teacher")["Gazetteer"](str(tmp_path / "names.tsv"))
+
+
+def test_what_is_no_docbin_is_named(toy, tmp_path):
+    pytest.importorskip("spacy")
+    example = load("train_spacy")
+    (tmp_path / "gold.spacy").write_bytes(FORMATS["docbin"].write(of_labeled(toy[:2]), labels_in(toy)))
+    (tmp_path / "bad.spacy").write_bytes(b"x")
+    gold, bad, empty = (str(tmp_path / name) for name in ("gold.spacy", "bad.spacy", "pseudo"))
+    for flags, message in (
+        ({"gold": bad}, r"bad\.spacy: cannot be read as a DocBin"),
+        ({"test": empty}, "pseudo: cannot be read as a DocBin"),
+        ({}, "pseudo: holds no sentences; give what"),
+        ({"language": "klingon"}, "--language klingon: "),
+    ):
+        with pytest.raises(InputError, match=message):
+            example["train_spacy"](example["TrainSpacy"](**{"gold": gold, "test": gold, "pseudo": empty, **flags}))
 
 
 @pytest.mark.parametrize("name", ["tag_column", "write_label_studio", "make_pipeline", "tag_docbin"])

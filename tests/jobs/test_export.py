@@ -194,6 +194,7 @@ def test_convert_a_labeled_set_there_and_back(train_file, toy, refused, tmp_path
     assert [(s.text, s.tags) for s in read_labeled(back)] == [(s.text, s.tags) for s in toy]
     assert counts["entities"] == sum(tag.startswith("B-") for s in toy for tag in s.tags)
     other_spelling = str(tmp_path / ".." / tmp_path.name / "back.jsonl")
-    for same in (back, other_spelling):
-        message = refused(Convert, convert, "--labeled", back, "--format", "doccano", "--out", same)
-        assert "is the labeled set itself" in message
+    for same in (back, other_spelling, f"file://{back}"):
+        for labeled, written in ((back, same), (same, back)):
+            message = refused(Convert, convert, "--labeled", labeled, "--format", "doccano", "--out", written)
+            assert "is the labeled set itself" in message

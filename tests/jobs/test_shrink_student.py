@@ -13,7 +13,7 @@ from kdner.student.saved import GENERAL, MODEL_FILES
 from kdner.student.tagger import Tagger
 
 
-def test_weights_alone_get_smaller(tmp_path, capsys):
+def test_weights_alone_get_smaller(tmp_path, capsys, caplog):
     sizes = {}
     for weights in ("float32", "bfloat16", "int8"):
         out = tmp_path / weights
@@ -21,10 +21,17 @@ def test_weights_alone_get_smaller(tmp_path, capsys):
         sizes[weights] = summary["after"]["bytes"]
         assert sizes[weights] == sum((out / name).stat().st_size for name in MODEL_FILES)
         assert {**summary["after"], "bytes": 0} == {**summary["before"], "bytes": 0}
+        card = (out / CARD).read_text("utf-8")
+        assert f"\n\nThis is that student with weights in {weights};" in card
+        assert ("\n## Made larger\n" in card) == (weights != "int8")
+        assert (f"{out}: takes more room than {GENERAL}" in caplog.text) == (weights != "int8")
     assert sizes["float32"] > 1.7 * sizes["bfloat16"] > 2 * sizes["int8"]
     assert sizes["int8"] == pytest.approx(summary["before"]["bytes"], rel=1e-3)  # which is as it is written
     texts = ["Angela Merkel flew to Paris.", "Marie Curie was born in Warsaw."]
     assert Tagger.from_pretrained(tmp_path / "float32").tag(texts) == Tagger.from_pretrained(GENERAL).tag(texts)
+    small = tmp_path / "small"
+    shrink_student(ShrinkStudent(student=str(tmp_path / "float32"), weights="int8", out=str(small)))
+    assert "\n## Made smaller\n" in (small / CARD).read_text("utf-8") and f"{small}: takes" not in caplog.text
     assert f"now:    {sizes['int8'] / 1e6:.2f} MB, " in capsys.readouterr().err
 
 

@@ -86,9 +86,28 @@ def test_tasks_that_nobody_has_annotated_are_left_out_and_counted(write):
     assert remarks.counts == {"tasks that were skipped, left out": 1, "tasks without annotations, left out": 1}
 
 
+def in_json_min(text, id_=5, **more):
+    times = {"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:06Z", "lead_time": 7.5}
+    return {"text": text, "id": 3, **more, "annotator": 1, "annotation_id": id_, **times}
+
+
+def test_a_task_of_json_min_without_labels_has_no_entities_unless_nobody_has_annotated_it(write):
+    remarks = Remarks()
+    some = in_json_min(TEXT, label=[{**MIRA["value"], "type": "Labels"}, {**OSLO["value"], "type": "Labels"}])
+    records = [in_json_min("Rain.", sentiment="sad"), some, in_json_min("Tom left.", None), in_json_min("Wind.")]
+    sentences = read_labeled(write("set.json", json.dumps(records, indent=2)), remarks=remarks)
+    assert [s.text for s in sentences] == ["Rain.", TEXT, "Wind."] and entity_texts(sentences) == FOUND
+    assert remarks.counts == {"tasks without annotations, left out": 1}
+
+
 @pytest.mark.parametrize(
     "record, message",
     [
+        (
+            in_json_min(TEXT, ner=[{**MIRA["value"], "type": "Labels"}]),
+            "spans stand under ner. Rename this key to label",
+        ),
+        (in_json_min(TEXT, label="sad"), "no list under any of"),
         (task(annotation(MIRA), annotation(OSLO)), "2 annotations of one task differ. Keep one, or mark one as ground"),
         (task(annotation(region(1, 5, "PER", "Mira"))), "covers 'ira ', but carries the text 'Mira'"),
         (task(annotation({"value": {**MIRA["value"], "labels": ["PER", "LOC"]}})), "expected start, end and one label"),

@@ -181,3 +181,9 @@ BAD = [
 def test_bad_columns_are_named_with_file_and_line(write, content, message):
     with pytest.raises(InputError, match=rf"set\.conll{message}" if message.startswith(":") else message):
         read_labeled(write("set.conll", content))
+
+
+def test_rows_are_not_taken_for_comments_or_other_formats(write):
+    rows = "<?xml\tO\n#\u00a0text\u00a0=\u00a0a\tB-LOC\nleft\tO\n\n# text =\tB-LOC\nleft\tO\n"
+    sentences = read_labeled(write("set.conll", rows))
+    assert [s.text for s in sentences] == ["<?xml #\u00a0text\u00a0=\u00a0a left", "# text = left"]

@@ -37,6 +37,16 @@ def test_one_document_alone_is_read_whatever_lines_it_is_on(write):
         assert entity_texts(read_labeled(write("set.json", content))) == [("Mira", "PER")]
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+def test_lines_of_spacy_2_are_read_however_many(write, lines):
+    line = '["Mira left.", {"entities": [[0, 4, "PER"]]}]\n'
+    for content in (line * lines, "\n" + line * lines + "\n", f"[{','.join([line] * lines)}]"):
+        sentences = read_labeled(write("set.jsonl", content))
+        assert entity_texts(sentences) == [("Mira", "PER")] * lines
+    indented = json.dumps(json.loads(line), indent=1)
+    assert entity_texts(read_labeled(write("set.json", "\n".join([indented] * lines)))) == [("Mira", "PER")] * lines
+
+
 @pytest.mark.parametrize(
     "content, message",
     [

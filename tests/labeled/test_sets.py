@@ -7,6 +7,8 @@ import pytest
 from files import document, entity_texts, jsonl
 
 from kdner.errors import InputError
+from kdner.integrations.annotated import of_labeled
+from kdner.integrations.formats import FORMATS
 from kdner.labeled.sets import check_labels, draw, labels_in, read_labeled, source_fingerprint
 from kdner.labels.tags import entities_of
 
@@ -16,6 +18,33 @@ def test_missing_files_and_folders_are_named(tmp_path):
         read_labeled(str(tmp_path / "nowhere.conll"))
     with pytest.raises(InputError, match="is a folder"):
         read_labeled(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["my set.jsonl", "set.spacy"])
+def test_the_home_folder_and_files_as_uris(toy, tmp_path, monkeypatch, name):
+    if name.endswith(".spacy"):
+        pytest.importorskip("spacy")
+    path = tmp_path / name
+    path.write_bytes(FORMATS["docbin" if name.endswith(".spacy") else "doccano"].write(of_labeled(toy), []))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source in (f"~/{name}", path.as_uri()):
+        assert read_labeled(source) == read_labeled(str(path))
+        assert source_fingerprint(source) == source_fingerprint(str(path))
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://key:secret@bucket/set.conll", "gs://bucket/set.spacy", "hf://datasets/a/b.jsonl"]
+)
+def test_a_set_in_other_storage_is_to_be_copied(source):
+    for use in (read_labeled, source_fingerprint):
+        with pytest.raises(InputError, match=r"labeled sets are read from local files.* Copy the file") as error:
+            use(source)
+        assert "secret" not in str(error.value)
+
+
+def test_a_folder_of_nobody_is_no_traceback():
+    with pytest.raises(InputError, match=r"~nobody-here/set\.conll: no such file"):
+        read_labeled("~nobody-here/set.conll")
 
 
 NAMES = ["O", "B-PER", "I-PER"]
