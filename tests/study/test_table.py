@@ -101,8 +101,9 @@ def test_the_mean_of_several_teachers_is_a_row():
     assert f1_rows(several)[1].means[300] == pytest.approx(0.81)
 
 
-def test_the_table_in_the_readme_is_that_of_the_trials_that_are_kept():
-    trials = read_trials(RESULTS / "low_resource.jsonl")
+@pytest.mark.parametrize("study", ["low_resource", "wikigold"])
+def test_the_table_in_the_readme_is_that_of_the_trials_that_are_kept(study):
+    trials = read_trials(RESULTS / f"{study}.jsonl")
     assert len(trials) > 1 and study_table(trials) in (RESULTS / "README.md").read_text("utf-8")
 
 
