@@ -59,14 +59,15 @@ def file_map(
     connect()
     pool = size_pool(actors, len(pending), use_gpu=False)
     worker: Any = ray.remote(_Worker)
-    order = [ray.put((make, dict(arguments), directory))]  # in a list, so that a process fetches it once
+    order = [ray.put((make, dict(arguments), directory, console.relay))]  # in a list: a process fetches it only once
     options = {"num_cpus": pool.cpus, "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
-    processes = [worker.options(**options).remote(order, console.relay) for _ in range(pool.count)]
+    processes = [worker.options(**options).remote() for _ in range(pool.count)]
     progress = Progress(job, "file", display=console.show, watchers=[PrometheusMetrics(job)])
     progress.begin(len(files), done=len(files) - len(pending))
     work, made = [(number, name) for number, name in enumerate(files) if name in pending], 0
     try:
-        for documents in ActorPool(processes).map_unordered(lambda process, job: process.make.remote(*job), work):
+        mapped = ActorPool(processes).map_unordered(lambda process, job: process.make.remote(order, *job), work)
+        for documents in mapped:
             made += documents
             progress.advance(1, 0, documents=made)
     finally:
@@ -78,11 +79,13 @@ def file_map(
 class _Worker:
     """One process that makes files."""
 
-    def __init__(self, order: Sequence[Any], relay: Any) -> None:
-        set_up_logging(relay)
-        make, arguments, self._directory = ray.get(order[0])
-        self._make: MakeFile = make(**arguments)
+    def __init__(self) -> None:  # Ray warns of an actor that may restart and takes a handle or a large value here
+        self._make: MakeFile | None = None
 
-    def make(self, number: int, name: str) -> int:
+    def make(self, order: Sequence[Any], number: int, name: str) -> int:
         """Make one file, unless it is there: Ray repeats a task whose process died after it."""
+        if self._make is None:
+            make, arguments, self._directory, relay = ray.get(order[0])
+            set_up_logging(relay)
+            self._make = make(**arguments)
         return 0 if self._directory.has(name) else self._make(number, self._directory, name)
