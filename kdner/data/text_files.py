@@ -22,6 +22,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from kdner.data.encodings import UTF_8, Evidence, check_encoding
+from kdner.text.documents import NO_TEXT_CHARACTER
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ _FILES_NAMED = 10
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
-_NO_TEXT = re.compile("[\ud800-\udfff\0]")
 
 
 def decompressed(raw: IO[bytes]) -> io.BufferedReader:
@@ -112,7 +112,7 @@ def decode(line: bytes) -> str:
 
 def clean(text: str) -> tuple[str, int]:
     """Replace what no text holds, as `decode` and JSON give it; returns the text and how many characters there were."""
-    return _NO_TEXT.subn("\ufffd", text)
+    return NO_TEXT_CHARACTER.subn("\ufffd", text)
 
 
 def warn_of_replaced(replaced: Mapping[str, int]) -> None:

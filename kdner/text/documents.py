@@ -17,7 +17,8 @@ T = TypeVar("T")
 NO_TEXT = "the text is missing or empty"
 REASON_CHARACTERS = 500
 """Characters of an error's message that are kept."""
-_NO_CHARACTER = re.compile("[\ud800-\udfff\0]")
+NO_TEXT_CHARACTER = re.compile("[\ud800-\udfff\0]")
+"""What no text holds: halves of surrogate pairs, and NUL."""
 
 
 def in_parts(
@@ -74,7 +75,7 @@ def reason_of(error: BaseException) -> str:
         message = str(error)
     except Exception:
         message = "(its message cannot be shown)"
-    return _NO_CHARACTER.sub("\ufffd", f"{type(error).__name__}: {message}"[:REASON_CHARACTERS])
+    return NO_TEXT_CHARACTER.sub("\ufffd", f"{type(error).__name__}: {message}"[:REASON_CHARACTERS])
 
 
 def _ends_the_process(error: BaseException) -> bool:
