@@ -91,9 +91,8 @@ def shrink_student(config: ShrinkStudent) -> dict[str, Any]:
         smaller = student
         if plan:
             counts = _count_words(plan, student.language, hard_wrapped=config.hard_wrapped)
-            kept = pruned(student.saved(), counts, min_count=config.min_count, max_parameters=config.max_parameters)
-            smaller = Student.of(kept)
-            smaller.card = student.card
+            kept = pruned(student, counts, min_count=config.min_count, max_parameters=config.max_parameters)
+            smaller = Student.of(kept, student.card)
         folder = directory.local_path
         smaller.save_pretrained(folder, dtype=config.weights)
         sizes = {"before": _size(source, student), "after": _size(folder, smaller)}

@@ -38,6 +38,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, LOGITS
 from kdner.student.config import StudentConfig
 from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher
@@ -237,8 +238,8 @@ def logits_folder(tmp_path_factory, teacher_folder, toy_texts, labels, make_corp
 
 
 @pytest.fixture(scope="session")
-def make_student(toy, labels):
-    """Make a tiny student that knows most of the toy set's words; equal seeds give equal weights."""
+def make_network(toy, labels):
+    """Make the network of a tiny student that knows most of the toy set's words; equal seeds give equal weights."""
 
     def make(head="softmax", seed=0, labels=labels, **options):
         counts = Counter(word for sentence in toy for word in sentence.words()[0])
@@ -251,18 +252,24 @@ def make_student(toy, labels):
             **options,
         }
         torch.manual_seed(seed)
-        return Student(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
+        return Network(StudentConfig(head=head, **shape), Vocabulary.build(counts, max_words=20), labels).eval()
 
     return make
 
 
 @pytest.fixture(scope="session")
-def taught(make_student, toy):
+def make_student(make_network):
+    """Make the student of such a network."""
+    return lambda *arguments, **options: Student.of(make_network(*arguments, **options).saved())
+
+
+@pytest.fixture(scope="session")
+def taught(make_network, toy):
     """A tiny student that has learned the toy set."""
-    student = make_student(dropout=0.0)
+    network = make_network(dropout=0.0)
     recipe = Distillation(epochs=15, min_steps=1, batch_words=100)
-    Trainer(student, recipe, seed=1, labeled=toy).train(lambda _: None, Progress("taught", "step"))
-    return student.eval()
+    Trainer(network, recipe, seed=1, labeled=toy).train(lambda _: None, Progress("taught", "step"))
+    return Student.of(network.saved())
 
 
 @pytest.fixture(scope="session")

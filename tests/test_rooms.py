@@ -113,7 +113,7 @@ for module in {outside}:
         ),
         (
             "from kdner.student import Student; assert Student.from_pretrained('kdner/general-tiny').tag('Rome.') != 0",
-            {"ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
+            {"torch", "ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
         ),
         (
             "import kdner.on_ray.shard_actor, kdner.student.tag_documents",

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kdner.runs.training_state import read_training_state, save_weights, write_training_state
-from kdner.student.model import Student
+from kdner.student.network import Network
+from kdner.student.saved import SavedStudent
 
 BEST_WEIGHTS = "best.safetensors"
 STATE = "state.json"
@@ -65,16 +66,16 @@ def read_checkpoint(
     return load_file(folder / BEST_WEIGHTS, device=str(device)), _read_state(folder)
 
 
-def best_student(checkpoint: Path, initial: Path) -> tuple[Student, State]:
+def best_student(checkpoint: Path, initial: Path) -> tuple[SavedStudent, State]:
     """Return the best epoch's student of a checkpoint, with the state of the last epoch.
 
     Args:
         checkpoint: what `write_checkpoint` wrote.
         initial: the student directory that training began with; gives shape and vocabulary.
     """
-    student = Student.from_pretrained(initial)
-    student.load_state_dict(load_file(checkpoint / BEST_WEIGHTS))
-    return student, _read_state(checkpoint)
+    network = Network.of(SavedStudent.read(initial))
+    network.load_state_dict(load_file(checkpoint / BEST_WEIGHTS))
+    return network.saved(), _read_state(checkpoint)
 
 
 def _read_state(folder: Path) -> State:

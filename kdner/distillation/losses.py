@@ -13,25 +13,25 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
 from torch.nn.utils.rnn import pad_sequence
 
-from kdner.student.model import Student
+from kdner.student.network import Network
 
 
-def task_loss(student: Student, emissions: Tensor, tags: Tensor, lengths: np.ndarray) -> Tensor:
+def task_loss(network: Network, emissions: Tensor, tags: Tensor, lengths: np.ndarray) -> Tensor:
     """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
 
     Args:
-        student: its head, softmax or CRF, decides which loss it is.
+        network: its head, softmax or CRF, decides which loss it is.
         emissions: [N, L].
         tags: int64 [N].
         lengths: int64 [B], words of each sentence; they sum to N.
     """
-    if student.crf is None:
+    if network.crf is None:
         return cross_entropy(emissions, tags)
     cuts = lengths.tolist()
     padded_bwl, tags_bw = (pad_sequence(flat.split(cuts), batch_first=True) for flat in (emissions, tags))
     inside_bw = np.arange(lengths.max()) < lengths[:, None]
     mask = torch.from_numpy(inside_bw).to(emissions.device)
-    return -student.crf(padded_bwl, tags_bw, mask=mask, reduction="token_mean")
+    return -network.crf(padded_bwl, tags_bw, mask=mask, reduction="token_mean")
 
 
 def distillation_loss(

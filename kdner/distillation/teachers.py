@@ -16,7 +16,7 @@ from kdner.distillation.trainer import Trainer
 from kdner.labeled.sentence import LabeledSentence
 from kdner.progress import Progress
 from kdner.student.config import StudentConfig
-from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import encoder_of
 from kdner.teacher.feature_tagger import FeatureTagger, vector_features
@@ -83,11 +83,11 @@ def train_feature_tagger(
     words = [words for words, _ in (sentence.words() for sentence in sentences) if words]
     characters = sorted({character for sentence in words for word in sentence for character in word})
     vocabulary = Vocabulary((), tuple(characters))
-    student = Student(replace(config, head="softmax"), vocabulary, list(labels), vector_width=encoder.width)
-    examples = labeled_examples(sentences, vocabulary, student.labels)
+    network = Network(replace(config, head="softmax"), vocabulary, list(labels), vector_width=encoder.width)
+    examples = labeled_examples(sentences, vocabulary, network.labels)
     features = vector_features(vocabulary, words, encoder.contextual_vectors(words))
     examples = replace(examples, features=features, index=np.arange(examples.words))
-    trainer = Trainer(student, recipe or FEATURE_RECIPE, seed=seed, labeled=examples, device=encoder.device)
+    trainer = Trainer(network, recipe or FEATURE_RECIPE, seed=seed, labeled=examples, device=encoder.device)
     with one_thread():
         trainer.train(lambda _: None, progress)
-    return FeatureTagger(encoder, student.eval())
+    return FeatureTagger(encoder, network.eval())

@@ -30,7 +30,7 @@ from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
-from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import PADDING
 from kdner.student.word_features import WordFeatures
@@ -51,7 +51,7 @@ class Trainer:
 
     def __init__(
         self,
-        student: Student,
+        network: Network,
         config: Distillation,
         *,
         seed: int,
@@ -63,13 +63,13 @@ class Trainer:
         device: torch.device | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
-        self.student = student.to(self.device)
-        self.best = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+        self.network = network.to(self.device)
+        self.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         self.config, self.seed, self.rank, self.workers = config, seed, rank, workers
         self.development, self.transfer = development, transfer
         self.state = State()
         if labeled and not isinstance(labeled, Examples):
-            labeled = labeled_examples(labeled, student.vocabulary, student.labels)
+            labeled = labeled_examples(labeled, network.vocabulary, network.labels)
         self.gold = labeled if isinstance(labeled, Examples) else None
         set_words = transfer.words if transfer else self.gold.words if self.gold else 0
         if not set_words:
@@ -80,8 +80,8 @@ class Trainer:
         self.batch_words = max(1, batch_words // workers)
         self.steps_per_epoch = max(MIN_EPOCH_STEPS, round(set_words / batch_words))
         self.epochs = max(config.epochs, math.ceil(config.min_steps / self.steps_per_epoch))
-        rows = student.row_parameters
-        dense = [parameter for parameter in student.parameters() if all(parameter is not row for row in rows)]
+        rows = network.row_parameters
+        dense = [parameter for parameter in network.parameters() if all(parameter is not row for row in rows)]
         rate = self.learning_rate = config.learning_rate or (5e-3 if transfer else 3e-3)
         self.optimizers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(dense, lr=rate, weight_decay=config.weight_decay, fused=True)
@@ -105,7 +105,7 @@ class Trainer:
             rng = np.random.default_rng(seed)
             gold = self._gold_batches(rng)
             transfer = self._transfer_batches(rng, np.random.default_rng([self.seed, epoch]))
-            self.student.train()
+            self.network.train()
             total, started = 0.0, time.monotonic()
             last = (epoch + 1) * self.steps_per_epoch - 1
             for step in range(epoch * self.steps_per_epoch, last + 1):
@@ -122,11 +122,11 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint: weights, best weights, the optimizers' moments, and the state; no pickle."""
-        write_checkpoint(folder, self.student, self.best, self.optimizers, self.state)
+        write_checkpoint(folder, self.network, self.best, self.optimizers, self.state)
 
     def restore(self, folder: Path) -> None:
         """Go on from what `save` wrote."""
-        self.best, self.state = read_checkpoint(folder, self.student, self.optimizers, self.device)
+        self.best, self.state = read_checkpoint(folder, self.network, self.optimizers, self.device)
 
     def _step(self, gold: Batch | None, transfer: Batch | None, rate: float) -> tuple[float, int]:
         """Take one optimizer step on a gold batch and a transfer batch; return its loss and the words of both."""
@@ -138,10 +138,10 @@ class Trainer:
         loss = torch.stack(shares).sum()
         if not torch.isfinite(loss):
             raise InputError(f"the loss is {loss.item()}: training diverged. Lower --distillation.learning-rate")
-        self.student.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
-        average_gradients(self.student.parameters(), self.workers)
-        clip_gradients(self.student.parameters(), MAX_NORM)
+        average_gradients(self.network.parameters(), self.workers)
+        clip_gradients(self.network.parameters(), MAX_NORM)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
@@ -150,20 +150,20 @@ class Trainer:
     def _emissions(self, batches: Sequence[Batch]) -> tuple[Tensor, ...]:
         """Return the emissions of each batch; the student reads all sentences at once."""
         features = WordFeatures.join([batch.features for batch in batches])
-        table = self.student.encode(_drop_words(features, self.config.word_dropout))
+        table = self.network.encode(_drop_words(features, self.config.word_dropout))
         firsts = accumulate((len(batch.features) for batch in batches), initial=0)
         index = torch.cat([batch.index + first for batch, first in zip(batches, firsts, strict=False)])
         lengths = np.concatenate([batch.lengths for batch in batches])
-        emissions: Tensor = self.student(table, index, lengths)
+        emissions: Tensor = self.network(table, index, lengths)
         return emissions.split([len(batch.index) for batch in batches])
 
     def _loss(self, batch: Batch, emissions: Tensor) -> Tensor:
         """Return the mean loss per word of a batch, from its emissions [N, L]."""
         if batch.logits is None:
-            return task_loss(self.student, emissions, batch.tags, batch.lengths)
+            return task_loss(self.network, emissions, batch.tags, batch.lengths)
         alpha, loss = self.config.alpha, emissions.new_zeros(())
         if alpha > 0:
-            loss = loss + alpha * task_loss(self.student, emissions, batch.tags, batch.lengths)
+            loss = loss + alpha * task_loss(self.network, emissions, batch.tags, batch.lengths)
         if self.config.beta > 0:
             kind, temperature = self.config.loss, self.config.temperature
             loss = loss + self.config.beta * distillation_loss(emissions, batch.logits, kind, temperature)
@@ -178,7 +178,7 @@ class Trainer:
         """Yield this worker's share of the transfer set again and again; `order` is the same for all workers."""
         words = round(self.batch_words * (1 - self.config.gold_share if self.gold else 1.0))
         while self.transfer is not None and words > 0:
-            for examples in self.transfer.examples(self.student.vocabulary, order):
+            for examples in self.transfer.examples(self.network.vocabulary, order):
                 yield from examples.batches(words, rng, examples.share(self.rank, self.workers))
 
     def _finish_epoch(self, loss: float) -> dict[str, float]:
@@ -187,11 +187,11 @@ class Trainer:
         state.epoch += 1
         measured: dict[str, float] = {}
         if self.development:
-            measured["development_f1"] = measure_f1(Tagger(self.student).tags, self.development).f1
+            measured["development_f1"] = measure_f1(Tagger(self.network).tags, self.development).f1
         f1 = measured.get("development_f1")
         if f1 is None or state.best_f1 is None or f1 >= state.best_f1:
             state.best_f1, state.best_epoch = f1, state.epoch
-            self.best = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
+            self.best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         state.history.append({"epoch": state.epoch, "loss": loss, **measured})
         return measured
 

@@ -17,8 +17,8 @@ from kdner.labeled.sentence import LabeledSentence
 from kdner.runs.fingerprint import fingerprint_of_files
 from kdner.runs.storage import commit_folder
 from kdner.student.config import StudentConfig
-from kdner.student.model import Student
-from kdner.student.network import vocabulary_budget
+from kdner.student.network import Network, vocabulary_budget
+from kdner.student.saved import WORDS
 from kdner.student.vocabulary import MAX_KNOWN_CHARACTERS, UNKNOWN, Vocabulary
 from kdner.teacher.model import Teacher
 
@@ -54,10 +54,9 @@ def write_untrained_student(
     counts, budget = _counts_and_budget(config, labels, labeled, transfer)
     vocabulary, rows = _vocabulary_and_vectors(counts, labels, budget, config.word_dim, vectors, teacher, seed)
     torch.manual_seed(seed)
-    student = Student(config, vocabulary, labels, language=language)
-    with torch.no_grad():
-        student.words.weight[UNKNOWN + 1 :] = torch.from_numpy(rows)
-        student.words.weight[UNKNOWN] = 0
+    student = Network(config, vocabulary, labels, language=language).saved()
+    student.weights[WORDS][UNKNOWN + 1 :] = rows
+    student.weights[WORDS][UNKNOWN] = 0
     with commit_folder(folder) as unfinished:
         student.save(unfinished)
 

@@ -28,8 +28,8 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS
 from kdner.runs.trackers import TrackerName
 from kdner.student.config import StudentConfig
-from kdner.student.model import Student
 from kdner.student.model_card import MeasuredQuality, Origin, model_card
+from kdner.student.saved import SavedStudent
 from kdner.student.tagger import Tagger
 from kdner.text.words import splitter_fingerprint
 
@@ -249,14 +249,14 @@ def _write_card(
     directory.write_bytes(CARD, card.encode())
 
 
-def _examples(student: Student, sets: LearningSets) -> list[dict[str, Any]]:
+def _examples(student: SavedStudent, sets: LearningSets) -> list[dict[str, Any]]:
     """Return sentences of the development set, else of the labeled set, as the student tags them."""
     sentences = sets.development or sets.labeled
     tags = Tagger(student).tags(sentence.words()[0] for sentence in sentences)
     return tagged_examples(sentences, {"student": tags}, CARD_EXAMPLES)
 
 
-def _summary(sets: LearningSets, student: Student, state: State) -> dict[str, Any]:
+def _summary(sets: LearningSets, student: SavedStudent, state: State) -> dict[str, Any]:
     return {
         "labels": sets.labels,
         "parameters": student.parameters_count,

@@ -23,7 +23,8 @@ from kdner.labeled.sentence import LabeledSentence
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
 from kdner.on_ray.console import console, set_up_logging, stage_progress
 from kdner.runs.trackers import TrackerName
-from kdner.student.model import Student
+from kdner.student.network import Network
+from kdner.student.saved import SavedStudent
 
 STAGE = "distill_student"
 """As Ray's dashboard calls it, and the folder of its checkpoints."""
@@ -62,7 +63,7 @@ def distill(
     development: list[LabeledSentence],
     transfer: TransferSet | None,
     tracker: TrackerName | None = None,
-) -> tuple[Student, State]:
+) -> tuple[SavedStudent, State]:
     """Train a student and return the best epoch's, with the state of the last.
 
     Started again on the same folder it goes on after the last finished epoch.
@@ -135,7 +136,7 @@ def _work(setting: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     trainer = Trainer(
-        Student.from_pretrained(setting["initial"]),
+        Network.of(SavedStudent.read(setting["initial"])),
         setting["config"],
         seed=setting["seed"],
         labeled=setting["labeled"],

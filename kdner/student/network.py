@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Network(nn.Module):
-    """An LSTM-CNN with its vocabulary and label list, from words to labels; `Student` adds texts and files."""
+    """A student in PyTorch, which trains: an LSTM-CNN with its vocabulary and label list, from words to labels."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class Network(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     @classmethod
-    def of(cls, saved: SavedStudent) -> Self:
-        """Return the network that a student's files describe, ready for inference."""
-        network = cls(saved.config, saved.vocabulary, saved.labels, language=saved.language)
-        network.load_state_dict({name: torch.from_numpy(values) for name, values in saved.weights.items()})
+    def of(cls, student: SavedStudent) -> Self:
+        """Return the network of a student, with a copy of its weights, ready for inference."""
+        network = cls(student.config, student.vocabulary, student.labels, language=student.language)
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in student.weights.items()})
         return network.eval()
 
     @property
@@ -94,8 +94,8 @@ class Network(nn.Module):
         return self.output.weight.device.type == "cpu"
 
     def saved(self) -> SavedStudent:
-        """Return what its files would have; weights on the CPU are used as they are."""
-        weights = {name: values.detach().float().cpu().numpy() for name, values in self.state_dict().items()}
+        """Return what the files of the student would have that it is now; the weights are a copy."""
+        weights = {name: values.detach().float().cpu().numpy().copy() for name, values in self.state_dict().items()}
         return SavedStudent(self.config, self.vocabulary, self.labels, self.language, weights)
 
     @property

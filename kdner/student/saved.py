@@ -1,14 +1,11 @@
-"""A student as its files have it: read without PyTorch, which only training and some engines need.
-
-`kdner.student.model.Student.save` writes the files.
-"""
+"""A student as its files have it: read without PyTorch, which only training and some engines need."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,13 +18,14 @@ from kdner.runs.hub import model_folder
 from kdner.student.config import StudentConfig
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
-from kdner.text.words import SPLITTER_VERSION
+from kdner.text.words import SPLITTER_VERSION, splitter_fingerprint
 
 logger = logging.getLogger(__name__)
 
 MODEL_TYPE = "kdner-student"
 VOCABULARY_FILE = "vocabulary.json"
-MODEL_FILES = ("config.json", "model.safetensors", VOCABULARY_FILE)
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE)
 GENERAL = "kdner/general-tiny"
 """The student that comes with this package: persons, places, organizations and other names in English texts."""
 WeightsType: TypeAlias = Literal["float32", "bfloat16", "int8"]
@@ -43,7 +41,7 @@ _DTYPES = {"F32": "<f4", "BF16": "<u2", "F16": "<f2"}
 """Types of weights as safetensors calls them, and as numpy reads them."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class SavedStudent:
     """The content of `MODEL_FILES`."""
 
@@ -61,9 +59,23 @@ class SavedStudent:
         """Count the student's parameters, word vectors included."""
         return sum(values.size for values in self.weights.values())
 
+    def save(self, folder: Path, *, model_type: str = MODEL_TYPE, dtype: WeightsType = "float32") -> None:
+        """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
+        config = {
+            "model_type": model_type,
+            "format_version": FORMAT_VERSION if dtype == "int8" else 1,
+            "kdner": __version__,
+            "labels": self.labels,
+            **splitter_fingerprint(self.language),
+            **asdict(self.config),
+        }
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_weights(self.weights, folder, dtype)
+        self.vocabulary.save(folder / VOCABULARY_FILE)
+
     @classmethod
     def read(cls, name: str | Path, revision: str | None = None, **options: Any) -> SavedStudent:
-        """Read what `Student.save` wrote.
+        """Read what `save` wrote.
 
         The arguments, and the errors, are those of `kdner.student.model.Student.from_pretrained`.
         """
@@ -79,7 +91,7 @@ class SavedStudent:
         if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
             words = weights[WORDS]  # before 0.4 a known word had nothing of the unknown one's vector
             words[UNKNOWN + 1 :] -= words[UNKNOWN]
-        return cls(config, vocabulary, labels, language, weights)
+        return SavedStudent(config, vocabulary, labels, language, weights)
 
 
 def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -88,7 +100,7 @@ def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     Raises:
         InputError: the file is cut off, no file of safetensors, or its weights are not of these shapes and types.
     """
-    path = folder / "model.safetensors"
+    path = folder / WEIGHTS_FILE
     try:
         tensors = deserialize(path.read_bytes())
     except SafetensorError as error:
@@ -113,8 +125,25 @@ def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     return weights
 
 
+def write_weights(weights: Mapping[str, np.ndarray], folder: Path, dtype: WeightsType) -> None:
+    """Write weights, which are float32, into an existing folder.
+
+    In int8 the word table is written with a scale for each of its rows, and all else in bfloat16.
+    """
+    import torch  # here, because only bfloat16 needs it, which numpy does not know
+
+    from kdner.runs.training_state import save_weights
+
+    kind = torch.float32 if dtype == "float32" else torch.bfloat16
+    tensors = {name: torch.from_numpy(values).to(kind) for name, values in weights.items()}
+    if dtype == "int8":
+        table, scales = _in_int8(weights[WORDS])
+        tensors |= {WORDS: torch.from_numpy(table), SCALES: torch.from_numpy(scales)}
+    save_weights(tensors, folder / WEIGHTS_FILE)
+
+
 def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what `Network.state_dict` has."""
+    """Return the shapes of what `Network.state_dict` has, by name."""
     hidden, filters, count = config.hidden, config.character_filters, len(labels)
     shapes: dict[str, tuple[int, ...]] = {
         "words.weight": (vocabulary.word_rows, config.word_dim),
@@ -140,6 +169,13 @@ def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]
     return shapes
 
 
+def _in_int8(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Round each row of [R, D] to whole numbers from -127 to 127; returns them, and each row's scale, float32 [R]."""
+    scales = np.abs(table).max(axis=1) / np.float32(127)
+    rows = table / np.where(scales > 0, scales, np.float32(1))[:, None]
+    return rows.round().astype(np.int8), scales
+
+
 def _float32(content: bytes, dtype: str) -> np.ndarray:
     if dtype == "BF16":
         return (np.frombuffer(content, "<u2").astype(np.uint32) << 16).view(np.float32)
@@ -147,13 +183,13 @@ def _float32(content: bytes, dtype: str) -> np.ndarray:
 
 
 def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str], str]:
-    """Read the shape, the label list and the language that `Student.save` wrote.
+    """Read the shape, the label list and the language that `SavedStudent.save` wrote.
 
     Raises:
         InputError: config.json is no JSON, of another kind of model, of a newer format, or of another version's
             settings.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG_FILE
     config = _read_json(path)
     if config.pop("model_type", None) != model_type:
         raise InputError(f"{path}: not a student's: model_type is not {model_type}")
@@ -184,7 +220,7 @@ def read_config(folder: Path, model_type: str) -> tuple[StudentConfig, list[str]
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """Read the vocabulary that `Student.save` wrote.
+    """Read the vocabulary that `SavedStudent.save` wrote.
 
     Raises:
         InputError: it is none.

@@ -106,7 +106,7 @@ class Tagger:
     def from_pretrained(
         cls, name: str | Path, revision: str | None = None, *, dtype: NumericType | None = None, **options: Any
     ) -> Tagger:
-        """Read a student that is only to tag: neither PyTorch is imported, as long as it is int16, nor anything of Ray.
+        """Read a student to tag with, as `kdner.student.model.Student.from_pretrained` does.
 
         Args:
             name: a folder or its URI; `kdner/general-tiny`, which comes with this package; or a model of the Hugging

@@ -34,7 +34,8 @@ from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import LOGITS
 from kdner.runs.storage import commit, without_secrets
-from kdner.student.model import Student
+from kdner.student.network import Network
+from kdner.student.saved import SavedStudent
 from kdner.student.tagger import Tagger
 from kdner.study.specs import StudentSpec, Study, TeacherSpec
 from kdner.study.transfer import students_transfer_set, transfer_parts
@@ -243,7 +244,7 @@ class Trial:
                 seed=self.seed,
             )
         trainer = Trainer(
-            Student.from_pretrained(initial),
+            Network.of(SavedStudent.read(initial)),
             spec.recipe,
             seed=self.seed,
             labeled=labeled,
@@ -252,8 +253,8 @@ class Trial:
             device=best_device(),
         )
         trainer.train(lambda _: None, self.progress(folder.name, "step"))
-        trainer.student.load_state_dict(trainer.best)
-        student = trainer.student.eval()
+        trainer.network.load_state_dict(trainer.best)
+        student = trainer.network.saved()
         folder.mkdir(exist_ok=True)
         student.save(folder)
         training: dict[str, float] = {"best_epoch": trainer.state.best_epoch, "epochs": trainer.epochs}

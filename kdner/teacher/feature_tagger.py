@@ -18,7 +18,7 @@ import torch
 
 from kdner.labels.decoding import best_legal_tags
 from kdner.runs.storage import local_folder
-from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.saved import MODEL_FILES, read_config, read_vocabulary, read_weights
 from kdner.student.vocabulary import Vocabulary
 from kdner.student.word_features import WordFeatures
@@ -36,20 +36,20 @@ BATCH_SENTENCES = 64
 class FeatureTagger:
     """A frozen encoder and an LSTM-CNN that reads the encoder's contextual vectors."""
 
-    def __init__(self, encoder: Teacher, student: Student) -> None:
-        self.encoder, self.student = encoder, student.to(encoder.device)
-        self.labels = student.labels
+    def __init__(self, encoder: Teacher, network: Network) -> None:
+        self.encoder, self.network = encoder, network.to(encoder.device)
+        self.labels = network.labels
         self.contextual_vectors: ContextualVectors = encoder.contextual_vectors
 
     @property
     def parameters(self) -> int:
         """Count the parameters of the encoder and of the LSTM-CNN."""
-        return self.encoder.parameters + self.student.parameters_count
+        return self.encoder.parameters + self.network.parameters_count
 
     def score_words(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
         """Return logits, float32 [N, L], of all N words of all sentences. See `Teacher.score_words`."""
         sentences, device = listed_sentences(sentences), self.encoder.device
-        features = vector_features(self.student.vocabulary, sentences, self.contextual_vectors(sentences))
+        features = vector_features(self.network.vocabulary, sentences, self.contextual_vectors(sentences))
         logits = np.empty((len(features), len(self.labels)), np.float32)
         lengths = np.array([len(words) for words in sentences], np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -58,8 +58,8 @@ class FeatureTagger:
             for first in range(0, len(order), BATCH_SENTENCES):
                 batch = order[first : first + BATCH_SENTENCES]
                 places = np.concatenate([np.arange(*starts[[s, s + 1]]) for s in batch])
-                table = self.student.encode(features.take(torch.from_numpy(places)).to(device))
-                logits[places] = self.student(table, torch.arange(len(places), device=device), lengths[batch]).cpu()
+                table = self.network.encode(features.take(torch.from_numpy(places)).to(device))
+                logits[places] = self.network(table, torch.arange(len(places), device=device), lengths[batch]).cpu()
         return logits
 
     def tags(self, sentences: Iterable[Iterable[str]]) -> list[list[str]]:
@@ -70,7 +70,7 @@ class FeatureTagger:
     def save(self, folder: str | Path) -> None:
         """Write the files of `model_files` into an existing folder."""
         folder = Path(folder)
-        self.student.save(folder, model_type=MODEL_TYPE)
+        self.network.saved().save(folder, model_type=MODEL_TYPE)
         (folder / ENCODER).mkdir(exist_ok=True)
         self.encoder.save(folder / ENCODER)
 
@@ -80,10 +80,10 @@ class FeatureTagger:
         folder = local_folder(folder)
         config, labels, language = read_config(folder, MODEL_TYPE)
         encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
-        student = Student(config, read_vocabulary(folder), labels, language=language, vector_width=encoder.width)
-        weights = read_weights(folder, {name: tuple(values.shape) for name, values in student.state_dict().items()})
-        student.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
-        return cls(encoder, student.eval())
+        network = Network(config, read_vocabulary(folder), labels, language=language, vector_width=encoder.width)
+        weights = read_weights(folder, {name: tuple(values.shape) for name, values in network.state_dict().items()})
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+        return cls(encoder, network.eval())
 
 
 def model_files(folder: Path) -> list[str]:

@@ -7,10 +7,10 @@ import torch
 from kdner.distillation.losses import distillation_loss, task_loss
 
 
-def test_losses_against_numbers_worked_out_by_hand(make_student):
-    student = make_student()
+def test_losses_against_numbers_worked_out_by_hand(make_network):
+    network = make_network()
     emissions = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
-    task = task_loss(student, emissions, torch.tensor([0, 0]), np.array([2]))
+    task = task_loss(network, emissions, torch.tensor([0, 0]), np.array([2]))
     assert task.item() == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
     own, theirs = torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * np.log(3.0), 0.0]])
     divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)

@@ -8,6 +8,7 @@ import pytest
 from kdner.errors import InputError
 from kdner.student.config import PRESETS, StudentConfig
 from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.vocabulary import Vocabulary
 
 
@@ -37,7 +38,7 @@ def test_a_preset_that_would_change_nothing_is_refused():
 
 def test_a_saved_student_has_numbers_and_no_preset(tmp_path):
     config = StudentConfig(preset="tiny", max_parameters=400_000)
-    Student(config, Vocabulary(("a",), ("a",)), ["O"]).save(tmp_path)
+    Network(config, Vocabulary(("a",), ("a",)), ["O"]).saved().save(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text("utf-8"))
     assert "preset" not in saved and saved.items() >= {**PRESETS["tiny"], "max_parameters": 400_000}.items()
     assert Student.from_pretrained(tmp_path).config == config

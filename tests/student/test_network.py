@@ -17,39 +17,39 @@ heads = pytest.mark.parametrize("head", ["softmax", "crf"])
 
 @heads
 @pytest.mark.parametrize("layers", [1, 2])
-def test_other_sentences_do_not_change_a_sentence(make_student, head, layers):
-    student = make_student(head, layers=layers)
+def test_other_sentences_do_not_change_a_sentence(make_network, head, layers):
+    network = make_network(head, layers=layers)
     sentences = [[0, 1, 2, 3], [4], [5, 6, 7, 8, 9, 0, 1], [3, 3]]
-    for together, rows in zip(emissions_of(student, sentences), sentences, strict=True):
-        (alone,) = emissions_of(student, [rows])
+    for together, rows in zip(emissions_of(network, sentences), sentences, strict=True):
+        (alone,) = emissions_of(network, [rows])
         torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
-def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_student):
-    student = make_student()
+def test_what_it_knows_of_a_word_does_not_depend_on_other_words(make_network):
+    network = make_network()
     with torch.no_grad():
-        table = student.encode(WordFeatures.of(student.vocabulary, WORDS))
-        alone = torch.cat([student.encode(WordFeatures.of(student.vocabulary, [word])) for word in WORDS])
-    assert table.shape == (len(WORDS), student.word_features)
+        table = network.encode(WordFeatures.of(network.vocabulary, WORDS))
+        alone = torch.cat([network.encode(WordFeatures.of(network.vocabulary, [word])) for word in WORDS])
+    assert table.shape == (len(WORDS), network.word_features)
     torch.testing.assert_close(table, alone, rtol=1e-5, atol=1e-6)
 
 
-def test_it_reads_both_directions(make_student):
-    student = make_student()
-    (base,) = emissions_of(student, [[0, 1, 2, 3, 4]])
-    (last,) = emissions_of(student, [[0, 1, 2, 3, 9]])
-    (first,) = emissions_of(student, [[9, 1, 2, 3, 4]])
+def test_it_reads_both_directions(make_network):
+    network = make_network()
+    (base,) = emissions_of(network, [[0, 1, 2, 3, 4]])
+    (last,) = emissions_of(network, [[0, 1, 2, 3, 9]])
+    (first,) = emissions_of(network, [[9, 1, 2, 3, 4]])
     assert not torch.allclose(base[0], last[0], atol=1e-7)
     assert not torch.allclose(base[4], first[4], atol=1e-7)
 
 
 @heads
-def test_probabilities_are_those_of_the_labels(make_student, head):
-    student = make_student(head)
-    (emissions,) = emissions_of(student, [[0, 1, 2]])
-    emissions[:, [label.startswith("I-") for label in student.labels]] -= 10  # the likeliest labels fit together
+def test_probabilities_are_those_of_the_labels(make_network, head):
+    network = make_network(head)
+    (emissions,) = emissions_of(network, [[0, 1, 2]])
+    emissions[:, [label.startswith("I-") for label in network.labels]] -= 10  # the likeliest labels fit together
     with torch.no_grad():
-        labels, probabilities = student.decode(emissions, [1, 1, 1])
+        labels, probabilities = network.decode(emissions, [1, 1, 1])
     assert labels.shape == probabilities.shape == (3,)
     assert ((probabilities > 0) & (probabilities <= 1)).all()
     if head == "softmax":
@@ -57,15 +57,15 @@ def test_probabilities_are_those_of_the_labels(make_student, head):
 
 
 @heads
-def test_labels_that_do_not_fit_together_are_not_given(make_student, head):
-    student = make_student(head)
-    inside = student.labels.index("I-PER")
-    emissions = torch.zeros(2, len(student.labels))
+def test_labels_that_do_not_fit_together_are_not_given(make_network, head):
+    network = make_network(head)
+    inside = network.labels.index("I-PER")
+    emissions = torch.zeros(2, len(network.labels))
     emissions[:, inside] = 3.0
-    emissions[0, student.labels.index("B-PER")] = 2.0
+    emissions[0, network.labels.index("B-PER")] = 2.0
     with torch.no_grad():
-        labels, probabilities = student.decode(emissions, [1, 1])
-    assert [student.labels[k] for k in labels.tolist()] == ["B-PER", "I-PER"]
+        labels, probabilities = network.decode(emissions, [1, 1])
+    assert [network.labels[k] for k in labels.tolist()] == ["B-PER", "I-PER"]
     if head == "softmax":
         torch.testing.assert_close(probabilities, emissions.softmax(dim=1).gather(1, labels[:, None])[:, 0])
 
@@ -76,10 +76,10 @@ def test_the_vocabulary_takes_what_the_limit_leaves(head, labels):
     counts = Counter("".join(chr(97 + (i // 26**p) % 26) for p in range(4)) for i in range(100_000))
     characters = len({character for word in counts for character in word})
     budget = vocabulary_budget(config, labels, characters)
-    student = Network(config, Vocabulary.build(counts, max_words=budget), labels)
-    assert config.max_parameters - config.word_dim < student.parameters_count <= config.max_parameters
-    assert student.parameters_count == sum(p.numel() for p in student.parameters())
-    assert BERT_BASE_PARAMETERS / student.parameters_count >= 36
+    network = Network(config, Vocabulary.build(counts, max_words=budget), labels)
+    assert config.max_parameters - config.word_dim < network.parameters_count <= config.max_parameters
+    assert network.parameters_count == sum(p.numel() for p in network.parameters())
+    assert BERT_BASE_PARAMETERS / network.parameters_count >= 36
 
 
 def test_no_room_for_words(labels):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from kdner.errors import InputError
 from kdner.student.config import StudentConfig
 from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.pruning import pruned
-from kdner.student.saved import GENERAL, SavedStudent
+from kdner.student.saved import GENERAL
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import UNKNOWN, Vocabulary, normalize
 from kdner.text.words import split
@@ -26,7 +27,7 @@ VOCABULARY = Vocabulary(
 
 
 def student_of(vocabulary):
-    return Student(SHAPE, vocabulary, ["O", "B-LOC"]).saved()
+    return Network(SHAPE, vocabulary, ["O", "B-LOC"]).saved()
 
 
 def words_of(texts):
@@ -35,7 +36,7 @@ def words_of(texts):
 
 def test_a_student_of_the_words_of_a_corpus_tags_it_exactly_as_before(toy_texts, make_student):
     texts = [*toy_texts[:3], "Mr. Brown visited Reykjavík and IBM's Unterschleißheim office in 1997; floccinaucinihil!"]
-    for student in (SavedStudent.read(GENERAL), make_student(seed=3).saved()):
+    for student in (Student.from_pretrained(GENERAL), make_student(seed=3)):
         small = pruned(student, words_of(texts))
         assert small.parameters_count < student.parameters_count
         before, after = Tagger(student), Tagger(small)

@@ -23,6 +23,7 @@ from kdner.data.quickstart import write_quickstart
 from kdner.errors import InputError
 from kdner.student.config import StudentConfig
 from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
 from kdner.text.words import split
@@ -103,7 +104,7 @@ def test_what_is_never_seen_changes_nothing_but_offsets(tagger, hidden):
 
 def test_a_name_in_nfd_is_the_same_as_in_nfc():
     vocabulary = Vocabulary.build(Counter(["Jos\xe9", "left"]), max_words=9)
-    student = Student(StudentConfig(), vocabulary, ["O", "B-PER", "I-PER"]).eval()
+    student = Network(StudentConfig(), vocabulary, ["O", "B-PER", "I-PER"]).saved()
     tagger, nfd = Tagger(student), unicodedata.normalize("NFD", "Jos\xe9 left")
     assert student.vocabulary.knows("Jose\u0301")
     composed, decomposed = tagger.score_words([["Jos\xe9", "left"]]), tagger.score_words([nfd.split()])
@@ -141,35 +142,35 @@ def test_no_text_and_no_words(tagger):
     assert tagger.tags([[], ["Anna"], []])[::2] == [[], []]
 
 
-def test_a_crf_student_decodes_with_its_crf(make_student):
-    student = make_student("crf", seed=3)
+def test_a_crf_student_decodes_with_its_crf(make_network):
+    network = make_network("crf", seed=3)
     sentences = [text.words for t in TEXTS for text in split(t)]
-    before = Tagger(student).tags(sentences)
+    before = Tagger(network).tags(sentences)
     label = next(tag for tags in before for tag in tags)
-    forbidden = student.labels.index(label)
+    forbidden = network.labels.index(label)
     with torch.no_grad():
-        student.crf.transitions[:, forbidden] = -1000
-        student.crf.start_transitions[forbidden] = -1000
-    after = Tagger(student).tags(sentences)
+        network.crf.transitions[:, forbidden] = -1000
+        network.crf.start_transitions[forbidden] = -1000
+    after = Tagger(network).tags(sentences)
     assert any(label in tags for tags in before) and not any(label in tags for tags in after)
 
 
-def test_the_probabilities_of_a_crf_are_those_among_legal_sequences(make_student):
-    student = make_student("crf", seed=3)
+def test_the_probabilities_of_a_crf_are_those_among_legal_sequences(make_network):
+    network = make_network("crf", seed=3)
     with torch.no_grad():
-        student.output.weight.mul_(5)
+        network.output.weight.mul_(5)
     sentences = [["Ada", "went"], ["Paris"]]
-    logits = Tagger(student).score_words(sentences)
-    inside = [label.startswith("I-") for label in student.labels]
+    logits = Tagger(network).score_words(sentences)
+    inside = [label.startswith("I-") for label in network.labels]
     first_words = np.exp(logits[[0, 2]])
     np.testing.assert_allclose(first_words.sum(axis=1), 1, atol=1e-4)
     assert (first_words[:, inside] < 1e-8).all()  # nothing can begin with I-
 
 
 @pytest.mark.parametrize("head", ["softmax", "crf"])
-def test_the_place_of_o_in_the_label_list_is_no_matter(make_student, labels, head):
-    student, other = make_student(head, seed=3), make_student(head, seed=3, labels=labels[::-1])
-    state = student.state_dict()
+def test_the_place_of_o_in_the_label_list_is_no_matter(make_network, labels, head):
+    network, other = make_network(head, seed=3), make_network(head, seed=3, labels=labels[::-1])
+    state = network.state_dict()
     for name in ("output.weight", "output.bias", "crf.start_transitions", "crf.end_transitions"):
         if name in state:
             state[name] = state[name].flip(0)
@@ -177,7 +178,7 @@ def test_the_place_of_o_in_the_label_list_is_no_matter(make_student, labels, hea
         state["crf.transitions"] = state["crf.transitions"].flip(0, 1)
     other.load_state_dict(state)
     assert other.labels[0] != "O"
-    first, second = Tagger(student).tag(TEXTS), Tagger(other).tag(TEXTS)
+    first, second = Tagger(network).tag(TEXTS), Tagger(other).tag(TEXTS)
     assert any(first)
     assert [[key(e) for e in entities] for entities in first] == [[key(e) for e in entities] for entities in second]
 
@@ -256,10 +257,10 @@ def test_portions_do_not_matter(make_student, monkeypatch):
     assert Tagger(student).tag([]) == []
 
 
-def test_tagging_leaves_a_student_in_training_as_it_was(make_student):
-    student = make_student(dropout=0.5).train()
-    once, again = (Tagger(student).tag(TEXTS) for _ in range(2))
-    assert once == again and student.training
+def test_tagging_leaves_a_student_in_training_as_it_was(make_network):
+    network = make_network(dropout=0.5).train()
+    once, again = (Tagger(network).tag(TEXTS) for _ in range(2))
+    assert once == again and network.training
 
 
 def test_a_loaded_student_tags_the_same(make_student, tmp_path):

@@ -16,7 +16,7 @@ from kdner.progress import Progress
 from kdner.runs.fingerprint import differences
 from kdner.runs.schema import LOGITS, check
 from kdner.student.config import StudentConfig
-from kdner.student.model import Student
+from kdner.student.network import Network
 from kdner.student.saved import GENERAL, MODEL_FILES
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import Vocabulary
@@ -276,7 +276,8 @@ def test_the_names_of_several_teachers():
 
 def test_of_several_students_the_largest_vocabulary_tells_which_words_are_known(make_student, teacher_folder, tmp_path):
     large = make_student()
-    small = Student(large.config, Vocabulary(large.vocabulary.words[:3], large.vocabulary.characters), large.labels)
+    vocabulary = Vocabulary(large.vocabulary.words[:3], large.vocabulary.characters)
+    small = Network(large.config, vocabulary, large.labels).saved()
     for student, name in ((large, "student"), (small, "baseline")):
         (tmp_path / name).mkdir()
         student.save(tmp_path / name)

@@ -83,10 +83,10 @@ def test_an_actor_scores_documents_in_threads_as_it_does_alone(teacher_folder, t
         assert all(a.equals(b) for a, b in zip(threads.map(actor, corpora), alone, strict=True))
 
 
-def test_a_student_trains_on_the_gpu(make_student, toy):
-    student = make_student()
+def test_a_student_trains_on_the_gpu(make_network, toy):
+    network = make_network()
     trainer = Trainer(
-        student,
+        network,
         Distillation(epochs=2, min_steps=1, batch_words=100),
         seed=1,
         labeled=toy,
@@ -95,4 +95,4 @@ def test_a_student_trains_on_the_gpu(make_student, toy):
     )
     trainer.train(lambda record: None, Progress("distill", "step"))
     assert trainer.state.history[-1]["loss"] < trainer.state.history[0]["loss"]
-    assert Tagger(student).engine.device.type == "cuda"
+    assert Tagger(network).engine.device.type == "cuda"

@@ -126,11 +126,11 @@ def test_a_folder_that_is_no_teacher(tmp_path, bert_base):
         Teacher.load(bert_base)
 
 
-def test_all_whom_the_umask_lets_may_read_a_saved_teacher(bert_base, umask, make_student, tmp_path):
+def test_all_whom_the_umask_lets_may_read_a_saved_teacher(bert_base, umask, make_network, tmp_path):
     teacher = Teacher.untrained(bert_base, LABELS)
     teacher.save(tmp_path / "teacher")
     (tmp_path / "features").mkdir()
-    FeatureTagger(teacher, make_student()).save(tmp_path / "features")
+    FeatureTagger(teacher, make_network()).save(tmp_path / "features")
     assert (tmp_path / "features" / "encoder" / "model.safetensors").is_file()
     assert not unusual_permissions(tmp_path)
 
