@@ -1,7 +1,7 @@
 """kdner distills BERT-class named-entity taggers into small LSTM-CNN students, as batch jobs on Ray.
 
-from kdner import Student  # trains, is saved, and tags
-from kdner import Tagger  # tags only, without PyTorch
+from kdner import Student  # tags, is saved, and goes to the hub
+from kdner import Tagger  # tags, in a numeric type of choice, words and texts, with what it costs
 """
 
 from __future__ import annotations

@@ -112,7 +112,8 @@ for module in {outside}:
             {"torch", "ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
         ),
         (
-            "from kdner.student import Student; assert Student.from_pretrained('kdner/general-tiny').tag('Rome.') != 0",
+            "import tempfile; from kdner.student import Student; s = Student.from_pretrained('kdner/general-tiny')\n"
+            "assert s.tag('Ada flew to Rome.'); s.save_pretrained(tempfile.mkdtemp())",
             {"torch", "ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
         ),
         (

@@ -3,7 +3,7 @@
     from kdner.student import Student
 
 What tags (`tagger`, with one of the engines that `engine` lists) reads a student's files by `saved` and does without
-PyTorch; its training pass is in `network`, `lstm`, `character_cnn` and `dropout`. May import the rooms before it: all
+PyTorch; the training pass is `network`, with `lstm`, `character_cnn` and `dropout`. May import the rooms before it: all
 from `kdner.kernels` to `kdner.shards`.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Student"]
 
 
-def __getattr__(name: str) -> Any:  # so that a tagger does not wait for PyTorch
+def __getattr__(name: str) -> Any:  # so that flags do not wait for the machine code
     if name == "Student":
         from kdner.student.model import Student
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NumericType: TypeAlias = Literal["int16", "float32", "bfloat16"]
+_NEEDS_PYTORCH = "needs PyTorch: pip install 'kdner[torch]'"
 
 
 class Engine(Protocol):
@@ -65,7 +66,7 @@ def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: in
         times: where the seconds of its steps `LSTM` and `decode` are added.
 
     Raises:
-        InputError: it is int16, and llvmlite is not installed.
+        InputError: it is int16 and llvmlite is not installed, or another type and PyTorch is not.
     """
     if dtype == "int16":
         try:
@@ -74,9 +75,11 @@ def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: in
             raise InputError(f"int16 needs llvmlite: pip install llvmlite ({error})") from error
         saved = student if isinstance(student, SavedStudent) else student.saved()
         return CompiledInference(saved, room=room, times=times)
-    from kdner.student.inference import Inference
-    from kdner.student.network import Network
-
+    try:
+        from kdner.student.inference import Inference
+        from kdner.student.network import Network
+    except ImportError as error:
+        raise InputError(f"{dtype} {_NEEDS_PYTORCH} ({error})") from error
     network = Network.of(student) if isinstance(student, SavedStudent) else student
     return Inference(network, dtype, room=room, times=times)
 
@@ -84,15 +87,20 @@ def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: in
 def fastest_type(student: Network | SavedStudent | None = None) -> NumericType:
     """Return int16 on a CPU that there is machine code for, else what the device of a student is fastest at.
 
-    Without PyTorch: it is not imported where it is not needed.
+    PyTorch is imported only where there is no machine code.
+
+    Raises:
+        InputError: it is needed, and not installed.
     """
     on_gpu = student is not None and not isinstance(student, SavedStudent) and not student.on_cpu
     if not on_gpu and _machine_code():
         return "int16"
-    import torch
+    try:
+        import torch
 
-    from kdner.device import best_dtype
-
+        from kdner.device import best_dtype
+    except ImportError as error:
+        raise InputError(f"a student on this processor, or without llvmlite, {_NEEDS_PYTORCH} ({error})") from error
     device = torch.device("cuda" if on_gpu else "cpu")
     return "bfloat16" if best_dtype(device) is torch.bfloat16 else "float32"
 

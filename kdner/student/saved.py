@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
 
 from kdner import __version__
 from kdner.errors import InputError
 from kdner.runs.hub import model_folder
+from kdner.runs.storage import commit
 from kdner.student.config import StudentConfig
 from kdner.student.vocabulary import UNKNOWN, Vocabulary
 from kdner.text.abbreviations import DEFAULT_LANGUAGE
@@ -129,17 +131,31 @@ def write_weights(weights: Mapping[str, np.ndarray], folder: Path, dtype: Weight
     """Write weights, which are float32, into an existing folder.
 
     In int8 the word table is written with a scale for each of its rows, and all else in bfloat16.
+
+    Raises:
+        InputError: it is not float32, and PyTorch is not installed.
     """
-    import torch  # here, because only bfloat16 needs it, which numpy does not know
+    content = (
+        save({name: np.ascontiguousarray(values) for name, values in weights.items()})
+        if dtype == "float32"
+        else _reduced(weights, dtype)
+    )
+    with commit(str(folder / WEIGHTS_FILE)) as file:
+        file.write(content)
 
-    from kdner.runs.training_state import save_weights
 
-    kind = torch.float32 if dtype == "float32" else torch.bfloat16
-    tensors = {name: torch.from_numpy(values).to(kind) for name, values in weights.items()}
+def _reduced(weights: Mapping[str, np.ndarray], dtype: WeightsType) -> bytes:
+    """Return the file of weights in bfloat16, or in int8, for `write_weights`."""
+    try:
+        import torch  # here, because who only tags need not have it; numpy knows no bfloat16
+        from safetensors.torch import save as save_tensors
+    except ImportError as error:
+        raise InputError(f"weights in {dtype} need PyTorch: pip install 'kdner[torch]' ({error})") from error
+    tensors = {name: torch.from_numpy(values).to(torch.bfloat16) for name, values in weights.items()}
     if dtype == "int8":
         table, scales = _in_int8(weights[WORDS])
         tensors |= {WORDS: torch.from_numpy(table), SCALES: torch.from_numpy(scales)}
-    save_weights(tensors, folder / WEIGHTS_FILE)
+    return save_tensors(tensors)
 
 
 def _shapes(config: StudentConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from kdner.errors import InputError
 from kdner.kernels import kernels
 from kdner.labels.tags import label_list
 from kdner.step_times import StepTimes
@@ -15,6 +16,7 @@ from kdner.student import compiled_inference, engine
 from kdner.student.engine import fastest_type, make_engine
 from kdner.student.network import Network
 from kdner.student.saved import WORDS as WORD_TABLE
+from kdner.student.tagger import Tagger
 from kdner.student.word_features import WordFeatures
 
 WORDS = ["Anna", "Paris", "flew", "to", ".", "1996", "Schmidt", "東京", "x" * 60, "unknown-word", "of", "Rome"]
@@ -127,6 +129,19 @@ def test_without_llvmlite_a_student_tags_in_pytorch(monkeypatch, caplog):
     assert fastest_type() != "int16"
     assert "pip install llvmlite" in caplog.text and len(caplog.records) == 1
     engine._machine_code.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_types_that_need_pytorch_say_so_where_it_is_missing(make_student, monkeypatch, dtype):
+    student = make_student(seed=3)
+    for module in ("torch", "kdner.student.inference"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert student.tag("Anna flew to Paris.")
+    with pytest.raises(InputError, match=rf"{dtype} needs PyTorch: pip install 'kdner\[torch\]'"):
+        Tagger(student, dtype=dtype)
+    monkeypatch.setattr(engine, "_machine_code", lambda: False)
+    with pytest.raises(InputError, match=r"on this processor, or without llvmlite, needs PyTorch"):
+        Tagger(student)
 
 
 def test_bfloat16_is_near(network):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -161,6 +162,16 @@ def test_texts_that_are_hard_wrapped_are_tagged_as_they_would_be_on_one_line(mak
     apart = [student.tag(part.replace("\n", " ")) for part in parts]
     offsets = (0, len(parts[0]) + 2)
     assert places == [(e.start + k, e.end + k, e.label) for k, part in zip(offsets, apart, strict=True) for e in part]
+
+
+def test_weights_of_fewer_bits_say_so_where_pytorch_is_missing(make_student, monkeypatch, tmp_path):
+    student = make_student()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for dtype in ("bfloat16", "int8"):
+        with pytest.raises(InputError, match=rf"weights in {dtype} need PyTorch: pip install 'kdner\[torch\]'"):
+            student.save_pretrained(tmp_path, dtype=dtype)
+    student.save_pretrained(tmp_path)
+    assert Student.from_pretrained(tmp_path).tag(TEXTS) == student.tag(TEXTS)
 
 
 @heads
