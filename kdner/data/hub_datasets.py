@@ -7,6 +7,7 @@ left out. Of ``A/B`` on the hub, A is the organization, unless there is only a d
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,9 +29,12 @@ def is_dataset(source: str) -> bool:
 
 
 def name_and_split(source: str) -> tuple[str, str]:
-    """Give the NAME, with its CONFIG, and the SPLIT of a dataset; where no split is named it is empty."""
+    """Give the NAME, with its CONFIG, and the SPLIT of a dataset; where no split is named it is empty.
+
+    In the path of a local folder ``~`` is the home folder.
+    """
     name, _, split = source.removeprefix("hf:").partition(":")
-    return name, split
+    return os.path.expanduser(name), split  # noqa: PTH111 - a folder of a name like ~nobody stays as it is
 
 
 def local_files_of(source: str) -> list[str]:

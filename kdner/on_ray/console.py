@@ -94,6 +94,8 @@ class Console:
             return
         try:
             records, snapshots = ray.get(self.relay.take.remote())
+        except ray.exceptions.ActorUnavailableError:
+            return  # it may be there again
         except ray.exceptions.RayError:
             self.relay = None  # a job does not fail for want of somebody to show it
             return
@@ -308,7 +310,7 @@ def outlive_readers() -> None:
                 io.BufferedWriter(_Unbroken(descriptor, "w", closefd=False)),
                 stream.encoding,
                 stream.errors,
-                line_buffering=stream.line_buffering,
+                line_buffering=stream.line_buffering or stream.write_through,  # the latter by PYTHONUNBUFFERED
                 write_through=stream.write_through,
             )
             setattr(sys, name, unbroken)

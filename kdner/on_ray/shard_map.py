@@ -107,7 +107,9 @@ def map_corpus(
     if retries.retry_errors and RunDirectory(out).begun:
         with work_in(out, fingerprint_of_all, describe) as directory:
             forget_errors(directory)
-    return once(out, fingerprint_of_all, map_and_check, stage=job, configuration=config, **describe)
+    summary = once(out, fingerprint_of_all, map_and_check, stage=job, configuration=config, **describe)
+    check_errors(summary, config.max_error_rate)  # which may have been higher when the run was finished
+    return summary
 
 
 def shard_map(plan: CorpusPlan, run: RunDirectory, work: ShardWork, *, max_error_rate: float = 1.0) -> dict[str, Any]:

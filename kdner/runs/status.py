@@ -15,7 +15,7 @@ from kdner.progress import duration
 from kdner.runs.lock import LOCK, Holder, read_holder
 from kdner.runs.run_directory import FAILED, RunDirectory
 from kdner.runs.storage import join, locate, look, without_secrets
-from kdner.runs.tries import STOPPED, tries_of
+from kdner.runs.tries import tries_of
 
 State = Literal["finished", "working", "silent", "failed", "stopped"]
 SILENT_S = 60.0
@@ -124,7 +124,7 @@ def _state(holder: Holder | None, silent_s: float | None, failure: Mapping[str, 
         return "working"
     if lives is None:
         return "silent"
-    return "stopped" if failure is None or failure["message"] == STOPPED else "failed"
+    return "stopped" if failure is None or failure.get("stopped") else "failed"
 
 
 def _rate(times_ns: Sequence[int]) -> float | None:

@@ -63,6 +63,7 @@ def note_failure(directory: RunDirectory, error: BaseException, tries: list[dict
         **tries[-1],
         "ended": _now(),
         "error": stopped_by or type(error).__name__,
+        "stopped": stopped_by is not None,
         "message": STOPPED if stopped_by else without_uri_secrets(str(error)),
         "traceback": None if untold else without_uri_secrets("".join(_traceback(error))),
         "try": len(tries),

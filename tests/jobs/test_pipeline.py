@@ -329,6 +329,8 @@ def test_too_many_errors_fail_the_job_but_keep_the_files(out, tmp_path, cluster,
     from dataclasses import replace
 
     assert tag_corpus(replace(config, max_error_rate=0.5))["errors"] == 2
+    with pytest.raises(InputError, match="--max-error-rate"):  # a finished run is held to it, too
+        tag_corpus(config)
 
 
 def test_started_again_midway_it_says_what_is_there(config, summary, out, log):

@@ -144,3 +144,26 @@ def test_a_job_goes_on_when_nobody_reads_what_it_prints(tmp_path):
         process.stdout.close()
         assert process.wait(timeout=60) == 0
     assert ended.read_text() == "done"
+
+
+PRINTS_AND_WAITS = """
+import sys
+from kdner.on_ray.console import outlive_readers
+outlive_readers()
+print("a line", file=sys.stderr)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_line_is_seen_when_it_is_written(tmp_path, unbuffered):
+    log = tmp_path / "log"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with log.open("w") as stderr:
+        command = [sys.executable, "-c", PRINTS_AND_WAITS]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=stderr, env=environment) as process:
+            deadline = time.monotonic() + 60
+            while not (seen := log.read_text()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.stdin.close()
+    assert seen == "a line\n"
