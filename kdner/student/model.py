@@ -105,9 +105,9 @@ class Student(SavedStudent):
         Raises:
             InputError: there is no such folder or model, it is not a student's, or is one of another version's.
         """
-        saved = SavedStudent.read(name, revision, **options)
-        card = model_folder(name, MODEL_FILES, revision=revision, **options) / CARD
-        return cls.of(saved, card.read_text("utf-8") if card.is_file() else "")
+        folder = model_folder(name, MODEL_FILES, revision=revision, **options)
+        card = folder / CARD
+        return cls.of(SavedStudent.of_folder(folder), card.read_text("utf-8") if card.is_file() else "")
 
     def _plain_card(self, name: str) -> str:
         from kdner.student.model_card import plain_card  # here, because it imports the hub's client

@@ -75,13 +75,21 @@ class SavedStudent:
         write_weights(self.weights, folder, dtype)
         self.vocabulary.save(folder / VOCABULARY_FILE)
 
-    @classmethod
-    def read(cls, name: str | Path, revision: str | None = None, **options: Any) -> SavedStudent:
+    @staticmethod
+    def read(name: str | Path, revision: str | None = None, **options: Any) -> SavedStudent:
         """Read what `save` wrote.
 
         The arguments, and the errors, are those of `kdner.student.model.Student.from_pretrained`.
         """
-        folder = model_folder(name, MODEL_FILES, revision=revision, **options)
+        return SavedStudent.of_folder(model_folder(name, MODEL_FILES, revision=revision, **options))
+
+    @staticmethod
+    def of_folder(folder: Path) -> SavedStudent:
+        """Read what `save` wrote into a local folder.
+
+        Raises:
+            InputError: it is not a student's, or is one of another version's.
+        """
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if missing:
             raise InputError(
