@@ -27,8 +27,10 @@ class Kernels(NamedTuple):
     """Numbers of a vector."""
     recur: Callable[..., None]
     product: Callable[..., None]
+    enter: Callable[..., None]
     pieces: Callable[..., None]
     encode: Callable[..., None]
+    enter_words: Callable[..., None]
     viterbi: Callable[..., None]
     softmax: Callable[..., None]
     marginals: Callable[..., None]
@@ -43,11 +45,14 @@ def kernels(lanes: int | None = None) -> Kernels:
     """
     lanes = lanes or lanes_of_processor() or 8
     module = ir.Module("kdner")
+    enter, pieces, encode = lstm.enter(module, lanes), words.pieces(module), words.encode(module, lanes)
     functions = {
         "recur": lstm.recur(module, lanes),
         "product": product.product(module, lanes),
-        "pieces": words.pieces(module),
-        "encode": words.encode(module, lanes),
+        "enter": enter,
+        "pieces": pieces,
+        "encode": encode,
+        "enter_words": words.enter_words(module, pieces, encode, enter),
         "viterbi": labels.viterbi(module, lanes),
         "softmax": labels.softmax(module, lanes),
         "marginals": labels.marginals(module, lanes),

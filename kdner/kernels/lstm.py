@@ -20,6 +20,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from kdner.kernels.machine_code import FLOAT, INT, LONG, SHORT, Array, Function, Value, vector
+from kdner.kernels.product import product
 
 GROUP_SENTENCES = 48
 """Sentences that advance together: their states stay in a core's own cache."""
@@ -33,6 +34,18 @@ _TANH_ABOVE = (0.9999975350829039, 0.12365881574250538, 0.0023346706419855533, 4
 _TANH_BELOW = (1.0, 0.4569832435418706, 0.02133854699280342, 0.00014871022484655333)
 """tanh x = x p(x x) / q(x x), with an error of 5e-7 up to 6.5 and 5e-6 beyond: least squares, weighted anew until the
 errors were level."""
+
+
+def enter(module: ir.Module, lanes: int) -> Function:
+    """Write what a layer's inputs alone give: a matrix product, written as `recur` reads the table.
+
+    The parameters are those of `kdner.kernels.product.product`; out is int16 [N, C], in `TABLE_UNIT`.
+    """
+
+    def in_units(f: Function, sums: Value) -> Value:
+        return f.bounded(sums * (1 / TABLE_UNIT), -(2.0**15), 2.0**15 - 1).to(INT).to(SHORT)
+
+    return product(module, lanes, "enter", in_units, SHORT)
 
 
 def recur(module: ir.Module, lanes: int) -> Function:

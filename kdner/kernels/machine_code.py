@@ -212,7 +212,7 @@ class Function:
     def __init__(self, module: ir.Module, name: str, parameters: Mapping[str, ir.Type | None]) -> None:
         kinds = [LONG if element is None else ir.PointerType() for element in parameters.values()]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-        self.module, self.code = module, ir.IRBuilder(function.append_basic_block())
+        self.module, self.function, self.code = module, function, ir.IRBuilder(function.append_basic_block())
         self.parameters: dict[str, Any] = {}
         for argument, (key, element) in zip(function.args, parameters.items(), strict=True):
             if element is None:
@@ -223,6 +223,11 @@ class Function:
 
     def __getitem__(self, name: str) -> Any:
         return self.parameters[name]
+
+    def call(self, other: Function, *arguments: Array | Value) -> None:
+        """Call another function of the module with its parameters, in their order."""
+        values = [given.address if isinstance(given, Array) else given.value for given in arguments]
+        self.code.call(other.function, values)
 
     def number(self, value: Number, kind: ir.Type) -> Value:
         """Return a value as it is, and a number of Python as a constant of a type, in each lane of a vector."""

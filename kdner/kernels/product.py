@@ -5,26 +5,41 @@ Shapes: N rows, K inner, C columns, which is a number of whole blocks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
-from kdner.kernels.machine_code import FLOAT, Function
+from kdner.kernels.machine_code import FLOAT, Function, Value
 
 BLOCK = 16
 """Columns that are computed together, for all rows: their weights stay in a core's own cache."""
 
 
-def product(module: ir.Module, lanes: int) -> Function:
+def product(
+    module: ir.Module,
+    lanes: int,
+    name: str = "product",
+    written: Callable[[Function, Value], Value] | None = None,
+    element: ir.Type = FLOAT,
+) -> Function:
     """Write a matrix product.
+
+    Args:
+        module: where to.
+        lanes: numbers of a vector.
+        name: of the function.
+        written: returns what is written of a vector of sums, in numbers of the type `element`; by default the sums.
+        element: the type of what is written.
 
     Parameters:
         x: float32 [N, K].
         weights: float32 [C / BLOCK, K, BLOCK].
         bias: float32 [C].
-        out: float32 [N, C], written.
+        out: `element` [N, C], written.
         rows, inner, columns: N, K and C.
     """
-    arrays = dict.fromkeys(("x", "weights", "bias", "out"), FLOAT)
-    f = Function(module, "product", arrays | dict.fromkeys(("rows", "inner", "columns")))
+    arrays = dict.fromkeys(("x", "weights", "bias"), FLOAT) | {"out": element}
+    f = Function(module, name, arrays | dict.fromkeys(("rows", "inner", "columns")))
     rows, inner, columns = f["rows"], f["inner"], f["columns"]
     most = 4 if lanes < BLOCK else 8  # rows of a tile: enough sums to hide that each waits for the one before
     many = rows - rows % most
@@ -42,5 +57,6 @@ def product(module: ir.Module, lanes: int) -> Function:
                             total.set(f.fma(x, weight, total.get()))
                 for number, row_sums in enumerate(sums):
                     for total, place in zip(row_sums, vectors, strict=True):
-                        f["out"].set_several((row + number) * columns + block + place, total.get())
+                        result = written(f, total.get()) if written else total.get()
+                        f["out"].set_several((row + number) * columns + block + place, result)
     return f

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llvmlite import ir
 
-from kdner.kernels.machine_code import FLOAT, INT, LONG, Function, Value, Variable
+from kdner.kernels.machine_code import FLOAT, INT, LONG, SHORT, Function, Value, Variable
 
 NONE = -1
 """In place of a row: there is none. In place of a key: nothing lies here."""
@@ -133,6 +133,38 @@ def encode(module: ir.Module, lanes: int) -> Function:
             biased = highest.several(place, several) + f["bias"].several(place, several)
             highest.set_several(place, f.intrinsic("maxnum", biased, f.zeros(FLOAT, several)))
         first.set(end)
+    return f
+
+
+def enter_words(module: ir.Module, pieces: Function, encode: Function, enter: Function) -> Function:
+    """Write what the first LSTM is given of words: what `pieces`, `encode` and `kdner.kernels.lstm.enter` do in turn.
+
+    Parameters: those of the three by the same names, but for
+        code_points, code_ends: `pieces`' characters and ends;
+        rows_of_nodes: `pieces`' rows;
+        row_weights, row_bias: `enter`'s weights and bias;
+        piece_rows: int64 [T, P], scratch;
+        features: float32 [T, W + F], scratch;
+        table: `enter`'s out;
+        columns: of the table.
+    """
+    given = {"code_points": INT, "code_ends": LONG, "own": LONG, "characters": LONG, "ends": LONG, "table": SHORT}
+    weights = {"keys": LONG, "nodes": INT, "rows_of_nodes": INT, "vectors": FLOAT, "answers": FLOAT, "bias": FLOAT}
+    scratch = {"found": INT, "piece_rows": LONG, "features": FLOAT}
+    numbers = ("words", "most", "shift", "mask", "beginning", "continuation", "unknown", "width", "filters", "known")
+    arrays = given | weights | {"row_weights": FLOAT, "row_bias": FLOAT} | scratch
+    f = Function(module, "enter_words", arrays | dict.fromkeys((*numbers, "places", "columns")))
+    with f.loop(f["words"] * f["most"]) as place:
+        f["piece_rows"][place] = 0
+
+    def call(other: Function, *names: str) -> None:
+        f.call(other, *(f[name] for name in names))
+
+    call(pieces, "code_points", "code_ends", "keys", "nodes", "rows_of_nodes", "found", "piece_rows", *numbers[:7])
+    sizes = ("words", "most", "width", "filters", "known", "places")
+    call(encode, "vectors", "own", "piece_rows", "characters", "ends", "answers", "bias", "features", *sizes)
+    inner = f["width"] + f["filters"]
+    f.call(enter, f["features"], f["row_weights"], f["row_bias"], f["table"], f["words"], inner, f["columns"])
     return f
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from kdner.kernels import kernels
 from kdner.kernels.labels import LEAST_LOGIT
-from kdner.kernels.lstm import GATES, GROUP_SENTENCES, TABLE_UNIT
+from kdner.kernels.lstm import GATES, GROUP_SENTENCES
 from kdner.kernels.trie import BEGINNING, CONTINUATION, code_points_of
 from kdner.step_times import StepTimes
 from kdner.student.compiled_weights import (
@@ -34,10 +34,12 @@ from kdner.student.compiled_weights import (
     rounded,
 )
 from kdner.student.saved import SavedStudent
-from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, normalize
+from kdner.student.vocabulary import MAX_PIECES, UNKNOWN, normalize
 
 TYPES_AT_ONCE = 256
 """Types that are encoded together: their numbers stay in a core's own cache."""
+MOST_CHARACTERS = 256
+"""Of a word, for which there is memory at once; more only cost more of it."""
 SMALL_WORDS = 256
 """For so few words the memory of a call is kept for the next one."""
 LEAST_MARGINAL = 1e-9
@@ -87,7 +89,7 @@ class CompiledInference:
             self.gates = grown
         for first in range(0, len(types), TYPES_AT_ONCE):
             part = types[first : first + TYPES_AT_ONCE]
-            self._enter(self._encode(part), self.layers[0], self.gates[self.types : self.types + len(part)])
+            self._enter_words(part)
             self.types += len(part)
 
     def keeping(self, kept: np.ndarray) -> CompiledInference:
@@ -97,49 +99,29 @@ class CompiledInference:
         np.compress(kept, self.gates[: self.types], axis=0, out=other.gates[: other.types])
         return other
 
-    def _encode(self, types: Sequence[str]) -> np.ndarray:
-        """Return what `Network.encode` does: [T, D]."""
-        words = self.words
+    def _enter_words(self, types: Sequence[str]) -> None:
+        """Write the rows of at most `TYPES_AT_ONCE` types after those of the table."""
+        words, room = self.words, self._words_room()
         normalized = list(map(normalize, types))
-        own = words.vocabulary.own_rows(normalized)
-        pieces = self._pieces(normalized)
-        characters, ends = words.vocabulary.characters_of(types)
-        out = np.empty((len(types), words.vectors.shape[1] + len(words.bias)), np.float32)
-        places, known, filters = words.answers.shape
-        self.kernels.encode(
-            *addresses_of(words.vectors, own, pieces, characters, ends, words.answers, words.bias, out),
-            *(len(types), MAX_PIECES, words.vectors.shape[1], filters, known, places),
-        )
-        return out
-
-    def _pieces(self, normalized: Sequence[str]) -> np.ndarray:
-        """Return the rows of the pieces of words, int64 [T, MAX_PIECES], padded with 0."""
-        pieces = np.full((len(normalized), MAX_PIECES), PADDING)
-        trie = self.words.trie
-        if trie is None:
-            pieces[:, 0] = UNKNOWN
-            return pieces
         lengths = np.fromiter(map(len, normalized), np.int64, len(normalized))
-        characters, ends = code_points_of("".join(normalized)), np.cumsum(lengths)
-        found = np.empty(int(lengths.max()), np.int32)
-        self.kernels.pieces(
-            *addresses_of(characters, ends, trie.keys, trie.nodes, trie.rows, found, pieces),
-            *(len(normalized), MAX_PIECES, trie.shift, trie.mask, BEGINNING, CONTINUATION, UNKNOWN),
+        characters, ends = words.vocabulary.characters_of(types)
+        given = code_points_of("".join(normalized)), lengths.cumsum(), words.vocabulary.own_rows(normalized)
+        self.kernels.enter_words(
+            *addresses_of(*given, characters, ends, self.gates[self.types :]),
+            *words.at,
+            *self.layers[0].inputs_at,
+            *room.at(int(lengths.max())),
+            *(len(types), words.most, words.trie.shift, words.trie.mask, BEGINNING, CONTINUATION, UNKNOWN),
+            *words.sizes,
+            2 * GATES * self.units,
         )
-        return pieces
 
-    def _enter(self, x: np.ndarray, layer: LayerWeights, table: np.ndarray) -> None:
-        """Write what the inputs of a layer alone give into rows of a table."""
-        sums = self._product(np.ascontiguousarray(x), layer.inputs, layer.bias)
-        sums *= 1 / TABLE_UNIT
-        limits = np.iinfo(np.int16)
-        np.rint(sums, out=sums).clip(limits.min, limits.max, out=sums)
-        table[...] = sums.reshape(table.shape)
-
-    def _product(self, x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        out = np.empty((len(x), len(bias)), np.float32)
-        self.kernels.product(*addresses_of(x, weights, bias, out), *x.shape, len(bias))
-        return out
+    def _words_room(self) -> _WordsRoom:
+        """Return memory for types, which this thread has had before."""
+        room: _WordsRoom | None = getattr(self._small, "words", None)
+        if room is None:
+            room = self._small.words = _WordsRoom(self.words.features)
+        return room
 
     def label(self, types: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return label ids, int64 [N], and their probabilities, float32 [N].
@@ -186,7 +168,8 @@ class CompiledInference:
                 self._recur(self.layers[0], group, room, table, types, group.firsts)
                 for layer in self.layers[1:]:
                     gates = np.empty((group.size, 2, GATES * self.units), np.int16)
-                    self._enter(room.hidden[: group.size], layer, gates)
+                    sizes = group.size, 2 * self.units, 2 * GATES * self.units
+                    self.kernels.enter(room.hidden_at, *layer.inputs_at, *addresses_of(gates), *sizes)
                     self._recur(layer, group, room, gates, np.arange(group.size, dtype=np.int32), group.places)
                 self.kernels.product(
                     *(room.hidden_at, *self.output_at, room.logits_at, group.size, 2 * self.units, self.width)
@@ -285,3 +268,20 @@ class _Room:
         results = self.hidden, self.logits, self.labels, self.probabilities
         self.hidden_at, self.logits_at, self.labels_at, self.probabilities_at = addresses_of(*results)
         self.scratch_at, self.search_at = addresses_of(*self.scratch), addresses_of(*self.search)
+
+
+class _WordsRoom:
+    """Memory for at most `TYPES_AT_ONCE` types, of so many features, and its addresses."""
+
+    def __init__(self, features: int) -> None:
+        self.found = np.empty(MOST_CHARACTERS, np.int32)
+        self.pieces = np.empty((TYPES_AT_ONCE, MAX_PIECES), np.int64)
+        self.features = np.empty((TYPES_AT_ONCE, features), np.float32)
+        self._at = addresses_of(self.found, self.pieces, self.features)
+
+    def at(self, longest: int) -> list[int]:
+        """Return its addresses, with room for the pieces of a word of so many characters."""
+        if longest > len(self.found):
+            self.found = np.empty(longest, np.int32)
+            self._at = addresses_of(self.found, self.pieces, self.features)
+        return self._at

@@ -16,7 +16,7 @@ from kdner.kernels.product import BLOCK
 from kdner.kernels.trie import Trie
 from kdner.labels.grammar import iob2_costs
 from kdner.student.saved import SavedStudent
-from kdner.student.vocabulary import PADDING, UNKNOWN, Vocabulary
+from kdner.student.vocabulary import MAX_PIECES, PADDING, UNKNOWN, Vocabulary
 
 LINE_BYTES = 64
 """Of a line of the cache."""
@@ -26,10 +26,11 @@ class WordWeights(NamedTuple):
     """What words are encoded with."""
 
     vocabulary: Vocabulary
-    trie: Trie | None  # of the pieces; None where every word is one unknown piece
-    vectors: np.ndarray  # float32 [rows, W]
-    answers: np.ndarray  # float32 [K, V, F], what each character adds to each filter at each of its places
-    bias: np.ndarray  # float32 [F]
+    trie: Trie  # of the pieces
+    most: int  # pieces that a word is seen by; 1 where every word is one unknown piece
+    at: list[int]  # where the arrays lie, as `enter_words` takes them
+    sizes: tuple[int, int, int, int]  # W and F of the features, V and K of the characters
+    arrays: list[np.ndarray]  # what lies there
 
     @classmethod
     def of(cls, weights: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> WordWeights:
@@ -38,16 +39,23 @@ class WordWeights(NamedTuple):
         characters[PADDING] = 0
         answers = np.einsum("ve,fek->kvf", characters, weights["filters.weight"])
         first_piece = UNKNOWN + 1 + len(vocabulary.words)
-        trie = Trie.of(vocabulary.beginnings, vocabulary.continuations, first_piece) if vocabulary.beginnings else None
-        arrays = map(np.ascontiguousarray, (weights["words.weight"], answers, weights["filters.bias"]))
-        return cls(vocabulary, trie, *arrays)
+        trie = Trie.of(vocabulary.beginnings, vocabulary.continuations, first_piece)
+        own = map(np.ascontiguousarray, (weights["words.weight"], answers, weights["filters.bias"]))
+        arrays = [trie.keys, trie.nodes, trie.rows, *own]
+        places, known, filters = answers.shape
+        sizes = weights["words.weight"].shape[1], filters, known, places
+        return cls(vocabulary, trie, MAX_PIECES if vocabulary.beginnings else 1, addresses_of(*arrays), sizes, arrays)
+
+    @property
+    def features(self) -> int:
+        """Return how many numbers a word is encoded by."""
+        return self.sizes[0] + self.sizes[1]
 
 
 class LayerWeights(NamedTuple):
     """The weights of a bidirectional LSTM as `kernels` reads them; the sums of sigmoids are halved."""
 
-    inputs: np.ndarray  # float32 [2 * 4 H / BLOCK, D, BLOCK]
-    bias: np.ndarray  # float32 [2 * 4 H]
+    inputs_at: list[int]  # where float32 [2 * 4 H / BLOCK, D, BLOCK] and biases, float32 [2 * 4 H], lie
     recurrent: list[list[int]]  # of each direction the addresses of weights and scales
     arrays: list[np.ndarray]  # what lies there
 
@@ -69,13 +77,13 @@ class LayerWeights(NamedTuple):
             states = inputs.reshape(2, 2, hidden, -1)
             inputs = filled_up(states, (2, 2, units, states.shape[-1])).reshape(2, 2 * units, -1)
         columns = 2 * GATES * units
-        arrays = [array for weights in recurrent for array in _whole_numbers(by_block(weights), units)]
-        return cls(
+        arrays = [
             in_blocks(by_block(inputs).swapaxes(0, 1).reshape(inputs.shape[1], columns)),
             aligned_copy(by_block(lstm["bias"]).reshape(columns)),
-            [addresses_of(*arrays[:2]), addresses_of(*arrays[2:])],
-            arrays,
-        )
+            *(array for weights in recurrent for array in _whole_numbers(by_block(weights), units)),
+        ]
+        inputs_at, ahead_at, back_at = (addresses_of(*arrays[first : first + 2]) for first in (0, 2, 4))
+        return cls(inputs_at, [ahead_at, back_at], arrays)
 
 
 def _whole_numbers(weights: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
