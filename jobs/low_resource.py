@@ -67,6 +67,12 @@ class LowResource(Trials, Layout):
     student: StudentConfig = field(default_factory=StudentConfig)
     distillation: Distillation = field(default_factory=Distillation)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("seeds", 1), ("first_seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least {least}")
+
     def corpus_plan(self) -> CorpusPlan:
         """Return the plan of the corpus."""
         return plan_corpus(
@@ -111,8 +117,8 @@ def low_resource(config: LowResource) -> dict[str, Any]:
                 remarks.write(directory)
                 run_missing(missing, config, directory.local_path)
         summary = with_provenance({**write_results(directory, reference), "tries": tries}, config)
-        end_tries(directory)
         directory.finish(summary)
+        end_tries(directory)
     return summary
 
 

@@ -80,6 +80,11 @@ class LabeledSet(HeldOut, Layout):
     seed: int = 1
     """Seed of the draw and of everything random after it: weights, order of sentences, dropout."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: must be at least 0")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMap:

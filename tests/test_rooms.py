@@ -117,12 +117,16 @@ for module in {outside}:
             {"torch", "ray", "transformers", "tokenizers", "datasets", "pandas", "scipy", "huggingface_hub"},
         ),
         (
+            "import kdner.integrations.formats, kdner.integrations.data_frames, kdner.integrations.doubts",
+            {"torch", "ray", "transformers", "tokenizers", "datasets", "scipy", "huggingface_hub"},
+        ),
+        (
             "import kdner.on_ray.shard_actor, kdner.student.tag_documents",
             {"torch", "transformers", "tokenizers", "datasets", "pandas", "scipy", "tensorboardX", "huggingface_hub"},
         ),
         ("import kdner.jobs.tag_corpus", {"torch", "transformers", "tokenizers", "datasets", "scipy"}),
     ],
-    ids=["a tagger", "a student", "an actor that tags", "tag_corpus"],
+    ids=["a tagger", "a student", "what other tools see", "an actor that tags", "tag_corpus"],
 )
 def test_who_tags_imports_no_more_than_that_takes(script, without):
     ran = subprocess.run(

@@ -2,7 +2,7 @@
 
 Reads   a student, and a column `text` of a Parquet, CSV or JSON lines file
 Writes  OUT/tasks.json for Label Studio and, where spaCy is installed, OUT/docs.spacy; prints the entities
-Needs   pandas; for the two functions of spaCy also spaCy (pip install 'kdner[spacy]'); no Ray
+Needs   pandas and tyro; for the two functions of spaCy also spaCy (pip install 'kdner[spacy]'); no Ray, no PyTorch
 
     python jobs/examples/pandas_and_spacy.py --student runs/student --texts news.parquet --out runs/other_tools
 

@@ -1,8 +1,9 @@
 """The plan of a run's corpus, kept in its run directory: made once, and read again by every start and every reader.
 
-Two Parquet files in a folder that readers of the run pass over: the files of the corpus, and the slices of its shards,
-which is written last. They are a function of what the run's fingerprint holds, so that whoever has found the
-fingerprints equal need not compare them again; and they hold no secrets of URIs.
+Two Parquet files in a folder that readers of the run pass over: the slices of the shards, and the files of the corpus.
+The latter is written last and names the former, so that a pair of them counts whole or not at all. They are a function
+of what the run's fingerprint holds, so that whoever has found the fingerprints equal need not compare them again; and
+they hold no secrets of URIs.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import create_folder, join, locate, without_secrets
 
 FOLDER = "_plan"
-FILES_OF_PLAN, _SHARDS = f"{FOLDER}/files.parquet", f"{FOLDER}/shards.parquet"
-_KEPT, _SIZE, _IDS = "kdner.kept", "kdner.shard_text_bytes", "kdner.ids"
+FILES_OF_PLAN = f"{FOLDER}/files.parquet"
+_SHARDS = ("shards.parquet", "shards-2.parquet")
+"""Names of the file of the slices: a plan that takes another's place is written beside it."""
+_KEPT, _SIZE, _IDS, _CUT = "kdner.kept", "kdner.shard_text_bytes", "kdner.ids", "kdner.shards"
 _LISTED = frozenset(["path", "name", "format", "size", "mtime_ns"])
 """What a listing tells of a file."""
 
@@ -56,11 +59,10 @@ def plan_of_run(
     if (plan := kept_plan(run, listing)) is not None:
         if changed:
             plan = _replanned(plan, changed)
-            _write_shards(run, plan)
-            _write_files(run, plan)  # last: it tells the next start that nothing changed
+            _write(run, plan)
         logger.info("the plan is there: %s documents in %s shards", f"{plan.documents:,}", f"{len(plan.shards):,}")
         return plan
-    if run.has(_SHARDS):
+    if _shards_of(run):
         logger.info("the plan that is there was made with --ids trust, and is made again")
     plan = plan_listing(listing, map_files)
     keep_plan(run, plan)
@@ -75,8 +77,7 @@ def keep_plan(run: RunDirectory, plan: CorpusPlan) -> None:
     if filesystem.get_file_info(inner).type == pafs.FileType.Directory:
         filesystem.delete_dir_contents(inner)
     create_folder(join(run.path, FOLDER))
-    _write_files(run, plan)
-    _write_shards(run, plan)
+    _write(run, plan)
 
 
 def kept_plan(run: RunDirectory, listing: CorpusListing) -> CorpusPlan | None:
@@ -87,13 +88,14 @@ def kept_plan(run: RunDirectory, listing: CorpusListing) -> CorpusPlan | None:
     Raises:
         InputError: it cannot be read, or is not one of so many files.
     """
-    if not run.has(_SHARDS):
+    shards_file = _shards_of(run)
+    if shards_file is None:
         return None
-    _, metadata = run.table_metadata(_SHARDS)
+    _, metadata = run.table_metadata(shards_file)
     ids: Ids = "trust" if metadata.get(_IDS) == "trust" else "check"
     if (ids, listing.ids) == ("trust", "check"):
         return None
-    found, cut = run.tables(files=[FILES_OF_PLAN, _SHARDS])
+    found, cut = run.tables(files=[FILES_OF_PLAN, shards_file])
     listed = listing.files.table
     if found.num_rows != listed.num_rows:
         raise InputError(f"{join(run.path, FOLDER)}: not the plan of this corpus; delete the folder and run again")
@@ -109,15 +111,24 @@ def _column(files: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
     return files[name] if name in files.column_names else pa.nulls(files.num_rows, FILES.field(name).type)
 
 
-def _write_files(run: RunDirectory, plan: CorpusPlan) -> None:
-    plain = pa.array(map(without_secrets, plan.files.table["path"].to_pylist()), pa.string())
-    run.write_table(FILES_OF_PLAN, plan.files.table.set_column(0, FILES.field("path"), plain), FILES)
+def _shards_of(run: RunDirectory) -> str | None:
+    """Return the name of the file of the slices that the kept plan has; None where no plan is kept."""
+    if not run.has(FILES_OF_PLAN):
+        return None
+    _, metadata = run.table_metadata(FILES_OF_PLAN)
+    name = f"{FOLDER}/{metadata.get(_CUT, _SHARDS[0])}"
+    return name if run.has(name) else None
 
 
-def _write_shards(run: RunDirectory, plan: CorpusPlan) -> None:
+def _write(run: RunDirectory, plan: CorpusPlan) -> None:
+    """Write a plan; one that is there counts until all of this one is."""
+    name = next(name for name in _SHARDS if f"{FOLDER}/{name}" != _shards_of(run))
     schema = base64.b64encode(pa.schema(plan.kept).serialize()).decode()
     metadata = {_KEPT: schema, _SIZE: json.dumps(plan.shard_text_bytes), _IDS: plan.listing.ids}
-    run.write_table(_SHARDS, plan.shards.table, SHARDS, metadata=metadata)
+    run.write_table(f"{FOLDER}/{name}", plan.shards.table, SHARDS, metadata=metadata)
+    plain = pa.array(map(without_secrets, plan.files.table["path"].to_pylist()), pa.string())
+    files = plan.files.table.set_column(0, FILES.field("path"), plain)
+    run.write_table(FILES_OF_PLAN, files, FILES, metadata={_CUT: name})
 
 
 def _replanned(plan: CorpusPlan, changed: Mapping[int, Inspected | None]) -> CorpusPlan:

@@ -15,6 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kdner.student.network import Network
 
+MOST_BELOW = 20.0
+"""A label so far below the likeliest one has a probability of 2e-9; how much less is nothing to learn."""
+
 
 def task_loss(network: Network, emissions: Tensor, tags: Tensor, lengths: np.ndarray) -> Tensor:
     """Return the mean loss per word against labels: cross-entropy, or the CRF's negative log-likelihood.
@@ -42,11 +45,13 @@ def distillation_loss(
     Args:
         student_logits: [N, L].
         teacher_logits: [N, L].
-        kind: KL divergence of softened distributions, or mean squared error of centred logits.
+        kind: KL divergence of softened distributions, or mean squared error of centred logits, where a label that is
+            more than `MOST_BELOW` below the likeliest one, as one that is ruled out, counts as if it were so far.
         temperature: divides the logits of both in the KL divergence, which is multiplied by its square.
     """
     if kind == "mse":
-        return mse_loss(_centred(student_logits), _centred(teacher_logits))
+        lowest = teacher_logits.amax(dim=-1, keepdim=True) - MOST_BELOW
+        return mse_loss(_centred(student_logits), _centred(teacher_logits.maximum(lowest)))
     t = temperature
     divergence = kl_div(
         log_softmax(student_logits / t, dim=-1), softmax(teacher_logits / t, dim=-1), reduction="batchmean"

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
-from kdner.labels.decoding import best_legal_ids
 from kdner.labels.tags import entities_of, entities_of_words
 from kdner.runs.schema import ENTITIES
 from kdner.student.model import Student
@@ -175,6 +174,8 @@ def of_logits(
     Raises:
         InputError: the words of the logits are not those of a text.
     """
+    from kdner.labels.decoding import best_legal_ids  # here, because only the logits of teachers need PyTorch
+
     good = pc.is_null(logits["error"])
     logits, documents = logits.filter(good), documents.filter(good)
     if not documents.num_rows:
@@ -193,11 +194,7 @@ def of_logits(
     annotated, before = [], 0
     columns = (documents["id"].to_pylist(), documents["text"].to_pylist(), logits["words"].to_pylist())
     for id_, text, words in zip(*columns, strict=True):
-        sentences = splitting(text)
-        if list(chain.from_iterable(sentence.words for sentence in sentences)) != words:
-            raise InputError(
-                f"document {id_}: its words are not those that were scored; give the corpus that the logits are of"
-            )
+        sentences = scored_sentences(id_, text, words, splitting)
         starts = list(chain.from_iterable(sentence.starts for sentence in sentences))
         ends = list(chain.from_iterable(sentence.ends for sentence in sentences))
         entities = []
@@ -208,6 +205,20 @@ def of_logits(
         annotated.append(Annotated(id_, text, entities, splitting=splitting))
         before += len(words)
     return annotated
+
+
+def scored_sentences(id_: str, text: str, words: Sequence[str], splitting: Splitting) -> Sequence[Sentence]:
+    """Split a document of which these words were scored.
+
+    Raises:
+        InputError: it has other words.
+    """
+    sentences = splitting(text)
+    if list(chain.from_iterable(sentence.words for sentence in sentences)) != words:
+        raise InputError(
+            f"document {id_}: its words are not those that were scored; give the corpus that the logits are of"
+        )
+    return sentences
 
 
 def of_labeled(sentences: Iterable[LabeledSentence]) -> list[Annotated]:

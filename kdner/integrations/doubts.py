@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.integrations.annotated import Annotated
-from kdner.labels.decoding import best_legal_ids
+from kdner.integrations.annotated import Annotated, scored_sentences
 from kdner.labels.tags import entities_of
 from kdner.runs.schema import DOUBTS
 from kdner.student.tagger import Entity, Tagger
@@ -79,10 +78,20 @@ def differing(
         tagger: the student.
         min_words: words of the shortest sentence.
         splitting: how the documents were split for the logits.
+
+    Raises:
+        InputError: the words of the logits are not those of a document.
     """
+    from kdner.labels.decoding import best_legal_ids  # here, because only the logits of teachers need PyTorch
+
     good = pc.is_null(logits["error"])
     documents, logits = documents.filter(good), logits.filter(good)
-    sentences = _sentences(documents, 1, splitting)
+    columns = (documents["id"].to_pylist(), documents["text"].to_pylist(), logits["words"].to_pylist())
+    sentences = [
+        (id_, text, sentence)
+        for id_, text, words in zip(*columns, strict=True)
+        for sentence in scored_sentences(id_, text, words, splitting)
+    ]
     lengths = np.array([len(sentence.words) for *_, sentence in sentences], np.int64)
     flat = pc.list_flatten(logits["logits"]).to_numpy(zero_copy_only=False).astype(np.float32)
     logits_nl = flat.reshape(-1, teachers, len(labels)).mean(axis=1)

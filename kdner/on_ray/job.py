@@ -108,8 +108,8 @@ def once(
                     remarks.write(directory)
                     summary = {**summary, "remarks": remarks.counts}
                 summary = {**summary, "stage_seconds": seconds, "tries": tries}
-                end_tries(directory)
                 directory.finish(with_provenance(summary, configuration))
+                end_tries(directory)
                 for name in scratch:
                     shutil.rmtree(directory.local_path / name, ignore_errors=True)
                 return directory.summary()

@@ -194,17 +194,20 @@ class ShardActor:
 
     def _make_file(self, shard: Shard, deaths: int) -> MappedShard:
         documents, replaced, reasons = patiently(lambda: self._read(shard), self.work.patience_s)
+        blame: Blame | None = None
         if deaths >= MAX_DEATHS:
             seconds, work = self.limit.of(shard.text_bytes), cloudpickle.dumps(self.work)
             what = f"{self.work.job}: {shard.name}"
             mapped, blame = map_in_children(work, documents, what=what, timeout_s=seconds)
         else:
             with self.limit.over(shard.text_bytes):
-                mapped, blame = self.map_documents(documents), None
+                mapped = self.map_documents(documents)
+                if self.record is not None:
+                    blame = self.health.blame(documents, mapped)
         if not mapped["id"].equals(documents["id"]):
             raise RuntimeError(f"{shard.name}: the ids that came out are not the ids that went in")
-        if self.record is not None:
-            self._judge(shard, mapped, blame or self.health.blame(documents, mapped))
+        if self.record is not None and blame is not None:
+            self._judge(shard, mapped, blame)
         mapped = _with_reasons(mapped, reasons)
         errors = mapped.num_rows - mapped["error"].null_count
         counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))

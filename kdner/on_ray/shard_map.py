@@ -171,12 +171,12 @@ def _map_pending(
     avoided = frozenset[str]()
     record = pool_record(noted_deaths(run))
     for number in range(MAX_ROUNDS):
-        returned = []
+        returned, is_hopeless = [], False
         with console.noting(work.job, partial(note_on, record)):
             for row in run_round(plan, run, work, shards, record, avoided):
                 if row["given_back"]:
                     returned.append(row)
-                    if not may_succeed_elsewhere(row, record):
+                    if is_hopeless := not may_succeed_elsewhere(row, record):
                         break
                     continue
                 kept.add(row)
@@ -185,6 +185,5 @@ def _map_pending(
                 progress.advance(row["documents"], row["words"], errors=tally.errors, shards=done)
         if not returned:
             break
-        last = number == MAX_ROUNDS - 1 or not may_succeed_elsewhere(returned[-1], record)
-        avoided = nodes_to_avoid(work.job, returned, record, last=last)
+        avoided = nodes_to_avoid(work.job, returned, record, last=is_hopeless or number == MAX_ROUNDS - 1)
         shards = shards[np.isin(shards, [row["shard"] for row in returned])]

@@ -33,6 +33,7 @@ TRIALS, TABLE, FIGURE = "trials.jsonl", "table.md", "low_resource.png"
 WORK = "work"
 """Folder of what trials have done so far."""
 
+BY_WORDS = ("known_words", "unknown_words")
 TrialKey = tuple[int, int]
 """Size and seed of a trial."""
 
@@ -112,11 +113,17 @@ def write_results(directory: RunDirectory, reference: str | None) -> dict[str, A
 
 
 def read_trials(path: Path) -> list[dict[str, Any]]:
-    """Read the trials of a study, by size and seed; the lines of one trial with several students become one."""
+    """Read the trials of a study, by size and seed; the lines of one trial with several students become one.
+
+    Teachers are as in the first line. Students of later lines have no recall by the words that a student knows: it was
+    another one's words.
+    """
     trials: dict[TrialKey, dict[str, Any]] = {}
     for line in read_lines(path):
-        trial = trials.setdefault((line["size"], line["seed"]), {"students": {}})
-        trial.update({**line, "students": {**trial["students"], **line["students"]}})
+        first = trials.setdefault((line["size"], line["seed"]), line)
+        if line is not first:
+            for name, quality in line["students"].items():
+                first["students"][name] = {key: value for key, value in quality.items() if key not in BY_WORDS}
     return [trials[key] for key in sorted(trials)]
 
 

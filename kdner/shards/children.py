@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import pickle
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -112,7 +113,7 @@ class _Child:
                 self._end()
                 return None, f"it took longer than {self._timeout_s:.0f} s"
             answer = self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # the latter also where it died while it answered
             return None, self._died()
         if isinstance(answer, Exception):
             raise answer
@@ -159,7 +160,7 @@ class _Child:
         other.close()
         try:
             self._connection.recv()  # it is ready: the start is no part of the time that documents may take
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             raise GivenBack("process", f"a child process ended ({self._died()}) before it was ready") from None
 
     def _died(self) -> str:
@@ -195,5 +196,7 @@ def _serve(work: bytes, connection: Connection) -> None:
 
 def _how(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return signal.Signals(-exit_code).name
+        with suppress(ValueError):  # a signal without a name
+            return signal.Signals(-exit_code).name
+        return f"signal {-exit_code}"
     return f"exit code {exit_code}"

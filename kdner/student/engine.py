@@ -78,9 +78,10 @@ def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: in
     try:
         from kdner.student.inference import Inference
         from kdner.student.network import Network
-    except ImportError as error:
+
+        network = Network.of(student) if isinstance(student, SavedStudent) else student
+    except ImportError as error:  # of a CRF, perhaps, that of pytorch-crf
         raise InputError(f"{dtype} {_NEEDS_PYTORCH} ({error})") from error
-    network = Network.of(student) if isinstance(student, SavedStudent) else student
     return Inference(network, dtype, room=room, times=times)
 
 

@@ -14,7 +14,7 @@ from kdner.student.tagger import Entity, Tagger
 from kdner.student.thresholds import Score
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Student(SavedStudent):
     """An LSTM-CNN tagger with its vocabulary, its label list and the language of its texts; its weights do not change.
 
@@ -24,7 +24,7 @@ class Student(SavedStudent):
 
     card: str = ""
     """The model card of the folder that it was read from, for the next one."""
-    _tagger: Tagger | None = field(default=None, init=False, repr=False)
+    _tagger: Tagger | None = field(default=None, init=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_tagger": None}
@@ -88,7 +88,8 @@ class Student(SavedStudent):
         Raises:
             InputError: the hub refuses it.
         """
-        with tempfile.TemporaryDirectory(prefix="kdner-") as folder:
+        with tempfile.TemporaryDirectory(prefix="kdner-") as parent:
+            folder = Path(parent) / repo_id.rpartition("/")[2]  # the title of a new card
             self.save_pretrained(folder)
             return push_folder(folder, repo_id, **options)
 
@@ -106,8 +107,10 @@ class Student(SavedStudent):
             InputError: there is no such folder or model, it is not a student's, or is one of another version's.
         """
         folder = model_folder(name, MODEL_FILES, revision=revision, **options)
-        card = folder / CARD
-        return cls.of(SavedStudent.of_folder(folder), card.read_text("utf-8") if card.is_file() else "")
+        student = cls.of_folder(folder)
+        if (folder / CARD).is_file():
+            student.card = (folder / CARD).read_text("utf-8")
+        return student
 
     def _plain_card(self, name: str) -> str:
         from kdner.student.model_card import plain_card  # here, because it imports the hub's client

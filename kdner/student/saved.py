@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -43,7 +43,7 @@ _DTYPES = {"F32": "<f4", "BF16": "<u2", "F16": "<f2"}
 """Types of weights as safetensors calls them, and as numpy reads them."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SavedStudent:
     """The content of `MODEL_FILES`."""
 
@@ -55,6 +55,9 @@ class SavedStudent:
     """Of the texts that its words are from."""
     weights: Mapping[str, np.ndarray]
     """In float32, by the names of `Network.state_dict`."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(labels={self.labels}, parameters_count={self.parameters_count:,})"
 
     @property
     def parameters_count(self) -> int:
@@ -75,16 +78,16 @@ class SavedStudent:
         write_weights(self.weights, folder, dtype)
         self.vocabulary.save(folder / VOCABULARY_FILE)
 
-    @staticmethod
-    def read(name: str | Path, revision: str | None = None, **options: Any) -> SavedStudent:
+    @classmethod
+    def read(cls, name: str | Path, revision: str | None = None, **options: Any) -> Self:
         """Read what `save` wrote.
 
         The arguments, and the errors, are those of `kdner.student.model.Student.from_pretrained`.
         """
-        return SavedStudent.of_folder(model_folder(name, MODEL_FILES, revision=revision, **options))
+        return cls.of_folder(model_folder(name, MODEL_FILES, revision=revision, **options))
 
-    @staticmethod
-    def of_folder(folder: Path) -> SavedStudent:
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
         """Read what `save` wrote into a local folder.
 
         Raises:
@@ -101,7 +104,7 @@ class SavedStudent:
         if "beginnings" not in json.loads((folder / VOCABULARY_FILE).read_text("utf-8")):
             words = weights[WORDS]  # before 0.4 a known word had nothing of the unknown one's vector
             words[UNKNOWN + 1 :] -= words[UNKNOWN]
-        return SavedStudent(config, vocabulary, labels, language, weights)
+        return cls(config, vocabulary, labels, language, weights)
 
 
 def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -229,7 +229,14 @@ def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) ->
             check_labels(read_labeled(spec.labeled, study.layout, remarks), labels, spec.labeled)
         labeled = source_fingerprint(spec.labeled, study.layout) if spec.labeled else None
         identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
+    rest = max(sizes, default=0) < len(sentences)
     for name in study.students:
-        shape = StudentSpec.read(name, study).shape
-        check_untrained_student(shape, labels=labels, labeled=sentences, vectors="random")
+        student = StudentSpec.read(name, study)
+        check_untrained_student(student.shape, labels=labels, labeled=sentences, vectors="random")
+        has_text = {"rest": rest, "corpus": study.corpus is not None, "all": rest or study.corpus is not None}
+        if student.setting != "labeled" and not has_text[student.transfer]:
+            raise InputError(
+                f"--students {name}: there is nothing to learn from beside the labeled set; give a --corpus, or "
+                "--sizes below its number of sentences"
+            )
     return identities

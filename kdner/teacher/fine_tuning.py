@@ -64,6 +64,11 @@ class State:
     """Those of the latest steps."""
 
     @property
+    def name(self) -> str:
+        """Of its checkpoint: no other one is written in its place."""
+        return f"{self.attempt}-{self.step}"
+
+    @property
     def slower(self) -> float:
         """What the learning rates are multiplied by."""
         return float(0.5 ** (self.attempt - 1))
@@ -82,7 +87,7 @@ class FineTuning:
     min_steps: int = 200
     """Optimizer steps at least."""
     max_steps: int = 3000
-    """Optimizer steps at most, unless `epochs` are more."""
+    """Optimizer steps at most, unless `epochs` or `min_steps` are more."""
     batch_sentences: int = 16
     """Sentences in one optimizer step."""
     learning_rate: float | None = None
@@ -130,7 +135,12 @@ def fine_tune(
         seed: decides the head's weights, the order of sentences, and dropout.
         progress: counts steps; how many there will be is known when the set is learned.
         checkpoints: folder of what a training that was cut off goes on from; by default there is none.
+
+    Raises:
+        InputError: no sentence has a word, or the encoder cannot be loaded.
     """
+    if not any(words for words, _ in sentences):
+        raise InputError("nothing to train on: the labeled set holds no words")
     state = State()
     if checkpoints and (checkpoints / STATE).is_file():
         state = State(**json.loads((checkpoints / STATE).read_text("utf-8")))
@@ -139,7 +149,7 @@ def fine_tune(
         teacher = Teacher.untrained(base, labels)
         optimizer = _optimizer(teacher.model, config, state.slower)
         if state.step and checkpoints:
-            read_training_state(checkpoints / str(state.step), teacher.model, [optimizer], teacher.device)
+            read_training_state(checkpoints / state.name, teacher.model, [optimizer], teacher.device)
         if _learn(teacher, sentences, optimizer, config, state, seed, progress, checkpoints):
             break
         state = State(attempt=state.attempt + 1)
@@ -254,7 +264,7 @@ class _Schedule:
 
 def _write_checkpoint(folder: Path, teacher: Teacher, optimizer: torch.optim.Optimizer, state: State) -> None:
     """Write a checkpoint; the one before is kept until this one is whole."""
-    written = folder / str(state.step)
+    written = folder / state.name
     written.mkdir(parents=True, exist_ok=True)
     write_training_state(written, teacher.model, [optimizer])
     with commit(str(folder / STATE)) as file:

@@ -174,7 +174,8 @@ def first_position_in_rows(model: Any) -> int | None:
     padding = model.config.pad_token_id or 0
     draw = np.random.default_rng(0)
     sizes = [9, 3, 31, 1, 17]
-    ids = torch.from_numpy(draw.integers(padding + 1, model.config.vocab_size, sum(sizes))).to(model.device)
+    others = draw.integers(0, model.config.vocab_size - 1, sum(sizes))
+    ids = torch.from_numpy(others + (others >= padding)).to(model.device)  # all but the padding's
     places = torch.cat([torch.arange(size, device=model.device) for size in sizes])
     usual = model.config._attn_implementation
     with torch.inference_mode(), quiet_transformers():

@@ -186,3 +186,51 @@ def test_the_kept_plan_is_used_where_it_is_of_this_corpus_and_else_one_is_made_a
     assert [field.name for field in column.kept] == ["text"]
     write(news, "a.jsonl", count=30)
     assert plan_kept_or_made(run, list_of(news))[0].documents == 150
+
+
+@pytest.mark.parametrize("text", ["{} says {}, and more", "{} {}"])
+def test_a_plan_that_was_cut_off_while_it_was_made_anew_counts_as_the_one_before(news, run, monkeypatch, text):
+    before = rows(plan_of_run(run, list_of(news)))
+    content = (news / "d.txt").read_bytes()
+    write(news, "d.txt", text)
+    listing = list_of(news)
+    changes = changes_since(run, listing, accepted=[str(news / "d.txt")])
+    write_table = RunDirectory.write_table
+
+    def fails(directory, name, *arguments, **options):
+        if name == f"{FOLDER}/files.parquet":
+            raise OSError("killed")
+        write_table(directory, name, *arguments, **options)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(RunDirectory, "write_table", fails)
+        with pytest.raises(OSError, match="killed"):
+            plan_of_run(run, listing, changed=changes.files)
+    again = plan_of_run(run, listing, changed=changes_since(run, listing, accepted=[str(news / "d.txt")]).files)
+    assert rows(again)[-1][1] == text.format("d", 39)
+    (news / "d.txt").write_bytes(content)
+    listing = list_of(news)
+    restored = plan_of_run(run, listing, changed=changes_since(run, listing, accepted=[str(news / "d.txt")]).files)
+    assert rows(restored) == before
+
+
+def test_a_file_that_is_restored_after_a_start_was_killed_is_read_as_before(news, run, monkeypatch):
+    before, content = rows(plan_of_run(run, list_of(news))), (news / "d.txt").read_bytes()
+    state = (news / "d.txt").stat()
+    write(news, "d.txt", "{} says {}, and more")
+    listing = list_of(news)
+    changes = changes_since(run, listing, accepted=[str(news / "d.txt")])
+    with monkeypatch.context() as killed:
+        write_table = RunDirectory.write_table
+        killed.setattr(
+            RunDirectory,
+            "write_table",
+            lambda self, name, *given, **how: 1 / 0 if "files" in name else write_table(self, name, *given, **how),
+        )
+        with pytest.raises(ZeroDivisionError):
+            plan_of_run(run, listing, changed=changes.files)
+    (news / "d.txt").write_bytes(content)
+    os.utime(news / "d.txt", ns=(state.st_atime_ns, state.st_mtime_ns))
+    listing = list_of(news)
+    assert changes_since(run, listing).files == {}
+    assert rows(plan_of_run(run, listing)) == before

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
+import signal
 import time
 from pathlib import Path
 
@@ -11,11 +13,18 @@ import pytest
 
 from kdner.flags import Actors
 from kdner.runs.schema import CORPUS, ENTITIES
-from kdner.shards.children import map_in_children
+from kdner.shards.children import _Child, map_in_children
 from kdner.shards.health import Blame
 from kdner.shards.outcome import GivenBack
 from kdner.shards.work import ShardWork
 from kdner.text.documents import NO_TEXT
+
+
+class Torn:
+    """Ends its process while it is sent."""
+
+    def __reduce__(self):
+        os.kill(os.getpid(), signal.SIGRTMIN + 1)
 
 
 class Fragile:
@@ -29,6 +38,8 @@ class Fragile:
             os._exit(9)
         if "hang" in texts:
             time.sleep(600)
+        if "torn" in texts:
+            return Torn()
         if "raise" in texts:
             raise ValueError("no such luck")
         return pa.table(
@@ -143,3 +154,32 @@ def test_errors_are_a_documents_where_the_child_still_maps_others_and_else_anoth
     assert mapped(["bad", "poison", "c"])["error"].to_pylist() == ["cannot be tagged", died, None]
     table, blame = judged(["bad", "poison", None])
     assert table["error"].to_pylist() == ["cannot be tagged", died, NO_TEXT] and blame is Blame.UNKNOWN
+
+
+class CutOff:
+    """A connection to a process that ended while it sent its answer."""
+
+    def send(self, documents):
+        pass
+
+    def poll(self, timeout_s):
+        return True
+
+    def recv(self):
+        raise OSError("got end of file during message")
+
+    def close(self):
+        pass
+
+
+def test_a_process_that_ends_while_it_answers_has_died():
+    child = _Child(b"", 60.0)
+    child._process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(9,))
+    child._process.start()
+    child._connection = CutOff()
+    assert child.map(pa.table({"id": ["0"], "text": ["x"]}, schema=CORPUS)) == (None, "exit code 9")
+
+
+def test_a_process_may_end_by_a_signal_without_a_name():
+    table = mapped(["good", "torn"])
+    assert table["error"].to_pylist() == [None, f"ended its process 2 times (signal {signal.SIGRTMIN + 1})"]

@@ -144,6 +144,13 @@ def test_types_that_need_pytorch_say_so_where_it_is_missing(make_student, monkey
         Tagger(student)
 
 
+def test_a_crf_in_pytorch_says_what_it_needs(make_student, monkeypatch):
+    student = make_student("crf", seed=3)
+    monkeypatch.setitem(sys.modules, "torchcrf", None)
+    with pytest.raises(InputError, match=r"float32 needs PyTorch: .*torchcrf"):
+        Tagger(student, dtype="float32")
+
+
 def test_bfloat16_is_near(network):
     batch = sentences(600)
     exact, fast = infer(network, batch), infer(network, batch, "bfloat16")

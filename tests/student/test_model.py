@@ -17,7 +17,7 @@ from kdner import __version__
 from kdner.errors import InputError
 from kdner.student.model import Student
 from kdner.student.network import Network
-from kdner.student.saved import MODEL_FILES
+from kdner.student.saved import GENERAL, MODEL_FILES
 from kdner.student.tagger import Tagger
 from kdner.student.vocabulary import UNKNOWN
 from kdner.student.word_features import WordFeatures
@@ -237,3 +237,9 @@ def test_a_student_of_before_there_were_pieces_tags_as_it_did(make_student, tmp_
     np.testing.assert_allclose(
         Tagger(Student.from_pretrained(tmp_path)).score_words(sentences), expected, rtol=1e-4, atol=1e-5
     )
+
+
+def test_it_is_shown_in_a_line(make_student):
+    student = make_student()
+    assert repr(student) == f"Student(labels={student.labels}, parameters_count={student.parameters_count:,})"
+    assert Student.read(GENERAL).tag("Ada Lovelace flew to Paris.")

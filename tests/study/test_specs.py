@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kdner.errors import InputError
+from kdner.labeled.sets import read_labeled
 from kdner.student.config import PRESETS
 from kdner.study.specs import StudentSpec, TeacherSpec, check
 
@@ -82,7 +83,14 @@ def test_what_a_trial_would_refuse_is_refused_before_any(study, write):
         ({"teachers": (f"{study.teachers[0]}@{other}",)}, r"other\.conll: .*'B-BOOK', which training never saw"),
         ({"teachers": (f"{study.teachers[0]}@none.conll",)}, r"none\.conll"),
         ({"students": ("both,max_parameters=1000",)}, r"--student\.max-parameters 1000: no room for word vectors"),
+        ({"students": ("both,transfer=corpus",), "corpus": None}, r"transfer=corpus: there is nothing to learn from"),
         ({"teachers": ("fixed:./nowhere",), "students": ("labeled",)}, r"\./nowhere: no such folder"),
     ]:
         with pytest.raises(InputError, match=message):
             check(replace(study, **changes), sizes=[12])
+
+
+def test_where_all_sentences_are_drawn_only_a_corpus_is_left_to_learn_from(study):
+    sentences = len(read_labeled(study.labeled))
+    with pytest.raises(InputError, match=r"both,transfer=rest: there is nothing to learn from .* give a --corpus, or"):
+        check(replace(study, students=("both,transfer=rest",)), sizes=[12, sentences])

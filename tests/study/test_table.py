@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdner.on_ray.trials import read_trials
+from kdner.runs.json_lines import append_line
 from kdner.study.figure import study_figure
 from kdner.study.table import difference_rows, f1_rows, study_table
 
@@ -121,3 +122,17 @@ def test_the_figure_is_a_picture():
 
 def width(png):
     return int.from_bytes(png[16:20], "big")
+
+
+def test_students_that_joined_later_have_no_recall_by_other_students_words(tmp_path):
+    path = tmp_path / "trials.jsonl"
+    first, later = trial(150, 1, 0.5, 0.6), trial(150, 1, 0.5, 0.7)
+    later["students"] = {"later": later["students"].pop(next(iter(later["students"])))}
+    for line, recall in ((first, 0.4), (later, 0.9)):
+        for models in (line["teachers"], line["students"]):
+            for model in models.values():
+                model["unknown_words"] = model["known_words"] = {"recall": recall, "support": 10}
+        append_line(path, line)
+    (read,) = read_trials(path)
+    assert read["teachers"] == first["teachers"] and [*read["students"]] == [*first["students"], "later"]
+    assert not {"known_words", "unknown_words"} & set(read["students"]["later"])

@@ -8,7 +8,7 @@ import pytest
 from kdner.errors import InputError
 from kdner.measuring.f1 import measure_f1
 from kdner.progress import Progress
-from kdner.teacher.fine_tuning import FineTuning, _optimizer, fine_tune
+from kdner.teacher.fine_tuning import FineTuning, State, _optimizer, fine_tune
 from kdner.teacher.model import Teacher
 
 
@@ -168,3 +168,12 @@ def test_the_head_learns_faster_than_the_encoder(bert_base, labels):
     assert len(rates) == len(list(model.parameters()))
     assert {rates[id(parameter)] for parameter in model.base_model.parameters()} == {5e-5}
     assert {rates[id(parameter)] for parameter in model.classifier.parameters()} == {5e-4}
+
+
+def test_a_labeled_set_without_words_teaches_nothing(bert_base, labels, short):
+    with pytest.raises(InputError, match="nothing to train on: the labeled set holds no words"):
+        fine_tune(bert_base, [([], [])], labels, short, seed=1, progress=Progress("teacher", "step"))
+
+
+def test_checkpoints_of_two_attempts_are_two():
+    assert State(attempt=1, step=60).name != State(attempt=2, step=60).name

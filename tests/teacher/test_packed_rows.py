@@ -136,3 +136,9 @@ def test_a_joint_product_begins_anew_after_a_failure():
             model(input_ids=pieces.flip(1))
         attention.key = key
         torch.testing.assert_close(model(input_ids=pieces).logits, expected)
+
+
+def test_an_encoder_whose_padding_is_its_last_piece_is_packed_too():
+    model = model_of("bert")
+    model.config.pad_token_id = model.config.vocab_size - 1
+    assert first_position_in_rows(model) == 0
