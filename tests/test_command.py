@@ -105,3 +105,22 @@ def test_tagging_at_once_loads_neither_pytorch_nor_ray_nor_transformers(student)
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "transformers", "tyro", "pandas", "datasets", "scipy"} & set(ran.stdout.split())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "cp1252"])
+def test_standard_input_of_another_encoding(student, encoding):
+    command = [sys.executable, "-m", "kdner", "tag", "--student", student]
+    if encoding == "cp1252":
+        command += ["--encoding", encoding]
+    given = "Ada left Zürich.\nTom won.\n"
+    ran = subprocess.run(command, input=given.encode(encoding), capture_output=True, check=True)
+    assert ran.stdout.decode().replace("[", "").splitlines()[0].startswith("Ada") and not ran.stderr
+    assert "Zürich" in ran.stdout.decode() and "\ufffd" not in ran.stdout.decode()
+
+
+def test_bytes_that_are_no_text_are_told(student):
+    command = [sys.executable, "-m", "kdner", "tag", "--student", student]
+    ran = subprocess.run(command, input="Zürich\n".encode("cp1252"), capture_output=True, check=True)
+    assert b"name its encoding with --encoding" in ran.stderr and ran.stderr.count(b"\n") == 1
+    ran = subprocess.run([*command, "-", "Ada"], capture_output=True, check=False)
+    assert ran.returncode == 2 and b"-: stands for standard input, and alone" in ran.stderr

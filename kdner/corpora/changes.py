@@ -81,10 +81,11 @@ def changes_since(
     same = {number for (number, file), digest in zip(files.items(), digests, strict=True) if digest == file.digest}
     others = [number for number in changed if number not in same]
     if unsaid := [files[number].path for number in others if number not in named]:
-        logger.warning(
-            "%s; where the change is known, --accept-changes keeps the finished shards of the files that it names",
-            _listed(unsaid, "changed since the run began"),
-        )
+        if not is_elsewhere:
+            logger.warning(
+                "%s; where the change is known, --accept-changes keeps the finished shards of the files that it names",
+                _listed(unsaid, "changed since the run began"),
+            )
         return Changes(now, {})
     if same:
         logger.info("%s", _listed([files[number].path for number in same], "written anew with the same content"))

@@ -62,11 +62,29 @@ def load(source: str) -> Dataset:
     if saved is None:
         return _of(source, lambda name, config: datasets.load_dataset(name, config, split=split or "train"))
     if isinstance(saved, datasets.Dataset):
-        if not split or saved.split is None:
+        if not split:
             return saved
-        saved = {str(saved.split): saved}
+        saved = {str(saved.split or "train"): saved}
     _check_split(source, list(saved))
     return saved[split or "train"]
+
+
+def of_parquet(path: Path) -> Dataset:
+    """Read one file of Parquet as a dataset; integers that a `ClassLabel` names have their names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    import datasets
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return datasets.Dataset(datasets.table.InMemoryTable(pq.read_table(path)))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path}: cannot be read as Parquet ({error}). Is the path right, and the file whole?"
+        ) from None
 
 
 def parquet_files(source: str) -> list[str] | None:

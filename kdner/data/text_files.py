@@ -32,6 +32,8 @@ UNREADABLE = (OSError, EOFError, zlib.error, pa.ArrowException)
 _BYTES_READ_AT_ONCE = 1 << 20
 _FILES_NAMED = 10
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+LONGEST_MARK = 4
+"""Bytes of the longest byte order mark."""
 _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 
@@ -41,6 +43,8 @@ def decompressed(raw: IO[bytes]) -> io.BufferedReader:
 
     Reading raises one of `UNREADABLE` where the file is cut off or broken; it never ends early without.
     """
+    if not raw.seekable():  # a pipe
+        raw = io.BytesIO(raw.read())
     magic = raw.read(10)
     raw.seek(0)
     plain: Any = raw
@@ -60,7 +64,7 @@ def is_packed(stream: io.BufferedReader) -> bool:
 
 def told_by_mark(stream: io.BufferedReader) -> str:
     """Give the encoding that a byte order mark at the beginning of a stream tells, UTF-8 where there is none."""
-    head = stream.peek(4)
+    head = stream.peek(LONGEST_MARK)
     return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), UTF_8)
 
 

@@ -50,8 +50,14 @@ class Annotated:
         return self.splitting(self.text)
 
     def record(self, **own: Any) -> dict[str, Any]:
-        """Return its metadata as JSON has them, then these keys; metadata of the same name get an underscore."""
-        return {**{apart(name, own): as_json(value) for name, value in self.metadata.items()}, **own}
+        """Return its metadata as JSON has them, then these keys; metadata of the same name get an underscore.
+
+        So does `answer`, by which annotation tools, and readers of their files, know what was accepted.
+        """
+        record: dict[str, Any] = {}
+        for name, value in self.metadata.items():
+            record[apart(name, {*own, *record, "answer"})] = as_json(value)
+        return {**record, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,10 @@ class TaggedSentence:
 
 
 def apart(name: str, taken: Container[str]) -> str:
-    """Return a name with an underscore after it where it is taken."""
-    return f"{name}_" if name in taken else name
+    """Return a name, with underscores after it as long as it is taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def as_json(value: Any) -> Any:

@@ -58,7 +58,9 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequ
             "scores": List(Value("float32")),
         }
     )
-    names = {field.name: apart(field.name, features) for field in kept}
+    names: dict[str, str] = {}
+    for field in kept:
+        names[field.name] = apart(field.name, [*features, *names.values()])
     own = {field.name: _feature(field) for field in kept}
     features |= {names[name]: feature or Value("string") for name, feature in own.items()}
     schema = features.arrow_schema
@@ -79,7 +81,7 @@ def hf_parquet(documents: Sequence[Annotated], labels: Sequence[str], kept: Sequ
             columns["scores"].append(sentence.scores)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        if documents:  # `datasets` does not read a row group without rows
+        if columns["id"]:  # `datasets` does not read a row group without rows
             writer.write_table(pa.table(columns, schema=schema))
     content: bytes = sink.getvalue().to_pybytes()
     return content

@@ -79,11 +79,16 @@ class LabeledSentence:
 def is_empty_token(word: str, tag: str, where: str, remarks: Remarks) -> bool:
     """Tell whether a gold word is empty, and to be passed over; it is counted then.
 
+    So is one of white space or of hidden characters that belongs to an entity: no model sees such a word.
+
     Raises:
         InputError: naming the place `where`, if it is empty and belongs to an entity.
     """
     if word.strip(" "):
-        return False
+        if tag == "O" or word.isalnum() or split_words(word).words:
+            return False
+        remarks.add("tokens of an entity that no model sees, passed over", where, repr(word))
+        return True
     if tag != "O":
         raise InputError(f"{where}: the tag {tag!r} stands beside an empty token. Give it its token.")
     remarks.add("empty tokens, passed over", where)

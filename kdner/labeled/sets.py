@@ -10,7 +10,7 @@ import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdner.data import hub_datasets
 from kdner.errors import InputError
@@ -30,6 +30,9 @@ from kdner.labels.tags import label_list
 from kdner.runs.fingerprint import fingerprint_of_files
 from kdner.runs.storage import locate
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 _DEFAULT = Layout()
 _ALL = HeldOut()
 
@@ -40,11 +43,12 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None
     - ``hf:NAME[/CONFIG][:SPLIT]`` (SPLIT is ``train`` if left out): a dataset of the hub, or of a local folder;
     - ``*.jsonl``, ``*.ndjson``, ``*.json``, and any file that looks like JSON: an object a line, or one array;
     - ``*.spacy``: spaCy's binary form, which needs the extra ``spacy``;
+    - ``*.parquet``: rows as a dataset has them;
     - any other file: CoNLL columns, as `kdner.labeled.conll` reads them.
 
     Records of datasets and JSON have ``tokens`` and ``ner_tags`` (or ``tags``, ``labels``), or a text and spans in the
-    form of any tool that `kdner.labeled.annotations` knows. Files may be packed with gzip, bzip2 or zstd. Tags may be
-    of any scheme that `kdner.labels.tags` knows.
+    form of any tool that `kdner.labeled.annotations` knows; those with the same ``document`` belong together. Files of
+    text may be packed with gzip, bzip2 or zstd. Tags may be of any scheme that `kdner.labels.tags` knows.
 
     Args:
         source: what to read.
@@ -56,7 +60,13 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None
     """
     own, types = Remarks(), TypeNames()
     if hub_datasets.is_dataset(source):
-        sentences = _read_dataset(source, layout, types, own)
+        name, split = hub_datasets.name_and_split(source)
+        dataset = hub_datasets.load(source)
+        id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
+        sentences = _read_dataset(source, dataset, id_, layout, types, own)
+    elif labeled_path(source).suffix == ".parquet":
+        path = labeled_path(source)
+        sentences = _read_dataset(source, hub_datasets.of_parquet(path), path.name, layout, types, own)
     elif (path := labeled_path(source)).suffix == ".spacy":
         sentences = _read_records(source, read_spacy(path, own), layout, types, own)
     else:
@@ -180,9 +190,12 @@ def _read_records(
     """
     sentences: list[LabeledSentence] = []
     spans = SpanReader(source, layout, types, remarks)
-    for document, (where, id_, record) in enumerate(records):
+    documents: dict[object, int] = {}
+    for number, (where, id_, record) in enumerate(records):
         if not is_accepted(record, where, "documents", remarks):
             continue
+        named = record.get("document") if isinstance(record, dict) else None
+        document = documents.setdefault(named if isinstance(named, str) else number, len(documents))
         if is_token_record(record):
             sentence = read_tokens(record, where, id_, document, types, remarks, names or {})
             sentences += [sentence] if sentence else []
@@ -192,10 +205,9 @@ def _read_records(
     return sentences
 
 
-def _read_dataset(source: str, layout: Layout, types: TypeNames, remarks: Remarks) -> list[LabeledSentence]:
-    dataset = hub_datasets.load(source)
-    name, split = hub_datasets.name_and_split(source)
-    id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
+def _read_dataset(
+    source: str, dataset: Dataset, id_: str, layout: Layout, types: TypeNames, remarks: Remarks
+) -> list[LabeledSentence]:
     records = ((f"{source} row {row}", f"{id_}:{row}", record) for row, record in enumerate(dataset))
     features = dataset.features.items()
     lists = {column: feature.feature for column, feature in features if hasattr(feature, "feature")}

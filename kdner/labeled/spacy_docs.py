@@ -10,6 +10,9 @@ from kdner.errors import InputError
 from kdner.labeled.json_records import Record
 from kdner.labeled.remarks import Remarks
 
+_NOT_SET = 0
+"""spaCy's `Token.ent_iob` of a word that `Doc.set_ents` was not told of."""
+
 
 def read_spacy(path: Path, remarks: Remarks) -> Iterator[Record]:
     """Read the documents of a file, each as a text with spans; those whose entities nobody has set are left out.
@@ -37,6 +40,9 @@ def read_spacy(path: Path, remarks: Remarks) -> Iterator[Record]:
         where = f"{path} document {number}"
         if not doc.has_annotation("ENT_IOB"):
             remarks.add("documents without annotated entities, left out", where, usual=True)
+            continue
+        if any(token.ent_iob == _NOT_SET for token in doc):
+            remarks.add("documents with words of which nobody has set whether they are entities, left out", where)
             continue
         spans = [{"start": e.start_char, "end": e.end_char, "label": e.label_} for e in doc.ents]
         yield where, f"{path.name}:{number}", {"text": doc.text, "spans": spans}

@@ -46,9 +46,11 @@ def model_folder(
         local_files_only: whether only the cache is looked into.
 
     Raises:
-        InputError: there is no such folder, and the hub has no such model, cannot be reached, or wants a token; or the
-            folder is that of an unfinished run.
+        InputError: it is no name; there is no such folder, and the hub has no such model, cannot be reached, or wants a
+            token; or the folder is that of an unfinished run.
     """
+    if not isinstance(name, str | Path):
+        raise InputError(f"{name!r}: expected a folder, or a model of the hub as OWNER/MODEL")
     match = _NAME.fullmatch(str(name))
     if isinstance(name, Path) or "://" in name or Path(name).exists() or match is None:
         if revision is not None:

@@ -114,15 +114,21 @@ def create_folder(path: str) -> None:
 def commit(path: str) -> Iterator[IO[bytes]]:
     """Open a file that gets its name when it is whole, at the end of the block, and never if the block fails.
 
-    Locally: a temporary name beside it, fsync, rename, fsync of the folder. Elsewhere the bytes are gathered
+    Locally: a temporary name beside it, fsync, rename, fsync of the folder; a link stays, and what it leads to is
+    written. Elsewhere the bytes are gathered
     in a local temporary file, then sent: to an object store under the final name, which appears when the
     upload is complete; to others under a temporary name, then moved.
 
     Raises:
         StorageError: if the file system cannot take it (full, read-only, no permission). What else goes wrong in the
             block, such as reading, is raised as it is.
+        InputError: a device or a pipe is there.
     """
     filesystem, inner = locate(path)
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        inner = os.path.realpath(inner)
+        if Path(inner).exists() and not Path(inner).is_file() and not Path(inner).is_dir():
+            raise InputError(f"{path}: is a device or a pipe, and would be replaced by a file; name a file")
     folder, name = posixpath.split(inner)
     temporary = f"{folder}/{_temporary_name(name)}"
     if isinstance(filesystem, pafs.LocalFileSystem):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
@@ -66,8 +66,10 @@ def make_engine(student: Network | SavedStudent, dtype: NumericType, *, room: in
         times: where the seconds of its steps `LSTM` and `decode` are added.
 
     Raises:
-        InputError: it is int16 and llvmlite is not installed, or another type and PyTorch is not.
+        InputError: there is no such type, or what it needs is not installed: llvmlite for int16, else PyTorch.
     """
+    if dtype not in get_args(NumericType):
+        raise InputError(f"numeric type {dtype!r}: expected one of {', '.join(get_args(NumericType))}")
     if dtype == "int16":
         try:
             from kdner.student.compiled_inference import CompiledInference

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
@@ -65,7 +65,13 @@ class SavedStudent:
         return sum(values.size for values in self.weights.values())
 
     def save(self, folder: Path, *, model_type: str = MODEL_TYPE, dtype: WeightsType = "float32") -> None:
-        """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold."""
+        """Write `MODEL_FILES` into an existing folder; `model_type` tells later what they hold.
+
+        Raises:
+            InputError: there are no weights of such a type, or PyTorch is not installed, which all but float32 need.
+        """
+        if dtype not in get_args(WeightsType):
+            raise InputError(f"weights of type {dtype!r}: expected one of {', '.join(get_args(WeightsType))}")
         config = {
             "model_type": model_type,
             "format_version": FORMAT_VERSION if dtype == "int8" else 1,

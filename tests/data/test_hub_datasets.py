@@ -41,7 +41,9 @@ def test_splits_by_name_and_a_set_saved_without_one(tmp_path):
     one.save_to_disk(str(tmp_path / "plain"))
     assert load(f"hf:{tmp_path}/splits")["text"][:] == ["a"]
     assert load(f"hf:{tmp_path}/splits:dev")["text"][:] == ["b"]
-    assert load(f"hf:{tmp_path}/plain")["text"][:] == load(f"hf:{tmp_path}/plain:dev")["text"][:] == ["a"]
+    assert load(f"hf:{tmp_path}/plain")["text"][:] == load(f"hf:{tmp_path}/plain:train")["text"][:] == ["a"]
+    with pytest.raises(InputError, match=r"no split 'dev', only train"):
+        load(f"hf:{tmp_path}/plain:dev")
     with pytest.raises(InputError, match=r"no split 'test', only train, dev; name one as hf:.*splits:SPLIT"):
         load(f"hf:{tmp_path}/splits:test")
 

@@ -361,3 +361,17 @@ def test_entities_of_another_text_are_refused():
     row = {"id": "a", "entities": [entity("Anna left.", "Anna", "PER", 1.0)], "words": 2, "error": None}
     with pytest.raises(InputError, match="document a: its text is not the one in which its entities were found"):
         of_entities(corpus, pa.Table.from_pylist([row], schema=ENTITIES))
+
+
+def test_documents_without_a_word_are_no_rows(taught, tmp_path):
+    for number, text in enumerate(["\u200b", "Ada left."]):
+        content = FORMATS["hf"].write(of_texts(taught, [text]), taught.labels)
+        (tmp_path / f"part-{number}.parquet").write_bytes(content)
+    assert len(datasets.load_dataset(str(tmp_path), split="train", cache_dir=str(tmp_path / "cache"))) == 1
+
+
+def test_metadata_of_any_names_are_kept():
+    document = Annotated("d", "Ada left.", [], metadata={"label": 1, "label_": 2, "answer": "reject"})
+    (line,) = FORMATS["doccano"].write([document], ["O"]).splitlines()
+    record = json.loads(line)
+    assert (record["label_"], record["label__"], record["answer_"]) == (1, 2, "reject") and record["label"] == []

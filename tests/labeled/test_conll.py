@@ -187,3 +187,8 @@ def test_rows_are_not_taken_for_comments_or_other_formats(write):
     rows = "<?xml\tO\n#\u00a0text\u00a0=\u00a0a\tB-LOC\nleft\tO\n\n# text =\tB-LOC\nleft\tO\n"
     sentences = read_labeled(write("set.conll", rows))
     assert [s.text for s in sentences] == ["<?xml #\u00a0text\u00a0=\u00a0a left", "# text = left"]
+
+
+def test_before_the_first_mark_of_a_document_every_sentence_is_one(write):
+    text = "Ada\tB-PER\n\nleft\tO\n\n-DOCSTART-\tO\n\nBob\tB-PER\n\nleft\tO\n\n-DOCSTART-\tO\n\nEve\tB-PER\n"
+    assert [sentence.document for sentence in read_labeled(write("joined.conll", text))] == [0, 1, 2, 2, 3]

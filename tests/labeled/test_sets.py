@@ -173,3 +173,15 @@ def test_real_sets_have_their_official_counts_and_survive_the_one_rule(
     assert Counter(name for s in found for *_, name in entities_of(s.tags)) == entities
     for sentence in found:
         assert sentence.gold_word_tags(sentence.words()[1]) == sentence.tags, sentence.id
+
+
+def test_parquet_that_another_tool_reads_is_a_labeled_set_too(write, tmp_path):
+    text = "-DOCSTART- O\n\nAda B-PER\nleft O\n\nBob B-PER\n\n-DOCSTART- O\n\nRome B-LOC\n"
+    sentences = read_labeled(write("set.conll", text))
+    path = tmp_path / "set.parquet"
+    path.write_bytes(FORMATS["hf"].write(of_labeled(sentences), labels_in(sentences)))
+    again = read_labeled(str(path))
+    assert [sentence.tags for sentence in again] == [sentence.tags for sentence in sentences]
+    assert [sentence.document for sentence in again] == [0, 0, 1]
+    with pytest.raises(InputError, match=r"none\.parquet: cannot be read as Parquet"):
+        read_labeled(str(tmp_path / "none.parquet"))

@@ -42,3 +42,15 @@ def test_a_missing_doc_bin_is_named(tmp_path):
     pytest.importorskip("spacy")
     with pytest.raises(InputError, match=r"gone\.spacy: no such file"):
         read_labeled(str(tmp_path / "gone.spacy"))
+
+
+def test_documents_of_which_a_part_is_labeled_are_left_out_and_counted(tmp_path):
+    spacy = pytest.importorskip("spacy")
+    nlp = spacy.blank("en")
+    docs = [nlp("Mira met Bob in Oslo."), nlp("Ada left.")]
+    docs[0].set_ents([docs[0].char_span(0, 4, "PER")], default="missing")
+    docs[1].set_ents([docs[1].char_span(0, 3, "PER")])
+    spacy.tokens.DocBin(docs=docs).to_disk(tmp_path / "train.spacy")
+    remarks = Remarks()
+    assert [s.text for s in read_labeled(str(tmp_path / "train.spacy"), remarks=remarks)] == ["Ada left."]
+    assert list(remarks.counts.values()) == [1] and "nobody has set" in str(remarks.counts)

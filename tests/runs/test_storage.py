@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 from functools import partial
 from io import FileIO
 
@@ -160,3 +161,21 @@ def test_the_secrets_of_a_uri_are_left_out():
 def test_an_empty_path_is_not_the_current_folder():
     with pytest.raises(InputError, match="a path is empty, perhaps of a variable that is not set"):
         locate("")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    target, link = tmp_path / "there" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    link.symlink_to("there/target")
+    for content in (b"first", b"second"):
+        with commit(str(link)) as file:
+            file.write(content)
+        assert link.is_symlink() and target.read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: is a device or a pipe, .*; name a file"), commit(f"{tmp_path}/pipe"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"] and (tmp_path / "pipe").is_fifo()

@@ -243,3 +243,14 @@ def test_it_is_shown_in_a_line(make_student):
     student = make_student()
     assert repr(student) == f"Student(labels={student.labels}, parameters_count={student.parameters_count:,})"
     assert Student.read(GENERAL).tag("Ada Lovelace flew to Paris.")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int16", None])
+def test_types_of_weights_that_there_are_not(make_student, tmp_path, dtype):
+    student = make_student()
+    with pytest.raises(InputError, match="expected one of float32, bfloat16, int8"):
+        student.save_pretrained(tmp_path, dtype=dtype)
+    with pytest.raises(InputError, match="numeric type 'int8': expected one of int16, float32, bfloat16"):
+        Tagger(student, dtype="int8")
+    with pytest.raises(InputError, match="None: expected a folder"):
+        Student.from_pretrained(None)
