@@ -56,7 +56,7 @@ def test_a_pipeline_that_loses_a_node_in_each_stage_leaves_the_same(
         assert driver.wait(timeout=400) == 0
 
     midway = {
-        "precompute": lambda: finished(out / "logits") > 12,
+        "precompute": lambda: (out / "logits" / "_manifest.json").exists() and two_nodes.actors(),  # it is one shard
         "distill": lambda: len(list(out.glob("student/.checkpoints/*/checkpoint_*"))) > 0,
         "tag": lambda: finished(out / "entities") > 25,
     }

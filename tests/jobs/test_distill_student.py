@@ -52,7 +52,7 @@ def test_two_workers_train_one_student(undisturbed):
     assert len(losses) == 4 and losses[-1] < losses[0]
     assert summary["labeled_sentences"] + summary["development_sentences"] == 48
     student = Student.from_pretrained(undisturbed)
-    assert student.crf is not None and student.parameters_count == summary["parameters"]
+    assert student.config.head == "crf" and student.parameters_count == summary["parameters"]
 
 
 def test_it_says_how_fast_it_learned_and_logs_for_tensorboard(undisturbed):
