@@ -44,9 +44,9 @@ def read_columns(
 ) -> list[LabeledSentence]:
     """Read the numbered lines of a file of columns, separated by tabs or by blanks.
 
-    ``-DOCSTART-`` lines open documents; before the first of them every sentence is one. Lines before a sentence that
-    begin with ``#`` and are no row are comments. Words in parts of CoNLL-U (``1-2``, ``3.1``) and rows without a token,
-    if their tag is ``O``, are passed over.
+    ``-DOCSTART-`` lines stand between documents, perhaps before the first one too; in a set without them every sentence
+    is one. Lines before a sentence that begin with ``#`` and are no row are comments. Words in parts of CoNLL-U
+    (``1-2``, ``3.1``) and rows without a token, if their tag is ``O``, are passed over.
 
     Raises:
         InputError: naming file and line, for rows that differ in their separator or number of columns, for a first
@@ -68,6 +68,7 @@ def read_columns(
     fields = {number: rows.fields(number) for block in blocks for number in block.lines}
     columns = Columns(path, fields, layout)
     columns.check()
+    has_markers = any(block.markers for block in blocks)
     documents: dict[int, int] = {}
     sentences: list[LabeledSentence] = []
     for block in blocks:
@@ -84,7 +85,7 @@ def read_columns(
                 tags.append(tag)
         if words:
             first = next(iter(words))
-            document = documents.setdefault(block.markers or -first, len(documents))
+            document = documents.setdefault(block.markers if has_markers else first, len(documents))
             id_ = f"{path.name}:{first}"
             sentences.append(LabeledSentence.of_gold_words(id_, document, list(words.values()), tags))
     return sentences

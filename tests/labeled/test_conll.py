@@ -189,6 +189,7 @@ def test_rows_are_not_taken_for_comments_or_other_formats(write):
     assert [s.text for s in sentences] == ["<?xml #\u00a0text\u00a0=\u00a0a left", "# text = left"]
 
 
-def test_before_the_first_mark_of_a_document_every_sentence_is_one(write):
+def test_marks_stand_before_documents_or_between_them(write):
     text = "Ada\tB-PER\n\nleft\tO\n\n-DOCSTART-\tO\n\nBob\tB-PER\n\nleft\tO\n\n-DOCSTART-\tO\n\nEve\tB-PER\n"
-    assert [sentence.document for sentence in read_labeled(write("joined.conll", text))] == [0, 1, 2, 2, 3]
+    for given in (text, f"-DOCSTART-\tO\n\n{text}"):
+        assert [sentence.document for sentence in read_labeled(write("set.conll", given))] == [0, 0, 1, 1, 2]
