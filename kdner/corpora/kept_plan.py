@@ -122,7 +122,8 @@ def _shards_of(run: RunDirectory) -> str | None:
 
 def _write(run: RunDirectory, plan: CorpusPlan) -> None:
     """Write a plan; one that is there counts until all of this one is."""
-    name = next(name for name in _SHARDS if f"{FOLDER}/{name}" != _shards_of(run))
+    kept = _shards_of(run)
+    name = next(name for name in _SHARDS if f"{FOLDER}/{name}" != kept)
     schema = base64.b64encode(pa.schema(plan.kept).serialize()).decode()
     metadata = {_KEPT: schema, _SIZE: json.dumps(plan.shard_text_bytes), _IDS: plan.listing.ids}
     run.write_table(f"{FOLDER}/{name}", plan.shards.table, SHARDS, metadata=metadata)

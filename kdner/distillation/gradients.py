@@ -1,4 +1,7 @@
-"""Gradients between the backward pass and the optimizer: dense ones, and sparse ones of the word vectors' rows."""
+"""What workers share: gradients between the backward pass and the optimizer, and losses.
+
+Gradients are dense ones, and sparse ones of the word vectors' rows.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,15 @@ def average_gradients(parameters: Iterable[nn.Parameter], workers: int) -> None:
     means = (flat / workers).split([parameter.numel() for parameter in dense])
     for parameter, mean in zip(dense, means, strict=True):
         parameter.grad = mean.view_as(parameter)
+
+
+def mean_loss(loss: float, workers: int, device: torch.device) -> float:
+    """Return the mean of all workers' losses: each reads other sentences."""
+    if workers == 1:
+        return loss
+    total = torch.tensor(loss, device=device)
+    torch.distributed.all_reduce(total)
+    return total.item() / workers
 
 
 def _mean_of_rows(gradient: Tensor, workers: int) -> Tensor:

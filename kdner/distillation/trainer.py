@@ -23,7 +23,7 @@ from torch import Tensor
 
 from kdner.distillation.checkpoint import State, read_checkpoint, write_checkpoint
 from kdner.distillation.examples import Batch, Examples, TransferSet, labeled_examples
-from kdner.distillation.gradients import average_gradients, clip_gradients
+from kdner.distillation.gradients import average_gradients, clip_gradients, mean_loss
 from kdner.distillation.losses import distillation_loss, task_loss
 from kdner.distillation.recipe import Distillation
 from kdner.errors import InputError
@@ -116,7 +116,7 @@ class Trainer:
                 numbers = {"loss": loss, "learning_rate": rate}
                 if step == last:
                     self.state.seconds += time.monotonic() - started
-                    numbers |= self._finish_epoch(total / self.steps_per_epoch)
+                    numbers |= self._finish_epoch(mean_loss(total / self.steps_per_epoch, self.workers, self.device))
                 progress.advance(1, words, **numbers)
             on_epoch(self.state.history[-1])
 

@@ -64,10 +64,9 @@ def read_labeled(source: str, layout: Layout = _DEFAULT, remarks: Remarks | None
         dataset = hub_datasets.load(source)
         id_ = f"{Path(name).name}:{dataset.split or split or 'train'}"
         sentences = _read_dataset(source, dataset, id_, layout, types, own)
-    elif labeled_path(source).suffix == ".parquet":
-        path = labeled_path(source)
+    elif (path := labeled_path(source)).suffix == ".parquet":
         sentences = _read_dataset(source, hub_datasets.of_parquet(path), path.name, layout, types, own)
-    elif (path := labeled_path(source)).suffix == ".spacy":
+    elif path.suffix == ".spacy":
         sentences = _read_records(source, read_spacy(path, own), layout, types, own)
     else:
         lines = read_labeled_lines(path, layout.encoding, own)

@@ -113,7 +113,8 @@ def test_one_and_two_workers_learn_alike(cluster, train_file, logits_folder, tmp
                 logits=(logits_folder,),
                 vectors="random",
                 student=StudentConfig(word_dim=16, character_dim=8, character_filters=8, hidden=16),
-                distillation=Distillation(epochs=6, batch_words=120, min_steps=1),
+                # many sentences a batch: of few, two halves of whole sentences are more than one batch
+                distillation=Distillation(epochs=6, batch_words=480, min_steps=1),
                 workers=Workers(count=workers, cpus=1),
                 out=str(tmp_path / f"{workers} workers"),
             )
@@ -121,5 +122,5 @@ def test_one_and_two_workers_learn_alike(cluster, train_file, logits_folder, tmp
         return [epoch["loss"] for epoch in summary["history"]]
 
     alone, together = losses(1), losses(2)
-    assert together == pytest.approx(alone, rel=0.35, abs=0.01)  # another order; of losses that begin at 1
+    assert together == pytest.approx(alone, rel=0.15, abs=0.01)  # of losses that begin at 1
     assert alone[-1] < alone[0] / 3

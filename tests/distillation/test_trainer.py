@@ -150,6 +150,7 @@ def test_equal_seeds_give_equal_students(make_network, toy, transfer):
 def test_all_workers_share_out_the_same_parts_of_the_transfer_set(make_network, transfer, monkeypatch):
     parts, examples = [[], []], TransferSet.examples
     monkeypatch.setattr("kdner.distillation.trainer.average_gradients", lambda *_: None)
+    monkeypatch.setattr("kdner.distillation.trainer.mean_loss", lambda loss, *_: loss)
     for rank in (0, 1):
 
         def recorded(self, vocabulary, order, rank=rank):
