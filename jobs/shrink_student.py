@@ -81,7 +81,7 @@ def shrink_student(config: ShrinkStudent) -> dict[str, Any]:
         "job": "shrink_student",
         "student": hash_of_files(str(source), MODEL_FILES),
         "weights": config.weights,
-        "corpus": plan.fingerprint() if plan else None,
+        "corpus": plan.content_fingerprint() if plan else None,
         "min_count": config.min_count,
         "max_parameters": config.max_parameters,
         **splitter_fingerprint(student.language, hard_wrapped=config.hard_wrapped),

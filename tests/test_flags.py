@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,15 @@ def test_all_of_it_by_default(source):
         read_drawn(LabeledSet(labeled=source, labeled_size=0))
 
 
-def test_the_fingerprint_follows_the_file_and_the_draw(source):
+def test_the_fingerprint_follows_what_the_file_holds_and_the_draw(source, tmp_path):
     first = drawn_fingerprint(LabeledSet(labeled=source, seed=1))
     assert first != drawn_fingerprint(LabeledSet(labeled=source, seed=2))
     before = source_fingerprint(source)
+    os.utime(source, (0, 0))
+    copy = tmp_path / "elsewhere" / Path(source).name
+    copy.parent.mkdir()
+    copy.write_bytes(Path(source).read_bytes())
+    assert source_fingerprint(source) == source_fingerprint(str(copy)) == before
     with Path(source).open("a", encoding="utf-8") as file:
         file.write("\nTom\tB-PER\n")
     assert source_fingerprint(source) != before

@@ -60,9 +60,22 @@ class CorpusListing:
         Of more than `MAX_FILES_NAMED` files it has their number, bytes and a hash, which is the same wherever they lie.
         """
         if len(self.files) <= MAX_FILES_NAMED:
-            files: dict[str, Any] = {"files": {without_secrets(file.path): file.state for file in self.files}}
-        else:
-            files = {"listing": _digest(self.files)}
+            return self._with({"files": {without_secrets(file.path): file.state for file in self.files}})
+        return self._with({"listing": _digest(self.files, ["name", "size", "mtime_ns"])})
+
+    def content_fingerprint(self, files: FileTable) -> dict[str, Any]:
+        """Give what determines the plan and the documents, wherever the files lie and whenever they were written.
+
+        Args:
+            files: those of the listing, read. Where one has no digest, size and time of change stand for all.
+        """
+        if pc.any(files.table["digest"].is_null()).as_py():
+            return self.fingerprint()
+        if len(files) <= MAX_FILES_NAMED:
+            return self._with({"files": {file.name: file.digest for file in files}})
+        return self._with({"listing": _digest(files, ["name", "size", "digest"])})
+
+    def _with(self, files: dict[str, Any]) -> dict[str, Any]:
         return {
             **files,
             "text_column": self.text_column,
@@ -134,12 +147,11 @@ def corpus_listing(
     )
 
 
-def _digest(files: FileTable) -> dict[str, Any]:
+def _digest(files: FileTable, columns: list[str]) -> dict[str, Any]:
     digest = hashlib.sha256()
-    for batch in files.table.select(["name", "size", "mtime_ns"]).to_batches(_ROWS_AT_ONCE):
+    for batch in files.table.select(columns).to_batches(_ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        digest.update(
-            "".join(f"{name}\0{size}\0{time}\n" for name, size, time in rows).encode("utf-8", "backslashreplace")
-        )
+        lines = (f"{name}\0{size}\0{state}\n" for name, size, state in rows)
+        digest.update("".join(lines).encode("utf-8", "backslashreplace"))
     size = pc.sum(files.table["size"]).as_py()
     return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}

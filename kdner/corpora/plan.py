@@ -89,6 +89,10 @@ class CorpusPlan:
         """Give that of the listing."""
         return self.listing.fingerprint()
 
+    def content_fingerprint(self) -> dict[str, Any]:
+        """Give that of the listing with the files' content, where it was read, in place of their states."""
+        return self.listing.content_fingerprint(self.files)
+
 
 def plan_listing(listing: CorpusListing, map_files: MapFiles = map) -> CorpusPlan:
     """Check the columns and ids of a corpus, and cut it into shards.

@@ -14,7 +14,7 @@ from kdner.distillation.examples import TransferSet
 from kdner.distillation.word_vectors import random_vectors, vectors_from_file, vectors_from_teacher
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
-from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.runs.fingerprint import hash_of_file
 from kdner.runs.storage import commit_folder
 from kdner.student.config import StudentConfig
 from kdner.student.network import Network, vocabulary_budget
@@ -85,8 +85,8 @@ def _counts_and_budget(
 
 
 def vectors_fingerprint(vectors: str) -> str | dict[str, Any]:
-    """Return the identity of a student's first word vectors: their kind, or the state of the file that they are in."""
-    return vectors if vectors in ("teacher", "random") else fingerprint_of_files([vectors])
+    """Return the identity of a student's first word vectors: their kind, or the content of their file."""
+    return vectors if vectors in ("teacher", "random") else hash_of_file(Path(vectors))
 
 
 def _vocabulary_and_vectors(

@@ -27,7 +27,7 @@ from kdner.labeled.spacy_docs import read_spacy
 from kdner.labeled.token_records import is_token_record, read_tokens
 from kdner.labels.names import TypeNames
 from kdner.labels.tags import label_list
-from kdner.runs.fingerprint import fingerprint_of_files
+from kdner.runs.fingerprint import hash_of_file, hash_of_files
 from kdner.runs.storage import locate
 
 if TYPE_CHECKING:
@@ -168,11 +168,23 @@ def drawn_fingerprint(flags: LabeledSet) -> dict[str, Any]:
 
 
 def source_fingerprint(source: str, layout: Layout = _DEFAULT, held_out: HeldOut = _ALL) -> dict[str, Any]:
-    """Return the identity of a labeled set: name, size and time of change of its files, layout, what is held out."""
-    is_dataset = hub_datasets.is_dataset(source)
-    files = hub_datasets.local_files_of(source) if is_dataset else [str(labeled_path(source).absolute())]
-    identity = ({"source": source} if is_dataset else {}) | ({"files": fingerprint_of_files(files)} if files else {})
-    return {**identity, **changed_flags(layout, Layout), **changed_flags(held_out, HeldOut)}
+    """Return the identity of a labeled set: names and content of its files, layout, what is held out.
+
+    Raises:
+        InputError: a file cannot be read, or only once.
+    """
+    return {**_identity(source), **changed_flags(layout, Layout), **changed_flags(held_out, HeldOut)}
+
+
+def _identity(source: str) -> dict[str, Any]:
+    if not hub_datasets.is_dataset(source):
+        return {"files": hash_of_file(labeled_path(source))}
+    folder = hub_datasets.folder_of(source)
+    if folder is None:
+        return {"source": source}
+    folder = folder.absolute()
+    names = [str(Path(path).absolute().relative_to(folder.parent)) for path in hub_datasets.local_files_of(source)]
+    return {"split": hub_datasets.name_and_split(source)[1], "files": hash_of_files(str(folder.parent), names)}
 
 
 def _read_records(

@@ -94,7 +94,7 @@ def study_fingerprint(study: Study, teachers: Mapping[str, Any]) -> dict[str, An
         "job": "low_resource",
         "labeled": source_fingerprint(study.labeled, study.layout),
         "test": source_fingerprint(study.test, study.layout),
-        "corpus": study.corpus.fingerprint() if study.corpus else None,
+        "corpus": study.corpus.content_fingerprint() if study.corpus else None,
         "transfer_words": study.transfer_words,
         "teachers": teachers,
         "development_share": study.development_share,

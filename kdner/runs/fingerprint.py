@@ -36,8 +36,19 @@ def fingerprint_of_files(paths: Sequence[str]) -> dict[str, dict[str, int | None
     return fingerprint
 
 
+def hash_of_file(path: Path) -> dict[str, str]:
+    """Give the SHA-256 of a local file by its name, as `hash_of_files` does.
+
+    Raises:
+        InputError: if it is missing, or no file that can be read again, such as a pipe.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: can be read only once, and a run that goes on reads it again; write it to a file")
+    return hash_of_files(str(path.absolute().parent), [path.name])
+
+
 def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """Give the SHA-256 of files of a folder, by name: what identifies a model, wherever it lies.
+    """Give the SHA-256 of files of a folder, by name: what identifies a model or a labeled set, wherever it lies.
 
     Raises:
         InputError: if one is missing.
@@ -51,7 +62,7 @@ def hash_of_files(folder: str, names: Sequence[str]) -> dict[str, str]:
                 while block := stream.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise InputError(f"{folder}/{name}: cannot be read ({error}); give a whole model directory") from error
+            raise InputError(f"{folder}/{name}: cannot be read ({error}); restore it") from error
         hashes[name] = digest.hexdigest()
     return hashes
 

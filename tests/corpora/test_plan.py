@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pickle
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -62,7 +63,25 @@ def test_the_plan_is_a_function_of_the_files(tmp_path):
     assert json.loads(json.dumps(corpus.fingerprint())) == corpus.fingerprint() == again.fingerprint()
     assert plan_corpus(paths, shard_documents=3).fingerprint() != corpus.fingerprint()
     os.utime(paths[1], ns=(1, 1))
-    assert plan_corpus(paths, shard_documents=2).fingerprint() != corpus.fingerprint()
+    again = plan_corpus(paths, shard_documents=2)
+    assert again.fingerprint() != corpus.fingerprint() and again.content_fingerprint() == corpus.content_fingerprint()
+
+
+@pytest.mark.parametrize("named", [2, 3])
+def test_what_a_corpus_holds_is_known_by_it_wherever_it_lies(tmp_path, monkeypatch, named):
+    monkeypatch.setattr("kdner.corpora.corpus_listing.MAX_FILES_NAMED", named)
+    put_lines(tmp_path / "here" / "a.txt", TEXTS)
+    put_lines(tmp_path / "here" / "b.txt.gz", TEXTS)
+    put_parquet(tmp_path / "here" / "c.parquet", {"text": TEXTS})
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    os.utime(tmp_path / "there" / "c.parquet", (0, 0))
+
+    def known_by(folder):
+        return plan_corpus([str(path) for path in (tmp_path / folder).iterdir()]).content_fingerprint()
+
+    assert known_by("here") == known_by("there")
+    put_lines(tmp_path / "there" / "b.txt.gz", [*TEXTS[1:], TEXTS[0]])
+    assert known_by("here") != known_by("there")
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz", "a.jsonl", "a.jsonl.gz", "a.txt", "a.txt.gz"])

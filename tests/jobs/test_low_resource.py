@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from dataclasses import replace
 
@@ -55,6 +56,8 @@ def test_trials_are_run_once_and_more_can_be_asked_for(cluster, config, tmp_path
         main(replace(config, seeds=2))
         assert "low_resource: 2 of 4 trials are there" in caplog.messages
         caplog.clear()
+        for path_read in (config.labeled, config.test, *config.corpus):
+            os.utime(path_read, (0, 0))  # as a new mount or checkout has it
         low_resource(replace(config, seeds=2))
     said = [record.getMessage() for record in caplog.records if record.name.startswith("kdner")]
     assert said == [f"low_resource: everything is there already, in {tmp_path / 'study'}"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
 
 import datasets
@@ -92,7 +94,11 @@ def test_a_folder_of_data_files(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="dev"):
         read_labeled(f"hf:{folder}:dev")
     before = source_fingerprint(f"hf:{folder}")
-    assert source_fingerprint(f"hf:{folder}") == before
+    moved = tmp_path / "elsewhere" / "news"
+    shutil.copytree(folder, moved)
+    os.utime(moved / "train.jsonl", (0, 0))
+    assert source_fingerprint(f"hf:{folder}") == source_fingerprint(f"hf:{moved}") == before
+    assert source_fingerprint(f"hf:{moved}:test") != before
     (folder / "train.jsonl").write_text(jsonl({"tokens": ["Bo", "slept"], "tags": ["B-PER", "O"]}))
     assert source_fingerprint(f"hf:{folder}") != before
 
