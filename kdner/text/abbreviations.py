@@ -1,7 +1,7 @@
 """The abbreviations of each language that end no sentence with a full stop after them.
 
 Single letters never do, in any language, and are not listed. Left out is what is as often a word of its own (French
-`art`, `vol` and `sept`), or the last of its sentence (`etc`).
+`art`, `vol` and `sept`), or the last of its sentence (`etc`). Each also counts in capitals, as in headlines.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ def abbreviations_of(language: str) -> frozenset[str]:
 _ENGLISH = """
     Adm Brig Bros Capt Cmdr Co Col Corp Cpl Dept Dr Drs Fr Gen Gov Hon Inc Jr Lt Ltd Maj Messrs Mr Mrs Ms Mt No Nos
     Prof Pvt Rep Reps Rev Sen Sens Sgt Sr St Ste v vs
+    dr mr mrs ms prof st
+    Ala Ariz Ark Calif Colo Conn Fla Ft Ga Ill Ind Kan Ky Md Mich Minn Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wis Wyo
     Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec
 """
 _GERMAN = """
     Abb Abs Abt Anm Aufl Bd Bde Bf Bgm Bhf Co Dipl Dr Fr Frl Hbf Hg Hl Hr Hrn Hrsg Ing Inh Jr Kap Mag Mio Mr Mrd Mrs
     Nr Nrn Pf Pfr Prof Sr St Std Str Tel Tsd Univ Verf Verl Ziff
+    dr prof
     abzgl allg bes betr bspw bzgl bzw ca dgl ebd ehem einschl engl evtl exkl frz geb gegr gem gest ggf gez griech hl
     inkl insb insbes ital jr jun kath lat lt max min mind möbl nat niederl od österr phil rd rer resp röm schweiz
     sen sog städt stellv tägl tel ungar verh vgl vs zit zzgl zzt
@@ -84,13 +87,16 @@ _PORTUGUESE = """
 """
 
 ABBREVIATIONS: Mapping[str, frozenset[str]] = {
-    "en": frozenset(_ENGLISH.split()),
-    "de": frozenset([*_GERMAN.split(), *_GERMAN_ORDINALS]),
-    "fr": frozenset(_FRENCH.split()),
-    "es": frozenset(_SPANISH.split()),
-    "it": frozenset(_ITALIAN.split()),
-    "nl": frozenset(_DUTCH.split()),
-    "pt": frozenset(_PORTUGUESE.split()),
-    "other": frozenset(),
+    language: frozenset([*words, *map(str.upper, words)])
+    for language, words in {
+        "en": _ENGLISH.split(),
+        "de": [*_GERMAN.split(), *_GERMAN_ORDINALS],
+        "fr": _FRENCH.split(),
+        "es": _SPANISH.split(),
+        "it": _ITALIAN.split(),
+        "nl": _DUTCH.split(),
+        "pt": _PORTUGUESE.split(),
+        "other": [],
+    }.items()
 }
 """By language, named as in ISO 639-1."""

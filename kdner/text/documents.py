@@ -14,7 +14,9 @@ import pyarrow as pa
 R = TypeVar("R")
 T = TypeVar("T")
 
-NO_TEXT = "the text is missing or empty"
+NO_TEXT = "the text is missing"
+EMPTY = "the text is empty"
+"""Nothing, or white space alone, such as a blank line of plain text: nothing is wrong with it."""
 REASON_CHARACTERS = 500
 """Characters of an error's message that are kept."""
 NO_TEXT_CHARACTER = re.compile("[\ud800-\udfff\0]")
@@ -29,7 +31,9 @@ def in_parts(
     Returns:
         the rows and the result of each part that did not fail, by their first row; and the error of each text.
     """
-    errors: list[str | None] = [None if text and not text.isspace() else NO_TEXT for text in texts]
+    errors: list[str | None] = [
+        NO_TEXT if text is None else EMPTY if not text or text.isspace() else None for text in texts
+    ]
     there = [(row, text) for row, (text, error) in enumerate(zip(texts, errors, strict=True)) if text and not error]
     parts, failed = without_failing([text for _, text in there], function)
     for place, reason in failed.items():

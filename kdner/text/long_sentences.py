@@ -7,7 +7,7 @@ MAX_SENTENCE_WORDS = 128
 
 NAME, PAUSE, CLOSER, OTHER = b"N,)w"
 """Kinds of words: capitalized ones and numbers, of which names and amounts consist; pauses; what closes; the others."""
-_PAUSES = frozenset(",;:—،؛，、；：")
+_PAUSES = frozenset(",;:—،؛，、；：፣፤፥།")
 _CLOSERS = frozenset(")]}”»")
 _NAME_REACH = 3
 """So far apart two words of a name may be, as in `University of the Arts`."""

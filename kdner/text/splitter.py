@@ -21,7 +21,7 @@ import pyarrow as pa
 from kdner.text.abbreviations import DEFAULT_LANGUAGE, abbreviations_of
 from kdner.text.chunks import CLOSES, ENDS, HIDDEN, OPENS, WRAPS, Chunks, Types
 from kdner.text.long_sentences import MAX_SENTENCE_WORDS, cut_places
-from kdner.text.words import count_lines
+from kdner.text.words import count_lines, readable
 
 MAX_CHUNKS = 1_000_000
 """Distinct chunks to remember before all are forgotten; about 400 bytes each."""
@@ -86,7 +86,7 @@ class Splitter:
         """Split documents into sentences of 1 to `MAX_SENTENCE_WORDS` words, as `kdner.text.words.split` does one."""
         if sum(map(len, texts)) < SHORT_TEXT:
             return self._split_short(texts, hard_wrapped)
-        joined = "\n\n".join(texts)
+        joined = readable("\n\n".join(texts))
         characters = _code_points(joined)
         spaces = _SPACES[characters]
         inside = spaces == 0
@@ -129,7 +129,7 @@ class Splitter:
         starts: list[int] = []
         ends: list[int] = []
         sentence_ends, documents, chunks = [0], [], []
-        for text in texts:
+        for text in map(readable, texts):
             sentences, before, stops, last, gap = len(sentence_ends), 0, 0, 0, ""
             listed = text.split()
             for chunk in listed:
@@ -184,18 +184,14 @@ class Splitter:
             characters: code points of all chunks, one after the other.
             lengths_c: int64 [C], characters of each chunk.
         """
-        content, offsets, kind = characters.tobytes(), np.concatenate([[0], np.cumsum(lengths_c)]), pa.large_string()
+        content, offsets = characters.tobytes(), np.concatenate([[0], np.cumsum(lengths_c)])
         if characters.dtype != np.uint8:
-            content = content.decode("utf-32-le", "surrogatepass").encode("utf-8", "surrogatepass")
+            content = content.decode("utf-32-le").encode()
             more = (characters > 0x7F).astype(np.int64) + (characters > 0x7FF) + (characters > 0xFFFF)
             offsets += np.concatenate([[0], np.cumsum(more)])[offsets]
-            if ((characters >= 0xD800) & (characters < 0xE000)).any():  # Arrow has strings without lone surrogates only
-                kind = pa.large_binary()
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-        chunks = pa.Array.from_buffers(kind, len(lengths_c), buffers).dictionary_encode()
+        chunks = pa.Array.from_buffers(pa.large_string(), len(lengths_c), buffers).dictionary_encode()
         distinct = chunks.dictionary.to_pylist()
-        if kind == pa.large_binary():
-            distinct = [chunk.decode("utf-8", "surrogatepass") for chunk in distinct]
         numbers = list(map(self._chunks.get, distinct))
         if None in numbers:
             self._chunks.learn([chunk for chunk, number in zip(distinct, numbers, strict=True) if number is None])
@@ -264,7 +260,7 @@ def _code_points(text: str) -> np.ndarray:
     """Return the code points of a text; bytes where that is enough."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def _last_words(

@@ -6,11 +6,12 @@ r"""One splitter from document to sentences and words, the same at training, pre
 2. single letters joined by periods, with the closing one: ``U.S.``, ``a.m.``;
 3. the English clitic ``'s``;
 4. one character of a script that is written without spaces (Han, kana, Thai, Lao, Khmer, Burmese), with its marks;
+   such characters are no single letters in the sense of 2;
 5. letters, marks and digits that follow one another; more than ``MAX_WORD_CHARACTERS`` become several words;
 6. any other single character, with its marks.
 
 White space is what Python says it is, and ends every word: one that is hyphenated over two lines is two words. Control
-characters and lone surrogates end a word too, and belong to none.
+characters end a word too, and belong to none. What no text holds, NUL and halves of surrogate pairs, is read as U+FFFD.
 
 Format characters (soft hyphens, word joiners, byte order marks, directional marks) and marks that are never seen
 (variation selectors) are looked through, after rule WB4 of Unicode's annex 29: inside a word they count to its offsets,
@@ -25,7 +26,8 @@ what lies there without what is never seen, in NFC (`word_text`).
 - after ``.``, ``!``, ``?`` or ``…`` (and closing quotes or brackets) before white space and a capital or digit (and
   opening quotes or brackets, of which one may stand alone, as in French), save after a single letter or an abbreviation
   of the language with one full stop (`kdner.text.abbreviations`);
-- after ``。``, ``！`` or ``？``;
+- after ``。``, ``！``, ``？`` or ``｡``, a danda, the question mark of Arabic script, and the full stops of Ethiopic,
+  Khmer and Burmese; after those of Urdu and Armenian before white space;
 - at the end of a line, unless the next line starts with a lower-case letter, or the text is hard-wrapped;
 - at a blank line, always, and at a paragraph separator (U+2029).
 
@@ -47,9 +49,10 @@ from unicodedata import normalize
 import regex
 
 from kdner.text.abbreviations import DEFAULT_LANGUAGE, abbreviations_of
+from kdner.text.documents import NO_TEXT_CHARACTER
 from kdner.text.long_sentences import MAX_SENTENCE_WORDS, cut_places, kind_of
 
-SPLITTER_VERSION = 3
+SPLITTER_VERSION = 4
 """Part of every fingerprint: logits and students made with another splitter do not mix with these."""
 
 MAX_WORD_CHARACTERS = 100
@@ -57,18 +60,26 @@ MAX_WORD_CHARACTERS = 100
 CLOSING = "”’»›)]"
 """What stands alone and belongs to the stop before it in the same line, as a closing quote does in French."""
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNSPACED = (
+    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    r"\u3006\u3031-\u3035\u303c\u30fc\uff70\uff9e\uff9f"  # signs of Han and kana that Unicode gives to no script
+)
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _JOINED = rf"[[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]--[{_UNSPACED}]]"
 _DIGITS = rf"\p{{Nd}}{{1,{MAX_WORD_CHARACTERS}}}+"
-_INITIAL = r"\p{L}\p{M}*+"
+_INITIAL = rf"[\p{{L}}--[{_UNSPACED}]]\p{{M}}*+"
 _SPACE = r"\s\x1c-\x1f"
 _LINE_END = r"\n\v\f\r\x85\u2028\u2029"
 _HIDDEN = r"[[\p{Cf}[\p{M}&&\p{Default_Ignorable_Code_Point}]]--[\u200b-\u200d]]"
 _HIDDEN_AT_EDGES = rf"[{_HIDDEN}\u200b-\u200d]"
 _STOP = r"(?<! [.!?…] ) (?P<stop> [.!?…]++ ) [\"'”’»›)\]“‘«‹]*+"
-_OPENING = rf"[\"'“‘„‚«‹»›(\[¿¡]*+ [\p{{Lu}}\p{{Lt}}\p{{Lo}}\p{{N}}] | [“„«‹(\[¿¡]++ (?: [{_SPACE}] | \Z )"
-_CLOSING_STOP = r"[。！？]+ [」』”’）]*"
+_CAPITAL = r"[\p{Lu}\p{Lt}\p{Lo}\p{N}[\p{Georgian}&&\p{L}]]"  # Georgian letters have capitals, but texts do not
+_OPENING = rf"[\"'“‘„‚«‹»›(\[¿¡]*+ {_CAPITAL} | [“„«‹(\[¿¡]++ (?: [{_SPACE}] | \Z )"
+_CLOSING_STOP = rf"""
+      [。！？｡]++ [」』｣”’）]*+
+    | [।॥؟።។៕။]++ [!?؟…]*+ [\"'”’»)\]]*+
+    | [۔։]++ [\"'”’»)\]]*+ (?= [{_SPACE}] | \Z )
+"""
 
 
 def _compile(pattern: str) -> regex.Pattern[str]:
@@ -80,7 +91,7 @@ WORD = _compile(
       {_DIGITS} (?: [.,:/\-] {_DIGITS} )* (?! {_LETTER} )
     | {_INITIAL} (?: \. {_INITIAL} )+ (?! {_LETTER} ) \.?
     | ['’] [sS] (?! {_LETTER} )
-    | [{_UNSPACED}] \p{{M}}*
+    | [{_UNSPACED}] [\p{{M}}\uff9e\uff9f]*
     | {_LETTER} {_JOINED}{{0,{MAX_WORD_CHARACTERS - 1}}} (?<! [\u200c\u200d] )
     | [^\s\p{{Cc}}\p{{Cf}}\p{{Cs}}] \p{{M}}*
     """
@@ -102,7 +113,7 @@ ASCII_WORD = re.compile(
 _SENTENCE_END = _compile(
     rf"""
       {_STOP} (?: [{_SPACE}--[{_LINE_END}]]++ [{regex.escape(CLOSING)}]++ )? (?P<space> [{_SPACE}]++ ) (?= {_OPENING} )
-    | {_CLOSING_STOP}
+    | (?: {_CLOSING_STOP} )
     | (?<! [{_SPACE}] ) (?P<space> [{_SPACE}--[{_LINE_END}]]*+ [{_LINE_END}] [{_SPACE}]*+ )
     """
 )
@@ -113,7 +124,7 @@ OPENING = _compile(_OPENING)
 """What a sentence that follows a stop begins with."""
 CLOSING_STOP = _compile(_CLOSING_STOP)
 """What ends a sentence whatever follows."""
-LOWER = _compile(r"\p{Ll}")
+LOWER = _compile(r"[\p{Ll}--\p{Georgian}]")
 _HIDDEN_PLACE = _compile(
     rf"""
       (?<! [^{_SPACE}] ) {_HIDDEN_AT_EDGES}++
@@ -162,9 +173,18 @@ def splitting_of(fingerprint: Mapping[str, Any]) -> Splitting:
     return partial(split, language=language, hard_wrapped=hard_wrapped)
 
 
+def readable(text: str) -> str:
+    """Return a text with U+FFFD for each character that no text holds: halves of surrogate pairs, and NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return NO_TEXT_CHARACTER.sub("\ufffd", text)
+    return text.replace("\0", "\ufffd")
+
+
 def split_words(text: str) -> Sentence:
     """Split text that is known to be one sentence, however long, into words."""
-    return words_in(*without_hidden(text))
+    return words_in(*without_hidden(readable(text)))
 
 
 def word_text(word: str) -> str:
@@ -231,7 +251,7 @@ def splitter_fingerprint(language: str, *, hard_wrapped: bool = False) -> dict[s
 
 
 def _sentences(text: str, abbreviations: frozenset[str], hard_wrapped: bool) -> Iterator[Sentence]:
-    clean, places = without_hidden(text)
+    clean, places = without_hidden(readable(text))
     words = words_in(clean, places)
     first = 0
     for boundary in [*_boundaries(clean, abbreviations, hard_wrapped), len(clean)]:

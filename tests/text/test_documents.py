@@ -16,7 +16,7 @@ from kdner.student.model import Student
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
-from kdner.text.documents import NO_TEXT, in_parts
+from kdner.text.documents import EMPTY, NO_TEXT, in_parts
 from kdner.text.words import count_words, split
 
 TEXTS = [
@@ -66,7 +66,7 @@ def test_every_row_comes_back_in_order_with_its_id(score, tag, make_corpus):
         assert table.schema.equals(schema, check_metadata=True)
         assert table["id"].to_pylist() == corpus["id"].to_pylist()
         errors = table["error"].to_pylist()
-        assert errors == [None, NO_TEXT, NO_TEXT, NO_TEXT, None, None, None]
+        assert errors == [None, *(NO_TEXT if text is None else EMPTY for text in TEXTS[1:4]), None, None, None]
         for name in set(schema.names) - {"id", "words", "error"}:
             assert [value is None for value in table[name].to_pylist()] == [error is not None for error in errors]
 
@@ -149,7 +149,7 @@ def test_tables_without_any_text(score, tag, make_corpus, texts):
     for actor, schema in ((score, LOGITS), (tag, ENTITIES)):
         table = actor(make_corpus(texts))
         check(table, schema, "test")
-        assert table["error"].to_pylist() == [NO_TEXT] * len(texts)
+        assert table["error"].to_pylist() == [NO_TEXT if text is None else EMPTY for text in texts]
 
 
 def test_chunks_of_the_input_do_not_matter(score, tag, make_corpus):
