@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdner import __version__
 from kdner.errors import InputError
+from kdner.streams import open_missing_streams
 
 JOBS = Path(__file__).parent / "jobs"
 _SHORT = {"check": "check-data", "select": "select-sentences", "shrink": "shrink-student"}
@@ -20,6 +21,7 @@ _EXTRAS = {"ray": "ray", "spacy": "spacy", "gliner": "gliner", "matplotlib": "me
 
 def main() -> None:
     """Do what the command line says. The exit code is 2 where that is wrong, as that of a job is."""
+    open_missing_streams()
     name, *arguments = sys.argv[1:] or ["--help"]
     name = _SHORT.get(name, name)
     jobs = {path.stem.replace("_", "-"): path for path in sorted(JOBS.glob("*.py")) if path.stem != "__init__"}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from kdner.kernels import labels, lstm, product, words
-from kdner.kernels.machine_code import compiled, lanes_of_processor
+from kdner.kernels.machine_code import COMPILING, compiled, lanes_of_processor
 
 
 class Kernels(NamedTuple):
@@ -36,7 +36,6 @@ class Kernels(NamedTuple):
     marginals: Callable[..., None]
 
 
-@cache
 def kernels(lanes: int | None = None) -> Kernels:
     """Return the machine code for this processor; takes some tenths of a second once.
 
@@ -44,6 +43,12 @@ def kernels(lanes: int | None = None) -> Kernels:
         lanes: numbers of a vector, 8 or 16; by default as many as the processor computes at once.
     """
     lanes = lanes or lanes_of_processor() or 8
+    with COMPILING:
+        return _compiled(lanes)
+
+
+@cache
+def _compiled(lanes: int) -> Kernels:
     module = ir.Module("kdner")
     enter, pieces, encode = lstm.enter(module, lanes), words.pieces(module), words.encode(module, lanes)
     functions = {

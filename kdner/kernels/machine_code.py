@@ -13,8 +13,10 @@ A parameter is an array of the type given, or a 64-bit integer where that is Non
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
@@ -23,6 +25,10 @@ from llvmlite import ir
 SHORT, INT, LONG = (ir.IntType(bits) for bits in (16, 32, 64))
 FLOAT = ir.FloatType()
 Number: TypeAlias = "Value | int | float"
+
+COMPILING = RLock()
+"""Held while LLVM is at work, which has a lock of its own: no fork leaves that one locked in the child."""
+os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
 
 _engines: list[Any] = []
 """They own the machine code, which stays as long as the process."""
@@ -38,10 +44,11 @@ def lanes_of_processor() -> int:
 
     Code that says more than a processor has is right there too, and slower.
     """
-    triple = llvm.get_process_triple()
+    with COMPILING:
+        triple = llvm.get_process_triple()
+        features = llvm.get_host_cpu_features() if triple.startswith("x86_64") else {}
     if triple.startswith(("aarch64", "arm64")):
         return 8
-    features = llvm.get_host_cpu_features() if triple.startswith("x86_64") else {}
     if not (features.get("avx2") and features.get("fma")):
         return 0
     return 16 if features.get("avx512bw") else 8

@@ -78,14 +78,27 @@ def tag(arguments: Sequence[str]) -> None:
 def _lines_that_are_there(encoding: str) -> Iterator[list[str]]:
     """Yield the lines of standard input that are there, and then later ones: many of a file, each of a slow pipe.
 
-    A byte order mark at the beginning tells the encoding, whatever was asked for.
+    A byte order mark at the beginning tells the encoding, whatever was asked for, and lines that are UTF-8 are read so.
     """
     if sys.stdin is None:
         return
     with _Input(sys.stdin.fileno(), "rb", closefd=False) as stream:
         marked_as = told_by_mark(io.BufferedReader(io.BytesIO(stream.begin())))
-        for block in line_blocks(stream, marked_as if marked_as != UTF_8 else encoding):
-            yield list(map(decode, block.splitlines(keepends=True)))
+        if marked_as != UTF_8 or "\n".encode(encoding) != b"\n":
+            encoding, read_as = UTF_8, marked_as if marked_as != UTF_8 else encoding
+        else:
+            read_as = UTF_8
+        for block in line_blocks(stream, read_as):
+            yield [decode(_as_utf8(line, encoding)) for line in block.splitlines(keepends=True)]
+
+
+def _as_utf8(line: bytes, encoding: str) -> bytes:
+    """Return a line that is no UTF-8 from its encoding; in UTF-8 it stays as it is."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return line if encoding == UTF_8 else line.decode(encoding, "replace").encode()
+    return line
 
 
 class _Input(io.FileIO):

@@ -50,10 +50,9 @@ class Student(SavedStudent):
             InputError: it is neither a string nor an iterable of strings; the message names the place of what is none.
                 Or a threshold is not from 0 to 1, or of a label that the student does not have.
         """
-        tagger = self._tagger  # other threads may set it meanwhile
-        if tagger is None:
-            tagger = self._tagger = Tagger(self)
-        return tagger.tag(texts, hard_wrapped=hard_wrapped, score=score)
+        if self._tagger is None:
+            self._tagger = Tagger(self)
+        return self._tagger.tag(texts, hard_wrapped=hard_wrapped, score=score)
 
     def save_pretrained(
         self,

@@ -6,12 +6,13 @@ Shapes: D documents, S sentences, N words, E entities.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -41,9 +42,9 @@ length, few enough to hold."""
 FEW_WORDS = 1000
 """Fewer are tagged by one thread at a time: their steps are so short that threads would mostly wait for each other."""
 
-_TURN = Lock()
+_TURN = RLock()
 """Held while a tagger of this process learns words, of which no other thread, and no fork, sees one half learned; and
-while it tags few."""
+while it tags few. A signal's handler or a finalizer that tags, or forks, within that does not wait for itself."""
 os.register_at_fork(before=_TURN.acquire, after_in_parent=_TURN.release, after_in_child=_TURN.release)
 
 
@@ -88,7 +89,7 @@ class Tagger:
 
     splitter: Splitter
     engine: Engine
-    _seen: np.ndarray  # int64, how often each word was seen, as far as that was counted
+    _seen: np.ndarray  # int64, how often each word was seen; with room for more
 
     def __init__(self, student: Network | SavedStudent, *, dtype: NumericType | None = None) -> None:
         """Make a tagger that computes in `dtype`, as `engine` says; by default in what is fastest on its device."""
@@ -97,7 +98,7 @@ class Tagger:
         self.dtype: NumericType = dtype or fastest_type(student)
         self.times = StepTimes()
         self._forget()
-        self._half_learned = False
+        self._half_learned = self._at_work = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), dtype=self.dtype), (self.student,)
@@ -258,7 +259,9 @@ class Tagger:
             compute: calls a method of the engine.
             step: what numbering is called in `times`.
         """
-        with _TURN:
+        with _TURN, self._working() as is_within:
+            if is_within:
+                return Tagger(self.student, dtype=self.dtype)._computed(number, compute, step)
             half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
             if half_learned or self.splitter.full:
                 self._forget()
@@ -269,23 +272,36 @@ class Tagger:
             with self.times.step("look up"):
                 self.engine.extend(self.splitter.types.words[self.engine.types :])
             self._half_learned = False
+            self._count(words.types)
             engine = self.engine
             if len(words.types) < FEW_WORDS:
                 return words, compute(engine, words.types, words.lengths)
-            self._count(words.types)
         return words, compute(engine, words.types, words.lengths)
 
+    @contextmanager
+    def _working(self) -> Iterator[bool]:
+        """Tell whether this thread, which has the turn, is at work with this tagger already, further out."""
+        is_within, self._at_work = self._at_work, True
+        try:
+            yield is_within
+        finally:
+            self._at_work = is_within
+
     def _count(self, types: np.ndarray) -> None:
-        seen = np.bincount(types, minlength=len(self.splitter.types))
-        seen[: len(self._seen)] += self._seen
-        self._seen = seen
+        missing = len(self.splitter.types) - len(self._seen)
+        if missing > 0:
+            self._seen = np.pad(self._seen, (0, missing + len(self._seen)))
+        if len(types) < FEW_WORDS:
+            np.add.at(self._seen, types, 1)
+        else:
+            seen = np.bincount(types)
+            self._seen[: len(seen)] += seen
 
     def _forget_rare_words(self) -> None:
         """Forget half of the words, those that were seen least often; those of long ago count half, and so on."""
-        seen = np.zeros(len(self.splitter.types), np.int64)
-        seen[: len(self._seen)] = self._seen
-        kept = np.zeros(len(seen), bool)
-        kept[np.argsort(-seen, kind="stable")[: MAX_TYPES // 2]] = True
+        seen = self._seen[: len(self.splitter.types)]
+        kept = np.ones(len(seen), bool)
+        kept[np.argsort(seen, kind="stable")[: len(seen) - MAX_TYPES // 2]] = False
         self.splitter.keep(kept)
         self.engine = self.engine.keeping(kept)
         self._seen = seen[kept] // 2
