@@ -29,7 +29,7 @@ from kdner.student.config import StudentConfig
 from kdner.student.model_card import Origin
 from kdner.student.saved import MODEL_FILES
 from kdner.teacher.by_name import encoder_folder
-from kdner.teacher.encoder import encoder_fingerprint
+from kdner.teacher.encoder import encoder_fingerprint, pinned
 from kdner.teacher.model_card import base_models
 from kdner.text.words import splitter_fingerprint
 
@@ -80,9 +80,10 @@ def distill_student(config: DistillStudent) -> dict[str, Any]:
     encoder = encoder_folder(config.teacher) if config.teacher else None
     if config.teacher and not encoder:
         raise InputError(f"--teacher {config.teacher}: has no encoder to take word vectors from")
+    encoder = pinned(encoder) if encoder else None
     fingerprint = {
         "job": "distill_student",
-        "labeled": drawn_fingerprint(config) if config.labeled else None,
+        "labeled": drawn_fingerprint(config) if config.labeled else {"seed": config.seed},
         "development": source_fingerprint(config.development, config)
         if config.development
         else config.development_share,

@@ -62,6 +62,7 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
     sentences = read_test(config.test, config, config, remarks)
     for model in config.models:
         check_model(model)
+    models = list(map(pinned_model, config.models))
     label_map = read_label_map(config.label_map)
     for labels in joined_labels(config.models, label_map).values():
         check_labels(sentences, labels, config.test)
@@ -73,36 +74,35 @@ def evaluate(config: Evaluate) -> dict[str, Any]:
         "job": "evaluate",
         "test": source_fingerprint(config.test, config, config),
         **splitter_fingerprint(config.language),
-        "models": [model_fingerprint(model) for model in config.models],
+        "models": [model_fingerprint(model) for model in models],
         "compare": [config.models.index(model) for model in compare],
         **({"label_map": label_map} if label_map else {}),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         with console.awaiting("evaluate"):
-            measured = on_one_node(_evaluate, config, sentences)
+            measured = on_one_node(_evaluate, config, models, sentences)
         evaluations = dict(zip(names, measured, strict=True))
         compared = [names[config.models.index(model)] for model in compare]
         predicted = predictions(sentences, {name: evaluation.tagged for name, evaluation in evaluations.items()})
         measures = {name: evaluation.measures for name, evaluation in evaluations.items()}
         add_analysis(measures, predicted)
         examples = tagged_examples(sentences, {name: evaluations[name].tagged.tags for name in compared})
-        models = dict(zip(map(without_secrets, config.models), measures.values(), strict=True))
-        directory.write_json("evaluation.json", models)
+        named = dict(zip(map(without_secrets, config.models), measures.values(), strict=True))
+        directory.write_json("evaluation.json", named)
         directory.write_json("examples.json", {"examples": examples})
         directory.write_json_lines("predictions.jsonl", (prediction.json() for prediction in predicted))
         directory.write_json_lines("errors.jsonl", (line for name in names for line in error_lines(predicted, name)))
         test_set = Path(config.test.removeprefix("hf:")).name
         directory.write_bytes("page.html", quality_page(test_set, measures, predicted, compared).encode())
-        short = {name: {key: own[key] for key in own if key not in IN_FULL_ONLY} for name, own in models.items()}
+        short = {name: {key: own[key] for key in own if key not in IN_FULL_ONLY} for name, own in named.items()}
         return {"test_set": test_set, "sentences": len(sentences), "models": short, "examples": examples}
 
     return once(config.out, fingerprint, work, stage="evaluate", configuration=config, remarks=remarks)
 
 
-def _evaluate(config: Evaluate, sentences: list[LabeledSentence]) -> list[Evaluation]:
+def _evaluate(config: Evaluate, models: list[str], sentences: list[LabeledSentence]) -> list[Evaluation]:
     label_map = read_label_map(config.label_map)
-    models = list(map(pinned_model, config.models))
     return evaluate_models(models, sentences, config.test, stage_progress("evaluate", "model"), label_map)
 
 

@@ -49,7 +49,7 @@ def export(config: Export) -> dict[str, Any]:
 
     return once(
         config.out,
-        {"job": "export", "format": config.format, "run": source.run.manifest()["fingerprint"]},
+        {"job": "export", "format": config.format, "run": source.run.identity()},
         work,
         stage="export",
         configuration=config,

@@ -9,7 +9,7 @@ Needs   one GPU where the cluster has one, else the cores of one node
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,7 @@ from kdner.runs.hub import CARD
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker
 from kdner.student.model_card import Origin
-from kdner.teacher.by_name import encoder_of
-from kdner.teacher.encoder import encoder_fingerprint
+from kdner.teacher.by_name import encoder_of, is_feature_based, pinned_teacher, teacher_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.teacher.model_card import base_models, teacher_card
 from kdner.teacher.tokenizers import check_encoder
@@ -55,22 +54,21 @@ class FinetuneTeacher(LabeledSet):
 def finetune_teacher(config: FinetuneTeacher) -> dict[str, Any]:
     """Do the job; returns its summary."""
     check_tracker(config.tracker)
-    encoder = encoder_of(config.teacher)
-    check_encoder(encoder)
+    check_encoder(encoder_of(config.teacher))
     remarks = Remarks()
     labeled, _, labels = read_drawn(config, remarks)
+    teacher = pinned_teacher(config.teacher)
     fingerprint = {
         "job": "finetune_teacher",
         "labeled": drawn_fingerprint(config),
-        "encoder": encoder_fingerprint(encoder),
-        "feature_based": encoder != config.teacher,
+        **teacher_fingerprint(teacher),
         "fine_tuning": asdict(config.fine_tuning),
         **splitter_fingerprint(config.language),
     }
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         with console.awaiting(directory.local_path.name):
-            return on_one_node(_fine_tune, config, labeled, labels, directory.local_path)
+            return on_one_node(_fine_tune, replace(config, teacher=teacher), labeled, labels, directory.local_path)
 
     return once(
         config.out, fingerprint, work, configuration=config, remarks=remarks, scratch=(CHECKPOINTS,), labels=labels
@@ -94,7 +92,7 @@ def _fine_tune(
         checkpoints=folder / CHECKPOINTS,
     )
     teacher.save(folder)
-    feature_based = encoder_of(config.teacher) != config.teacher
+    feature_based = is_feature_based(config.teacher)
     card = teacher_card(
         folder.name,
         Origin.of(config.labeled, base_models=base_models(config.teacher)),

@@ -72,6 +72,8 @@ class LowResource(Trials, Layout):
         for name, least in (("seeds", 1), ("first_seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least {least}")
+        if not self.sizes:
+            raise InputError("--sizes: at least one is needed")
 
     def corpus_plan(self) -> CorpusPlan:
         """Return the plan of the corpus."""

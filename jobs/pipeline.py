@@ -43,8 +43,10 @@ from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
 
-NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker", "ids")
+NOT_IN_RESULT = ("check", "out", "actors", "workers", "tracker", "ids", "max_error_rate")
 """Flags that do not change the result; or, `workers`, no more than another order of sentences would."""
+READ = ("labeled", "test", "corpus", "vectors", "teacher")
+"""Flags that say what is read, of which the content counts."""
 TRANSFER = "transfer"
 """Folder of the transfer corpus, and of the corpus's plan."""
 RECIPE = ("vectors", "student", "distillation", "workers", "tracker")
@@ -89,7 +91,7 @@ class Pipeline(LabeledSet, Corpus):
 def pipeline(config: Pipeline) -> dict[str, Any]:
     """Do the job; returns its summary."""
     check_tracker(config.tracker)
-    passing = (*NOT_IN_RESULT, *vars(part_of(config, Layout)), *vars(part_of(config, HeldOut)))
+    passing = (*NOT_IN_RESULT, *READ, *vars(part_of(config, Layout)), *vars(part_of(config, HeldOut)))
     fixed = {key: value for key, value in settings(config).items() if key not in passing}
     fixed |= changed_flags(config, Layout) | changed_flags(config, HeldOut)
     labeled, corpus = part_of(config, LabeledSet), part_of(config, Corpus)

@@ -12,6 +12,7 @@ Needs   GPUs where the cluster has them, else CPU cores; started again it does o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from kdner.corpora.plan import CorpusPlan
@@ -33,6 +34,7 @@ from kdner.teacher.by_name import (
 )
 from kdner.teacher.scheme_sample import scheme_sample
 from kdner.teacher.score_documents import ScoreDocuments
+from kdner.text.words import split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
     dtype = dtype_of(numeric_type(config.out, config.dtype) or teachers_type(config.actors, use_gpu=True))
     models = dict(zip(teacher_names(len(teachers)), map(model_fingerprint, teachers), strict=True))
 
+    splitting = partial(split, language=config.language, hard_wrapped=config.hard_wrapped)
+
     def work(plan: CorpusPlan) -> ShardWork:
         return ShardWork(
             job="precompute_logits",
@@ -74,7 +78,7 @@ def precompute_logits(config: PrecomputeLogits) -> dict[str, Any]:
                 "teachers": teachers,
                 "dtype": dtype,
                 "label_map": label_map,
-                "sample": scheme_sample(plan, teachers, timeout_s=config.shard_timeout),
+                "sample": scheme_sample(plan, teachers, splitting, timeout_s=config.shard_timeout),
                 "language": config.language,
                 "hard_wrapped": config.hard_wrapped,
             },

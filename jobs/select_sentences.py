@@ -21,7 +21,7 @@ from kdner.corpora.slices import SliceReader
 from kdner.errors import InputError
 from kdner.flags import Corpus
 from kdner.integrations.corpus_run import CorpusRun
-from kdner.integrations.doubts import as_table, choose, differing, of_table, unsure
+from kdner.integrations.doubts import Doubt, as_table, choose, differing, of_table, unsure
 from kdner.integrations.formats import FORMATS, Written
 from kdner.labels.tags import check_same_labels
 from kdner.on_ray.file_map import file_map
@@ -37,6 +37,9 @@ from kdner.student.engine import NumericType, fastest_type
 from kdner.student.saved import MODEL_FILES, SavedStudent
 from kdner.student.tag_documents import one_thread_tagger
 from kdner.text.words import Splitting, splitter_fingerprint, splitting_of
+
+SPARE = 10
+"""How many times as many sentences as are wanted are kept while the files are read: some are alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
         "dtype": dtype,
         "model": hash_of_files(str(model_folder(student, MODEL_FILES)), MODEL_FILES),
         "corpus": corpus,
-        "logits": source.run.manifest()["fingerprint"] if source else None,
+        "logits": source.run.identity() if source else None,
         "count": config.count,
         "min_words": config.min_words,
         **({} if source else split_as),
@@ -109,8 +112,10 @@ def select_sentences(config: SelectSentences) -> dict[str, Any]:
 
     def work(directory: RunDirectory) -> dict[str, Any]:
         once(found, {"job": "find_doubts", **fingerprint}, find, files=[shard.name for shard in plan.shards])
-        doubts = [doubt for table in RunDirectory(found).tables(schema=DOUBTS) for doubt in of_table(table)]
-        chosen = choose(doubts, config.count)
+        best: list[Doubt] = []
+        for table in RunDirectory(found).tables(schema=DOUBTS):
+            best = choose([*best, *of_table(table)], SPARE * config.count)
+        chosen = best[: config.count]
         content = FORMATS[config.format].write([doubt.annotated() for doubt in chosen], labels)
         directory.write_bytes(name, content)
         least = round(chosen[-1].doubt, 4) if chosen else None

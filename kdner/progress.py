@@ -113,8 +113,8 @@ class Progress:
         return self.snapshot().words_per_second
 
     def begin(self, total: int, done: int = 0) -> None:
-        """Start the clock on `total` units of work, of which `done` were done before."""
-        self.total = total
+        """Start the clock on `total` units of work, of which `done` were done before; again where it begins anew."""
+        self.total, self.words = total, 0
         self.done = self.before = done
         self._started = time.monotonic()
         self._tell()

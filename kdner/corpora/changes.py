@@ -65,7 +65,7 @@ def changes_since(
         InputError: a file that is accepted is none of the corpus, or has other documents or ids than it had.
     """
     named, now = _numbers(listing.files, accepted), listing.fingerprint()
-    before = run.manifest()["fingerprint"].get("corpus", {}) if run.begun else {}
+    before = (run.manifest()["fingerprint"].get("corpus") if run.begun else None) or {}
     alike = _how_read(before, with_paths=not is_elsewhere) == _how_read(now, with_paths=not is_elsewhere)
     plan = kept_plan(run, listing) if alike else None
     if plan is None:

@@ -58,8 +58,8 @@ def _gathered(tensor: Tensor, workers: int) -> list[Tensor]:
     return tensors
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], norm: float) -> None:
-    """Scale all gradients so that their common norm is at most `norm`."""
+def clip_gradients(parameters: Iterable[nn.Parameter], norm: float) -> Tensor:
+    """Scale all gradients so that their common norm is at most `norm`; returns what it was."""
     gradients = []
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.is_sparse:
@@ -67,5 +67,6 @@ def clip_gradients(parameters: Iterable[nn.Parameter], norm: float) -> None:
             gradients.append(parameter.grad.values())
         elif parameter.grad is not None:
             gradients.append(parameter.grad)
-    scale = norm / (torch.nn.utils.get_total_norm(gradients) + 1e-6)
-    torch._foreach_mul_(gradients, scale.clamp(max=1.0))
+    total = torch.nn.utils.get_total_norm(gradients)
+    torch._foreach_mul_(gradients, (norm / (total + 1e-6)).clamp(max=1.0))
+    return total

@@ -17,7 +17,7 @@ from kdner.labeled.remarks import Remarks
 from kdner.labeled.sentence import LabeledSentence
 from kdner.labeled.sets import check_labels, drawn_fingerprint, read_drawn, read_test, source_fingerprint
 from kdner.student.config import StudentConfig
-from kdner.teacher.by_name import encoder_of
+from kdner.teacher.by_name import encoder_of, teacher_fingerprint
 from kdner.teacher.tokenizers import check_encoder
 
 QUICKSTART = "quickstart"
@@ -51,6 +51,8 @@ class Inputs:
     """Its shards; None without files."""
     corpus_fingerprint: dict[str, Any] | None
     """By which runs know it."""
+    teachers: tuple[str, ...]
+    """Names of the teachers to train."""
     vectors: str
     """Where the student's first word vectors come from."""
     remarks: Remarks
@@ -68,6 +70,7 @@ class Inputs:
             "labeled": drawn_fingerprint(self.labeled),
             "test": test,
             "corpus": self.corpus_fingerprint,
+            "teachers": [teacher_fingerprint(name) for name in self.teachers],
             "vectors": vectors_fingerprint(self.vectors),
         }
 
@@ -140,6 +143,7 @@ def read_inputs(
         corpus=corpus,
         plan=plan,
         corpus_fingerprint=fingerprint,
+        teachers=tuple(teachers),
         vectors=vectors,
         remarks=remarks,
     )

@@ -18,7 +18,7 @@ from kdner.progress import Progress
 from kdner.student.config import StudentConfig
 from kdner.student.network import Network
 from kdner.student.vocabulary import Vocabulary
-from kdner.teacher.by_name import encoder_of
+from kdner.teacher.by_name import encoder_of, is_feature_based
 from kdner.teacher.feature_tagger import FeatureTagger, vector_features
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher
@@ -50,7 +50,7 @@ def train_teacher(
         checkpoints: folder of what the fine-tuning of an encoder goes on from, if it was cut off.
     """
     encoder = encoder_of(name)
-    if encoder != name:
+    if is_feature_based(name):
         return train_feature_tagger(encoder, sentences, labels, StudentConfig(), seed=seed, progress=progress)
     words = [sentence.words() for sentence in sentences]
     return fine_tune(encoder, words, labels, recipe, seed=seed, progress=progress, checkpoints=checkpoints)

@@ -41,6 +41,10 @@ MAX_NORM = 5.0
 """Gradients are clipped to this norm."""
 
 
+class Diverged(InputError):
+    """The training diverged: all workers raise it at the same step, and would again."""
+
+
 class Trainer:
     """One worker's training loop; workers average their gradients and stay in step.
 
@@ -70,7 +74,7 @@ class Trainer:
         self.state = State()
         if labeled and not isinstance(labeled, Examples):
             labeled = labeled_examples(labeled, network.vocabulary, network.labels)
-        self.gold = labeled if isinstance(labeled, Examples) else None
+        self.gold = labeled if isinstance(labeled, Examples) and labeled.words else None
         set_words = transfer.words if transfer else self.gold.words if self.gold else 0
         if not set_words:
             raise InputError(
@@ -136,12 +140,14 @@ class Trainer:
         losses = map(self._loss, batches, self._emissions(batches))
         shares = [weight * loss for (_, weight), loss in zip(weighted, losses, strict=True)]
         loss = torch.stack(shares).sum()
-        if not torch.isfinite(loss):
-            raise InputError(f"the loss is {loss.item()}: training diverged. Lower --distillation.learning-rate")
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.network.parameters(), self.workers)
-        clip_gradients(self.network.parameters(), MAX_NORM)
+        if not torch.isfinite(clip_gradients(self.network.parameters(), MAX_NORM)):
+            raise Diverged(
+                f"the gradient is not finite, at a loss of {loss.item()}: training diverged. Lower "
+                "--distillation.learning-rate"
+            )
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()

@@ -80,6 +80,8 @@ def _counts_and_budget(
     """Return how often each word occurs, and how many words and pieces there is room for."""
     counts: Counter[str] = transfer.counts() if transfer else Counter()
     counts.update(word for sentence in labeled for word in sentence.words()[0])
+    if not counts:
+        raise InputError("nothing to train on: neither the labeled set nor the transfer set holds a word")
     characters = min(MAX_KNOWN_CHARACTERS, len({character for word in counts for character in word}))
     return counts, vocabulary_budget(config, labels, characters)
 

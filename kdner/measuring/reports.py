@@ -44,6 +44,7 @@ _TAGGED = (
     "words",
     "entities",
     "errors",
+    "empty",
     "replaced_characters",
     "files_passed_over",
     "words_per_second",

@@ -46,6 +46,7 @@ def connect() -> None:
     what is kdner's.
     """
     if ray.is_initialized():
+        console.forget_lost_relay()
         return
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", TRAIN_POLL_S)
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # nothing but this function begins a Ray

@@ -16,11 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -55,9 +55,10 @@ class Console:
 
     def __init__(self) -> None:
         self.relay: Any = None
+        self._connection: tuple[str, str] | None = None
         self._display: Display | None = None
         self._latest: dict[str, tuple[Snapshot, float]] = {}
-        self._notes: dict[str, Callable[[], str]] = {}
+        self._notes: dict[object, tuple[str, Callable[[], str]]] = {}
         self._told: dict[str, str] = {}
         self._lock = threading.RLock()
 
@@ -65,10 +66,16 @@ class Console:
         """Start a relay on this node, and the thread that asks it until Ray shuts down."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.relay = ray.remote(Relay).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._connection = _connection()
         self._latest.clear()
         thread = threading.Thread(target=self._ask, args=(self.relay,), name="console", daemon=True)
         thread.start()
         atexit.register(self._stop, thread)
+
+    def forget_lost_relay(self) -> None:
+        """Do without the relay where it belongs to a Ray that was shut down, and another one was begun since."""
+        if self.relay is not None and self._connection != _connection():
+            self.relay = None
 
     def _stop(self, thread: threading.Thread) -> None:
         """End the thread before Ray ends, since a question to nobody would begin another Ray."""
@@ -119,20 +126,21 @@ class Console:
     @contextmanager
     def noting(self, what: str, note: Callable[[], str]) -> Iterator[None]:
         """Show beside a step's progress what a function says of it, asked every few seconds while a block runs."""
-        self._notes[what] = note
+        key = object()  # two jobs of one name may run in threads of one process
+        self._notes[key] = what, note
         try:
             yield
         finally:
             with self._lock:
-                del self._notes[what]
+                del self._notes[key]
                 self._told.pop(what, None)
 
     def _ask_for_notes(self) -> None:
-        for what, note in list(self._notes.items()):
+        for key, (what, note) in list(self._notes.items()):
             with suppress(ray.exceptions.RayError):
                 told = note()
                 with self._lock:
-                    if what in self._notes:
+                    if key in self._notes:
                         self._told[what] = told
 
     def _ask(self, relay: Any) -> None:
@@ -151,6 +159,12 @@ class Console:
 
     def _with_note(self, snapshot: Snapshot) -> Snapshot:
         return replace(snapshot, note=self._told.get(snapshot.what, ""))
+
+
+def _connection() -> tuple[str, str]:
+    """Return what tells this process's connection to a cluster from others that it had."""
+    context = ray.get_runtime_context()
+    return context.get_node_id(), context.get_job_id()
 
 
 console = Console()
@@ -240,6 +254,70 @@ def _nothing(_: Snapshot) -> None:
     pass
 
 
+class _Sieve:
+    """Keeps lines that match a pattern off a stream of this process, also those of native code, while a block runs.
+
+    Blocks may overlap, in several threads: the first one leads the stream through a pipe, the last one leads it back.
+    Where the process began without the stream, there is nothing to keep off it.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self._name, self._descriptor = name, descriptor
+        self._patterns: list[re.Pattern[bytes]] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def without(self, pattern: re.Pattern[bytes]) -> Iterator[None]:
+        if getattr(sys, f"__{self._name}__") is None:
+            yield
+            return
+        with self._lock:
+            self._patterns.append(pattern)
+            if len(self._patterns) == 1:
+                self._begin()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._patterns.remove(pattern)
+                if not self._patterns:
+                    self._end()
+
+    def _begin(self) -> None:
+        getattr(sys, self._name).flush()
+        self._outside = os.dup(self._descriptor)
+        reading, writing = os.pipe()
+        os.dup2(writing, self._descriptor)
+        os.close(writing)
+        self._thread = threading.Thread(target=self._pass_on, args=(reading, self._outside), daemon=True)
+        self._thread.start()
+
+    def _end(self) -> None:
+        getattr(sys, self._name).flush()
+        os.dup2(self._outside, self._descriptor)
+        self._thread.join(timeout=1)  # children that began meanwhile may hold the pipe open
+        if not self._thread.is_alive():
+            os.close(self._outside)
+
+    def _pass_on(self, reading: int, outside: int) -> None:
+        rest, is_dropped = b"", False
+        while block := os.read(reading, 1 << 16):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                found = any(pattern.search(line) for pattern in tuple(self._patterns))
+                is_dropped = found or (is_dropped and not line)
+                if not is_dropped:
+                    _write(outside, line + b"\n")
+            if b"\r" in rest or rest.startswith(CURSOR_UP):  # of a bar, which has no end
+                _write(outside, rest)
+                rest = b""
+        _write(outside, rest)
+        os.close(reading)
+
+
+_SIEVES = _Sieve("stdout", 1), _Sieve("stderr", 2)
+
+
 @contextmanager
 def without_lines(*patterns: str) -> Iterator[None]:
     """Keep lines that match a pattern off standard output and error while the block runs, also those of native code.
@@ -247,42 +325,10 @@ def without_lines(*patterns: str) -> Iterator[None]:
     For lines of Ray's that say nothing to a user. Everything else is passed on.
     """
     pattern = re.compile("|".join(patterns).encode())
-    with _without_lines(sys.stdout, 1, pattern), _without_lines(sys.stderr, 2, pattern):
+    with ExitStack() as stack:
+        for sieve in _SIEVES:
+            stack.enter_context(sieve.without(pattern))
         yield
-
-
-@contextmanager
-def _without_lines(stream: TextIO, descriptor: int, pattern: re.Pattern[bytes]) -> Iterator[None]:
-    stream.flush()
-    outside = os.dup(descriptor)
-    reading, writing = os.pipe()
-    os.dup2(writing, descriptor)
-    os.close(writing)
-    thread = threading.Thread(target=_pass_on, args=(reading, outside, pattern), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stream.flush()
-        os.dup2(outside, descriptor)
-        thread.join(timeout=1)  # children that began meanwhile may hold the pipe open
-        if not thread.is_alive():
-            os.close(outside)
-
-
-def _pass_on(reading: int, outside: int, pattern: re.Pattern[bytes]) -> None:
-    rest, is_dropped = b"", False
-    while block := os.read(reading, 1 << 16):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            is_dropped = bool(pattern.search(line)) or (is_dropped and not line)
-            if not is_dropped:
-                _write(outside, line + b"\n")
-        if b"\r" in rest or rest.startswith(CURSOR_UP):  # of a bar, which has no end
-            _write(outside, rest)
-            rest = b""
-    _write(outside, rest)
-    os.close(reading)
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayError
-from ray.util import ActorPool
 
 from kdner.flags import Actors
 from kdner.on_ray.cluster import connect
@@ -23,8 +24,8 @@ from kdner.on_ray.prometheus import PrometheusMetrics
 from kdner.progress import Progress
 from kdner.runs.run_directory import RunDirectory
 
-MAX_RESTARTS = 5
-"""Processes that may die one after the other in the place of one, and tries of a file in them."""
+MAX_RETRIES = 5
+"""Tries of a file after the first one, where processes or nodes die with it."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def file_map(
         directory: its files are those of the shards, in order.
         make: class that each process builds once, as `make(**arguments)`.
         arguments: small values such as paths.
-        actors: how many processes, and what each may use.
+        actors: how many files at the same time at most, and what each process that makes some may use.
 
     Raises:
         RayTaskError: of an `InputError` that a process raised.
@@ -58,34 +59,33 @@ def file_map(
         logger.info("%s: %d of %d files are there", job, len(files) - len(pending), len(files))
     connect()
     pool = size_pool(actors, len(pending), use_gpu=False)
-    worker: Any = ray.remote(_Worker)
+    task: Any = ray.remote(num_cpus=pool.cpus, max_retries=MAX_RETRIES)(_make_file)
     order = [ray.put((make, dict(arguments), directory, console.relay))]  # in a list: a process fetches it only once
-    options = {"num_cpus": pool.cpus, "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
-    processes = [worker.options(**options).remote() for _ in range(pool.count)]
     progress = Progress(job, "file", display=console.show, watchers=[PrometheusMetrics(job)])
     progress.begin(len(files), done=len(files) - len(pending))
-    work, made = [(number, name) for number, name in enumerate(files) if name in pending], 0
+    made, under_way = 0, set[Any]()
+    work = iter([(number, name) for number, name in enumerate(files) if name in pending])
     try:
-        mapped = ActorPool(processes).map_unordered(lambda process, job: process.make.remote(order, *job), work)
-        for documents in mapped:
-            made += documents
-            progress.advance(1, 0, documents=made)
+        while under_way := under_way | {task.remote(order, *one) for one in islice(work, pool.count - len(under_way))}:
+            finished, _ = ray.wait(list(under_way))
+            under_way -= set(finished)
+            made += sum(ray.get(finished))
+            progress.advance(len(finished), 0, documents=made)
     finally:
-        for process in processes:
+        for unfinished in under_way:
             with suppress(RayError):
-                ray.kill(process)
+                ray.cancel(unfinished, force=True)
 
 
-class _Worker:
-    """One process that makes files."""
+def _make_file(order: Sequence[Any], number: int, name: str) -> int:
+    """Make one file, unless it is there: Ray repeats a task whose process died after it."""
+    make, directory = _built(order[0])
+    return 0 if directory.has(name) else make(number, directory, name)
 
-    def __init__(self) -> None:  # Ray warns of an actor that may restart and takes a handle or a large value here
-        self._make: MakeFile | None = None
 
-    def make(self, order: Sequence[Any], number: int, name: str) -> int:
-        """Make one file, unless it is there: Ray repeats a task whose process died after it."""
-        if self._make is None:
-            make, arguments, self._directory, relay = ray.get(order[0])
-            set_up_logging(relay)
-            self._make = make(**arguments)
-        return 0 if self._directory.has(name) else self._make(number, self._directory, name)
+@lru_cache(maxsize=1)
+def _built(order: Any) -> tuple[MakeFile, RunDirectory]:
+    """Return what makes files, which a process builds once, and where they belong."""
+    make, arguments, directory, relay = ray.get(order)
+    set_up_logging(relay)
+    return make(**arguments), directory

@@ -31,6 +31,7 @@ from kdner.runs.provenance import git_commit, settings, versions
 from kdner.runs.run_directory import SUCCESS, RunDirectory
 from kdner.runs.storage import create_folder, join, without_secrets
 from kdner.runs.tries import STOPPED, begin_try, end_tries, note_failure, signal_of
+from kdner.streams import open_missing_streams
 
 C = TypeVar("C")
 
@@ -43,6 +44,7 @@ def run_job(config: type[C], job: Callable[[C], object]) -> None:
     The exit code is 0 if all of it was done, 2 if the input was wrong (one line says how to mend it, no traceback), 130
     after Ctrl-C, 143 after SIGTERM, else 1.
     """
+    open_missing_streams()
     outlive_readers()
     set_up_logging()
     try:

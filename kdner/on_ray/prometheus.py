@@ -63,9 +63,11 @@ class PrometheusMetrics:
             _gauge(f"kdner_{name}").set(value, self.tags)
 
     def _count(self, name: str, total: int) -> None:
-        if total > self._counted[name]:
-            _counter(f"kdner_{name}_total").inc(total - self._counted[name], self.tags)
-            self._counted[name] = total
+        """Count what is new in a total; a smaller one than before is that of a stage that began anew."""
+        counted = self._counted[name] if total >= self._counted[name] else 0
+        if total > counted:
+            _counter(f"kdner_{name}_total").inc(total - counted, self.tags)
+        self._counted[name] = total
 
 
 _lasting = WeakSet[PrometheusMetrics]()

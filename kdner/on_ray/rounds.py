@@ -59,10 +59,9 @@ def run_round(
     Raises:
         InputError: as an actor says.
     """
-    mapped = _dataset(plan, run, work, shards, record, avoided)
     try:
-        with without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
-            for row in mapped.iter_rows():
+        with _own_context(), without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
+            for row in _dataset(plan, run, work, shards, record, avoided).iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])
                 yield row
@@ -114,6 +113,16 @@ def note_on(record: Any) -> str:
 
 
 @contextmanager
+def _own_context() -> Iterator[None]:
+    """Have Ray Data read settings of the shard map's own, and leave those of whoever calls it as they are."""
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
+    with DataContext.current(context):
+        yield
+
+
+@contextmanager
 def _without_cancelled() -> Iterator[None]:
     """Keep Ray Data's warnings of actors that it cancelled itself out of the log."""
 
@@ -146,9 +155,6 @@ def _dataset(
     """Return the lazy dataset of what `ShardActor` returns: a row for each shard."""
     pool = size_pool(work.actors, len(shards), use_gpu=work.use_gpu, avoided=avoided)
     at_once = shards_at_once(work, pool)
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
     is_slow = work.use_gpu and not pool.gpus  # a teacher on CPUs, beside which reading is nothing
     groups = tasks_of(plan.shards, shards, pool.count, of_a_row_group=1 if is_slow else SHARDS_OF_A_ROW_GROUP)
     tasks = [{"shards": pickled(plan.shards, group)} for group in groups]

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 from ray import cloudpickle
 from ray.exceptions import ActorUnavailableError, GetTimeoutError
@@ -38,7 +39,7 @@ from kdner.shards.patience import patiently
 from kdner.shards.time_limit import TimeLimit
 from kdner.shards.turns import Turns
 from kdner.shards.work import ShardWork
-from kdner.text.documents import NO_TEXT, reason_of
+from kdner.text.documents import EMPTY, NO_TEXT, reason_of
 
 MAX_STARTS, STARTING_SECONDS = 20, 600.0
 """If so many processes have begun to start in a row, over so many seconds, and none became ready, the job fails."""
@@ -210,7 +211,10 @@ class ShardActor:
             self._judge(shard, mapped, blame)
         mapped = _with_reasons(mapped, reasons)
         errors = mapped.num_rows - mapped["error"].null_count
-        counts = Counter(documents=mapped.num_rows, errors=errors, **self.map_documents.counts(documents, mapped))
+        empty = pc.sum(pc.equal(mapped["error"], EMPTY)).as_py() or 0
+        counts = Counter(
+            documents=mapped.num_rows, errors=errors, empty=empty, **self.map_documents.counts(documents, mapped)
+        )
         metadata = {COUNTS: json.dumps(counts), **({REPLACED: json.dumps(replaced)} if replaced else {})}
         schema = self.map_documents.schema
         patiently(lambda: self.run.write_table(shard.name, mapped, schema, metadata=metadata), self.work.patience_s)

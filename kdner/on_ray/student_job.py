@@ -90,10 +90,10 @@ class LearningSets:
 
     @property
     def logits_fingerprint(self) -> dict[str, Any] | None:
-        """The fingerprints of the runs that the transfer set is read from; None without one."""
+        """The identities of the runs that the transfer set is read from; None without one."""
         if self.transfer is None:
             return None
-        return {f"run {number}": run.manifest()["fingerprint"] for number, run in enumerate(self.transfer.runs)}
+        return {f"run {number}": run.identity() for number, run in enumerate(self.transfer.runs)}
 
 
 def read_sets(

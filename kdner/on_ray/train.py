@@ -17,7 +17,7 @@ from ray.train.torch import TorchTrainer
 from kdner.distillation.checkpoint import State, best_student
 from kdner.distillation.examples import TransferSet
 from kdner.distillation.recipe import Distillation
-from kdner.distillation.trainer import Trainer
+from kdner.distillation.trainer import Diverged, Trainer
 from kdner.errors import InputError
 from kdner.labeled.sentence import LabeledSentence
 from kdner.on_ray.cluster import await_cores, connect, in_cluster
@@ -28,6 +28,8 @@ from kdner.student.saved import SavedStudent
 
 STAGE = "distill_student"
 """As Ray's dashboard calls it, and the folder of its checkpoints."""
+DIVERGED = ".diverged"
+"""File by which workers tell that their training diverged."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +81,14 @@ def distill(
         development: sentences with gold labels to choose the best epoch by.
         transfer: the transfer set, or None to train on the labeled set only.
         tracker: the service that gets the numbers of the training, beside TensorBoard.
+
+    Raises:
+        InputError: the training diverged.
     """
     connect()
     await_cores()
+    diverged = folder / DIVERGED
+    diverged.unlink(missing_ok=True)
     gpu = _with_gpu(workers)
     trainer = TorchTrainer(
         _work,
@@ -96,6 +103,7 @@ def distill(
             "relay": console.relay,
             "logs": str(logs),
             "tracker": tracker,
+            "diverged": str(diverged),
         },
         scaling_config=ScalingConfig(
             num_workers=workers.count, use_gpu=gpu, resources_per_worker={"CPU": workers.cpus}
@@ -110,6 +118,10 @@ def distill(
     )
     with console.awaiting(logs.name):
         checkpoint = trainer.fit().checkpoint
+    if diverged.exists():
+        said = diverged.read_text("utf-8")
+        diverged.unlink()
+        raise Diverged(said)
     if checkpoint is None:
         raise RuntimeError(f"{folder}: training ended without a checkpoint")
     with checkpoint.as_directory() as saved:
@@ -163,4 +175,8 @@ def _work(setting: dict[str, Any]) -> None:
             ray.train.report(record, checkpoint=Checkpoint.from_directory(folder))
 
     first = {"logs": logs, "tracker": setting["tracker"], "show": True} if rank == 0 else {"show": False}
-    trainer.train(on_epoch, stage_progress(logs.name, "step", **first))
+    try:
+        trainer.train(on_epoch, stage_progress(logs.name, "step", **first))
+    except Diverged as error:  # raised here, it would be a failure, after which Ray Train tries again
+        if rank == 0:
+            Path(setting["diverged"]).write_text(str(error), "utf-8")

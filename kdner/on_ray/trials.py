@@ -97,6 +97,7 @@ def study_fingerprint(study: Study, teachers: Mapping[str, Any]) -> dict[str, An
         "corpus": study.corpus.content_fingerprint() if study.corpus else None,
         "transfer_words": study.transfer_words,
         "teachers": teachers,
+        "order_of_teachers": list(teachers),
         "development_share": study.development_share,
         **{name: asdict(getattr(study, name)) for name in ("fine_tuning", "student", "distillation")},
         **splitter_fingerprint(study.layout.language, hard_wrapped=study.hard_wrapped),

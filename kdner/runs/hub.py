@@ -92,14 +92,15 @@ def shipped_folder(name: str) -> Path | None:
 
 
 def pinned(name: str, files: Sequence[str]) -> str:
-    """Return a model's name as all processes of a job can use it: that of a hub's model with its commit.
+    """Return a model's name as all processes of a job can use it: of a folder its full path, on a hub with the commit.
 
     Raises:
         InputError: there is no such model; see `model_folder`.
     """
     folder = model_folder(name, files)
-    is_path = "://" in name or Path(name).exists() or folder == shipped_folder(name)
-    return name if is_path else f"{name.partition('@')[0]}@{folder.name}"
+    if "://" not in name and Path(name).exists():
+        return str(folder.absolute())
+    return name if "://" in name or folder == shipped_folder(name) else f"{name.partition('@')[0]}@{folder.name}"
 
 
 def push_folder(

@@ -42,6 +42,7 @@ OLD_NAMES = {MANIFEST: "manifest.json", SUMMARY: "summary.json"}
 YOUNG_S = 600.0
 """Seconds after its last change for which a temporary file may still be written by a job that cannot be seen."""
 _SHOWN_DIFFERENCES = 20
+_COUNTED = ("documents", "words", "entities", "errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,17 @@ class RunDirectory:
     def manifest(self) -> dict[str, Any]:
         """Read the manifest: ``kdner``, ``schema_version``, ``fingerprint`` and what the job described."""
         return self.read_json(self._own_name(MANIFEST))
+
+    def identity(self) -> dict[str, Any]:
+        """Return what those who read a finished run know it by: its fingerprint, and what it counted.
+
+        A retry of documents with an error, or a change of files that was accepted, leaves the fingerprint as it was.
+        """
+        summary = self.summary()
+        return {
+            **self.manifest()["fingerprint"],
+            "holds": {name: summary[name] for name in _COUNTED if name in summary},
+        }
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Add to the manifest what became known after it was written, unless it stands there."""

@@ -14,7 +14,7 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kdner.text.documents import NO_TEXT
+from kdner.text.documents import EMPTY, NO_TEXT
 
 
 class Blame(Enum):
@@ -48,7 +48,7 @@ class Health:
             if self._probe is None:
                 self._probe = _shortest(documents.filter(mapped["error"].is_null()))
             probe = self._probe
-        failed = pc.not_equal(pc.fill_null(mapped["error"], NO_TEXT), NO_TEXT)
+        failed = pc.invert(pc.is_in(mapped["error"], value_set=pa.array([None, NO_TEXT, EMPTY], pa.string())))
         if not pc.any(failed).as_py():
             return Blame.DOCUMENTS
         if probe is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -71,10 +71,14 @@ def forget_errors(run: RunDirectory) -> None:
     pending = set(run.pending())
     made = [number for number, name in enumerate(run.files) if name not in pending]
     footers = _footers(run, made)
-    bad = [shard_name(shard) for shard, _, metadata in footers if json.loads(metadata[COUNTS])["errors"]]
+    bad = [shard_name(shard) for shard, _, metadata in footers if _has_errors(json.loads(metadata[COUNTS]))]
     if bad:
         logger.info("%d of %d shards hold documents with an error, and are made again", len(bad), len(made))
         run.delete([SUCCESS, *bad])
+
+
+def _has_errors(counts: Mapping[str, int]) -> bool:
+    return counts["errors"] > counts.get("empty", 0)
 
 
 def _footers(run: RunDirectory, shards: Sequence[int]) -> Iterator[tuple[int, int, dict[str, str]]]:

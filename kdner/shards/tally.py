@@ -57,9 +57,9 @@ class Tally:
         for reason, count, example in json.loads(row["reasons"]):
             self._reasons[reason] += count
             self._examples.setdefault(reason, example)
-        if self.errors > self._allowed:
+        if (failed := self.errors - self.counts["empty"]) > self._allowed:
             raise InputError(
-                f"{self.errors:,} of the first {self.documents:,} documents ended with an error, more than "
+                f"{failed:,} of the first {self.documents:,} documents ended with an error, more than "
                 f"--max-error-rate allows for all of the corpus, so that the job stops here:\n{self.reasons()}\n"
                 "Mend the cause and run the same command with --retry-errors, or raise the limit"
             )
@@ -98,15 +98,17 @@ def check_documents(name: str, documents: int, planned: int) -> None:
 
 
 def check_errors(counts: Mapping[str, Any], max_error_rate: float) -> None:
-    """Refuse a run in which too many documents ended with an error.
+    """Refuse a run in which too many documents ended with an error; empty ones count as none, unless all are.
 
     Raises:
         InputError: it names the share and the remedy; the files stay, so a second start with a higher limit only
             finishes.
     """
-    rate = counts["errors"] / counts["documents"]
-    if rate > max_error_rate:
+    documents, empty = counts["documents"], counts.get("empty", 0)
+    failed = counts["errors"] - (empty if empty < documents else 0)
+    if failed > max_error_rate * documents:
+        others = f" (and {empty:,} are empty)" if 0 < empty < documents else ""
         raise InputError(
-            f"{counts['errors']} of {counts['documents']} documents ended with an error (see the column error of the "
-            f"files): {rate:.1%}, above --max-error-rate {max_error_rate}. Mend them, or raise the limit."
+            f"{failed:,} of {documents:,} documents ended with an error{others}, see the column error of the files: "
+            f"{failed / documents:.1%}, above --max-error-rate {max_error_rate}. Mend them, or raise the limit."
         )

@@ -83,8 +83,8 @@ def model_card(
         f"- Entities: {', '.join(entity_types(summary['labels']))}\n"
         f"- Parameters: {summary['parameters']:,}; vocabulary: {summary['vocabulary_words']:,} words and "
         f"{summary.get('vocabulary_pieces', 0):,} pieces of words\n"
-        f"- Learned from {summary['labeled_sentences']:,} labeled sentences{_of(origin)} and "
-        f"{summary['transfer_words']:,} words with logits{_by(origin)}\n"
+        f"- Learned from {summary['labeled_sentences']:,} labeled sentences{_of(origin)}"
+        f"{_and_logits(summary, origin)}\n"
         f"- Quality: {'; '.join(_qualities(summary, quality))}\n"
         f"- Speed: on CPUs, without Ray or transformers{_speed(quality)}",
         scores_table(quality) if quality else "",
@@ -185,8 +185,11 @@ def _of(origin: Origin | None) -> str:
     return f" of {origin.labeled.removeprefix('hf:')}" if origin else ""
 
 
-def _by(origin: Origin | None) -> str:
-    return f" of {', '.join(origin.base_models)}, fine-tuned on them" if origin and origin.base_models else ""
+def _and_logits(summary: Mapping[str, Any], origin: Origin | None) -> str:
+    if not summary["transfer_words"]:
+        return ""
+    made_of = f" made of {', '.join(origin.base_models)}" if origin and origin.base_models else ""
+    return f" and {summary['transfer_words']:,} words with logits of a teacher{made_of}"
 
 
 def _with_interval(row: Mapping[str, Any]) -> str:

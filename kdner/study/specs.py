@@ -28,8 +28,7 @@ from kdner.labeled.sets import check_labels, labels_in, read_labeled, source_fin
 from kdner.labels.tags import check_same_labels
 from kdner.runs.storage import without_secrets
 from kdner.student.config import PRESETS, StudentConfig
-from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint, model_labels
-from kdner.teacher.encoder import encoder_fingerprint
+from kdner.teacher.by_name import check_model, encoder_of, model_fingerprint, model_labels, teacher_fingerprint
 from kdner.teacher.fine_tuning import FineTuning
 from kdner.teacher.tokenizers import check_encoder
 
@@ -134,6 +133,12 @@ class StudentSpec:
     """Key `development_share`: share (0 to 1) of the drawn sentences that it chooses its best epoch by, and does not
     learn from; by default the study's. 0 keeps the last epoch."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.development_share < 1:
+            raise InputError(f"development_share {self.development_share}: must be at least 0 and under 1")
+        if self.transfer_sentences < 0:
+            raise InputError(f"transfer_sentences {self.transfer_sentences}: must be at least 0")
+
     @classmethod
     def read(cls, name: str, study: Study) -> StudentSpec:
         """Read the name of a student.
@@ -141,11 +146,18 @@ class StudentSpec:
         Raises:
             InputError: it names no setting, or a key that is unknown, or a value that does not fit.
         """
+        try:
+            return cls._read(name, study)
+        except InputError as error:
+            raise InputError(f"--students {name}: {error}") from None
+
+    @classmethod
+    def _read(cls, name: str, study: Study) -> StudentSpec:
         setting, *changes = name.split(",")
         if setting in RECIPES:
             setting, *changes = [*RECIPES[setting].split(","), *changes]
         if setting not in SETTINGS:
-            raise InputError(f"--students {name}: {setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
+            raise InputError(f"{setting!r} is none of {', '.join([*SETTINGS, *RECIPES])}")
         spec: dict[str, Any] = {"development_share": study.development_share}
         shape: dict[str, Any] = {}
         preset: dict[str, int] = {}
@@ -155,16 +167,16 @@ class StudentSpec:
             key = key.strip().replace("-", "_")
             for owner, values in ((StudentConfig, shape), (Distillation, recipe), (cls, spec)):
                 if key in {known.name for known in fields(owner)} - {"setting", "shape", "recipe"}:
-                    values[key] = _value(owner, key, text, name)
+                    values[key] = _value(owner, key, text)
                     break
             else:
                 if key != "preset":
-                    raise InputError(f"--students {name}: unknown key {key!r}")
+                    raise InputError(f"unknown key {key!r}")
                 if text not in PRESETS:
-                    raise InputError(f"--students {name}: preset is one of {', '.join(PRESETS)}")
+                    raise InputError(f"preset is one of {', '.join(PRESETS)}")
                 preset = PRESETS[text]
         if not set(spec.get("teachers", ())) <= set(range(1, 1 + len(study.teachers))):
-            raise InputError(f"--students {name}: there are {len(study.teachers)} teachers, counted from 1")
+            raise InputError(f"there are {len(study.teachers)} teachers, counted from 1")
         return cls(
             setting=setting,
             shape=replace(study.student, **{**preset, **shape}),
@@ -173,27 +185,27 @@ class StudentSpec:
         )
 
 
-def _value(owner: type, key: str, text: str, name: str) -> Any:
+def _value(owner: type, key: str, text: str) -> Any:
     """Read a value of a student's name as the type of the field `key` of `owner`.
 
     Raises:
-        InputError: it does not fit; `name` begins the message.
+        InputError: it does not fit.
     """
     if key == "teachers":
         if not re.fullmatch(r"\d+(\+\d+)*", text):
-            raise InputError(f"--students {name}: teachers are numbers, as in teachers=1+3")
+            raise InputError("teachers are numbers, as in teachers=1+3")
         return tuple(int(number) for number in text.split("+"))
     hint = get_type_hints(owner)[key]
     if get_origin(hint) is Literal:
         if text not in get_args(hint):
-            raise InputError(f"--students {name}: {key} is one of {', '.join(get_args(hint))}")
+            raise InputError(f"{key} is one of {', '.join(get_args(hint))}")
         return text
     kinds = set(get_args(hint) or (hint,)) - {type(None)}
     for kind in (int, float):
         with suppress(ValueError):
             if kind in kinds:
                 return kind(text)
-    raise InputError(f"--students {name}: {key} is a number, not {text!r}")
+    raise InputError(f"{key} is a number, not {text!r}")
 
 
 def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) -> dict[str, Any]:
@@ -223,12 +235,11 @@ def check(study: Study, sizes: Sequence[int], remarks: Remarks | None = None) ->
             check_same_labels(labels, model_labels(spec.source), study.labeled, name)
             identities[without_secrets(name)] = model_fingerprint(spec.source)
             continue
-        encoder = encoder_of(spec.source)
-        check_encoder(encoder)
+        check_encoder(encoder_of(spec.source))
         if spec.labeled:
             check_labels(read_labeled(spec.labeled, study.layout, remarks), labels, spec.labeled)
         labeled = source_fingerprint(spec.labeled, study.layout) if spec.labeled else None
-        identities[without_secrets(name)] = {"encoder": encoder_fingerprint(encoder), "labeled": labeled}
+        identities[without_secrets(name)] = {**teacher_fingerprint(spec.source), "labeled": labeled}
     rest = max(sizes, default=0) < len(sentences)
     for name in study.students:
         student = StudentSpec.read(name, study)

@@ -180,6 +180,12 @@ def pinned_model(source: str) -> str:
     return source if _own_class(source) else pinned(source)
 
 
+def pinned_teacher(name: str) -> str:
+    """Return the name of a teacher to be trained with the revision of a hub's encoder, as `pinned_model` does."""
+    encoder = encoder_of(name)
+    return name.removesuffix(encoder) + pinned(encoder)
+
+
 def largest_vocabulary(sources: Iterable[str]) -> Vocabulary | None:
     """Read the vocabulary of the student that has the largest one; None where no model is a student.
 
@@ -210,6 +216,20 @@ def teacher_names(count: int) -> list[str]:
 def encoder_of(name: str) -> str:
     """Return the encoder that the name of a teacher to be trained, `[features:]ENCODER`, holds."""
     return name.removeprefix(FEATURES)
+
+
+def is_feature_based(name: str) -> bool:
+    """Tell whether the name of a teacher to be trained asks for a feature-based tagger."""
+    return name.startswith(FEATURES)
+
+
+def teacher_fingerprint(name: str) -> dict[str, Any]:
+    """Return the identity of a teacher to be trained: its encoder, and whether that is fine-tuned.
+
+    Raises:
+        InputError: the encoder is nowhere.
+    """
+    return {"encoder": encoder_fingerprint(encoder_of(name)), "feature_based": is_feature_based(name)}
 
 
 def _kind(source: str | Path) -> str:

@@ -86,12 +86,14 @@ def is_of_hub(base: str) -> bool:
 
 
 def pinned(base: str) -> str:
-    """Return the name of a hub's model with its revision, which all nodes then load; any other name as it is.
+    """Return a model's name as all processes of a job can use it: of the hub's with its revision, of a folder in full.
 
     Raises:
         InputError: it is nowhere.
     """
-    return f"{base.partition('@')[0]}@{model_folder(base).name}" if is_of_hub(base) else base
+    if is_of_hub(base):
+        return f"{base.partition('@')[0]}@{model_folder(base).name}"
+    return str(Path(base).absolute()) if base != "minilm" and "://" not in base and Path(base).exists() else base
 
 
 def encoder_fingerprint(base: str) -> dict[str, str]:

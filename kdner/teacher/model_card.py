@@ -72,7 +72,7 @@ def base_models(name: str) -> list[str]:
     if encoder == "minilm":
         return [MINILM]
     if "://" not in encoder and not Path(encoder).exists():
-        return [encoder]
+        return [encoder.partition("@")[0]]
     try:
         made_of: str = RunDirectory.finished_at(encoder).summary()["provenance"]["configuration"]["teacher"]
     except (InputError, KeyError):

@@ -20,7 +20,7 @@ from kdner.corpora.draws import draw_documents
 from kdner.corpora.plan import CorpusPlan
 from kdner.teacher.by_name import is_own_class, load_model, may_be_iob1
 from kdner.text.documents import without_failing
-from kdner.text.words import split
+from kdner.text.words import Splitting
 
 SAMPLE_WORDS, DOCUMENT_WORDS = 5000, 500
 """About so many words of a corpus are in the sample, and of one document."""
@@ -36,30 +36,33 @@ MOST_LOST = 3
 logger = logging.getLogger(__name__)
 
 
-def scheme_sample(plan: CorpusPlan, teachers: Sequence[str], *, timeout_s: float | None = None) -> list[list[str]]:
+def scheme_sample(
+    plan: CorpusPlan, teachers: Sequence[str], splitting: Splitting, *, timeout_s: float | None = None
+) -> list[list[str]]:
     """Return sentences by which the labels of teachers are told to be of IOB1 or IOB2; none where all tell it.
 
     Args:
         plan: of the corpus.
         teachers: named as `kdner.teacher.by_name` says.
+        splitting: how the corpus is split.
         timeout_s: seconds that a shard may take, and so a sentence at most; by default it is `ANSWER_S`.
     """
     untold = [teacher for teacher in teachers if may_be_iob1(teacher)]
-    sentences = list(sample_sentences(plan)) if untold else []
+    sentences = list(sample_sentences(plan, splitting)) if untold else []
     answer_s = min(ANSWER_S, math.inf if timeout_s is None else timeout_s)
     for teacher in filter(is_own_class, untold):
         sentences = answered(teacher, sentences, answer_s=answer_s)
     return sentences
 
 
-def sample_sentences(plan: CorpusPlan) -> Iterator[list[str]]:
+def sample_sentences(plan: CorpusPlan, splitting: Splitting) -> Iterator[list[str]]:
     """Yield the words of sentences of a corpus, about `SAMPLE_WORDS`, from the beginnings of documents at random."""
     left = SAMPLE_WORDS
     for table in draw_documents(plan, SAMPLE_WORDS * SAMPLE_WORDS // DOCUMENT_WORDS, seed=1):
         for text in table["text"].to_pylist():
             of_document = DOCUMENT_WORDS
             with suppress(Exception):  # a text that cannot be split becomes an error of its document
-                for sentence in split(text or ""):
+                for sentence in splitting(text or ""):
                     if min(left, of_document) <= 0:
                         break
                     yield sentence.words

@@ -6,17 +6,18 @@ from files import put_lines
 from kdner.corpora.plan import plan_corpus
 from kdner.teacher import scheme_sample as module
 from kdner.teacher.scheme_sample import answered, sample_sentences, scheme_sample
+from kdner.text.words import split
 
 
 def test_a_sample_of_a_corpus_is_sentences_of_words(corpus_file):
-    sample = list(sample_sentences(plan_corpus([corpus_file])))
+    sample = list(sample_sentences(plan_corpus([corpus_file]), split))
     assert ["Rain", "is", "expected", "."] in sample and all(sample)
 
 
 def test_one_long_document_is_not_the_whole_sample(tmp_path):
     book = "It rained in Bergen . " * 4000
     corpus = put_lines(tmp_path / "a.txt", [book, *(f"Mira left Oslo {k} ." for k in range(20)), book])
-    sample = list(sample_sentences(plan_corpus([corpus])))
+    sample = list(sample_sentences(plan_corpus([corpus]), split))
     assert sum(words[:2] == ["Mira", "left"] for words in sample) == 20
     assert sum(map(len, sample)) < 3 * module.DOCUMENT_WORDS
 
@@ -39,4 +40,4 @@ def test_one_that_ends_with_nothing_has_no_sample_and_one_that_cannot_begin_keep
 
 @pytest.mark.parametrize("teacher", ["own_teachers:Told", "own_teachers:Types"])
 def test_teachers_that_tell_their_scheme_need_no_sample(corpus_file, teacher):
-    assert scheme_sample(plan_corpus([corpus_file]), [teacher]) == []
+    assert scheme_sample(plan_corpus([corpus_file]), [teacher], split) == []
