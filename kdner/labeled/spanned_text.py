@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from unicodedata import normalize
 
 from kdner.errors import InputError
 from kdner.flags import Layout
@@ -87,5 +88,8 @@ class SpannedText:
 
 
 def _same(text: str, own: str | None) -> bool:
-    """Tell whether a span's own text is the one it covers; tools write line ends and blanks in ways of their own."""
-    return own is None or text.replace("\\n", " ").split() == own.replace("\\n", " ").split()
+    """Tell whether a span's own text is the one it covers; tools write line ends, blanks and accents as they like."""
+    if own is None:
+        return True
+    ours, theirs = (normalize("NFC", each).replace("\\n", " ").split() for each in (text, own))
+    return ours == theirs

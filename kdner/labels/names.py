@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import unicodedata
 
+import regex
+
 from kdner.errors import InputError
 from kdner.labels.tags import PREFIXES, check_tag
+
+_LETTER = r"[[\p{L}\p{M}]--[\p{Latin}\p{Greek}\p{Cyrillic}]]"
+_JOINER = regex.compile(rf"(?V1)(?<={_LETTER})[\u200c\u200d](?={_LETTER})")
+"""Zero-width joiners where they tell words apart, as in Persian."""
 
 
 class TypeNames:
@@ -55,7 +61,8 @@ class TypeNames:
         for name, where in self.places.items():
             if not name:
                 raise InputError(f"{where}: the label is empty. Give it the name of an entity type.")
-            hidden = next((c for c in name if not c.isprintable() or c == "\ufffd"), None)
+            seen = _JOINER.sub("", name)
+            hidden = next((c for c in seen if not c.isprintable() or c == "\ufffd"), None)
             if hidden is not None:
                 known_as = unicodedata.name(hidden, "a control character")
                 raise InputError(

@@ -257,12 +257,13 @@ def _nothing(_: Snapshot) -> None:
 class _Sieve:
     """Keeps lines that match a pattern off a stream of this process, also those of native code, while a block runs.
 
-    Blocks may overlap, in several threads: the first one leads the stream through a pipe, the last one leads it back.
-    Where the process began without the stream, there is nothing to keep off it.
+    Blocks may overlap, in several threads: the first one leads the stream through a pipe, the last one leads it back;
+    until then the patterns of all of them count. Where the process began without the stream, there is nothing to do.
     """
 
     def __init__(self, name: str, descriptor: int) -> None:
         self._name, self._descriptor = name, descriptor
+        self._blocks = 0
         self._patterns: list[re.Pattern[bytes]] = []
         self._lock = threading.Lock()
 
@@ -273,15 +274,17 @@ class _Sieve:
             return
         with self._lock:
             self._patterns.append(pattern)
-            if len(self._patterns) == 1:
+            self._blocks += 1
+            if self._blocks == 1:
                 self._begin()
         try:
             yield
         finally:
             with self._lock:
-                self._patterns.remove(pattern)
-                if not self._patterns:
+                self._blocks -= 1
+                if self._blocks == 0:
                     self._end()
+                    self._patterns.clear()
 
     def _begin(self) -> None:
         getattr(sys, self._name).flush()

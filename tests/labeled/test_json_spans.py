@@ -64,6 +64,12 @@ def test_both_texts_are_shown_where_they_differ(write):
     source = write("set.jsonl", jsonl(with_texts("Mira moved.", [(0, 4, "PER", "Tuva")])))
     with pytest.raises(InputError, match=r"covers 'Mira', but carries the text 'Tuva'. Correct the offsets, or"):
         read_labeled(source)
+    in_nfc = jsonl(with_texts("Zoe\u0308 left.", [(0, 4, "PER", "Zo\xeb")]))
+    assert entity_texts(read_labeled(write("set.jsonl", in_nfc))) == [("Zoe\u0308", "PER")]
+    persian = jsonl(
+        with_texts("Mira moved.", [(0, 4, "\u0633\u0627\u0632\u0645\u0627\u0646\u200c\u0647\u0627", "Mira")])
+    )
+    assert entity_texts(read_labeled(write("set.jsonl", persian)))[0][1].count("\u200c") == 1
     broken = jsonl(with_texts("New\nYork is wet.", [(0, 8, "LOC", "New York")]))
     assert entity_texts(read_labeled(write("set.jsonl", broken))) == [("New\nYork", "LOC")]
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import ray
@@ -98,6 +99,28 @@ def test_one_known_line_is_kept_off_standard_error(capfd):
         subprocess.run([sys.executable, "-c", "import os; os.write(2, b'from a child\\n')"], check=True)
     sys.stderr.write("after\n")
     assert capfd.readouterr().err == "[E 2] core_worker.cc:2: died\nfrom a child\nafter\n"
+
+
+def test_blocks_that_overlap_keep_their_lines_off_and_leave_the_streams_as_they_were(capfd):
+    before = Path("/proc/self/fd/2").readlink()
+    first, second = without_lines("one"), without_lines("two")
+    first.__enter__()
+    second.__enter__()
+    os.write(2, b"one\ntwo\nthree\n")
+    first.__exit__(None, None, None)
+    os.write(2, b"two\nfour\n")
+    second.__exit__(None, None, None)
+    os.write(2, b"one, two\n")
+    assert Path("/proc/self/fd/2").readlink() == before
+    assert capfd.readouterr().err == "three\nfour\none, two\n"
+
+
+def test_notes_on_two_jobs_of_one_name_end_one_by_one():
+    with console.noting("tag_corpus", lambda: "first"):
+        with console.noting("tag_corpus", lambda: "second"):
+            pass
+        assert [note() for _, note in console._notes.values()] == ["first"]
+    assert not console._notes
 
 
 def test_what_ray_says_of_a_process_that_ended_is_left_to_the_shard_map(capfd):

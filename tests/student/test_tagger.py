@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -201,6 +202,44 @@ def test_rare_words_are_forgotten_before_they_are_too_many(make_student, monkeyp
     tagger.tag("rare words here . of of of of of of")
     tagger.tag("Paris")
     assert "of" in tagger.splitter.types.words and "rare" not in tagger.splitter.types.words
+
+
+def test_words_that_short_texts_have_again_and_again_are_not_forgotten(make_student, monkeypatch):
+    monkeypatch.setattr("kdner.student.tagger.MAX_TYPES", 40)
+    tagger = Tagger(make_student(seed=3))
+    tagger.tag(" ".join(f"rare{k}" for k in range(30)))
+    for _ in range(5):
+        tagger.tag("Anna flew to Paris")
+    for first in range(0, 60, 5):
+        tagger.tag(" ".join(f"later{k}" for k in range(first, first + 5)))
+    kept = set(tagger.splitter.types.words)
+    assert {"Anna", "Paris"} <= kept and "later59" in kept and "rare3" not in kept
+
+
+@pytest.mark.parametrize("within", [lambda tagger, text: tagger.tag(text), lambda tagger, text: os.fork()])
+def test_a_signal_in_the_middle_of_tagging_may_tag_or_fork(make_student, monkeypatch, within):
+    tagger = Tagger(make_student(seed=3))
+    expected = [tagger.tag(text) for text in TEXTS]
+    tagger, found = Tagger(make_student(seed=3)), []
+    monkeypatch.setattr(tagger.engine, "extend", interrupted_by(tagger.engine.extend, lambda: found.append(take())))
+
+    def take():
+        if within(tagger, TEXTS[0]) == 0:
+            os._exit(0)  # the fork
+        return tagger.tag(TEXTS[3])
+
+    assert [tagger.tag(text) for text in TEXTS] == expected
+    assert found and all(entities == expected[3] for entities in found)
+
+
+def interrupted_by(function, handler):
+    """A function in the middle of which a handler runs, as that of a signal may."""
+
+    def interrupted(*arguments):
+        handler()
+        return function(*arguments)
+
+    return interrupted
 
 
 @pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])
