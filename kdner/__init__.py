@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kdner.student import Student
     from kdner.student.tagger import Tagger
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 __all__ = ["Student", "Tagger", "__version__"]
 
 

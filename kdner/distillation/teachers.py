@@ -19,7 +19,7 @@ from kdner.student.config import StudentConfig
 from kdner.student.network import Network
 from kdner.student.vocabulary import Vocabulary
 from kdner.teacher.by_name import encoder_of, is_feature_based
-from kdner.teacher.feature_tagger import FeatureTagger, vector_features
+from kdner.teacher.feature_tagger import FeatureTagger, vector_features, vector_width
 from kdner.teacher.fine_tuning import FineTuning, fine_tune
 from kdner.teacher.model import Teacher
 
@@ -83,7 +83,7 @@ def train_feature_tagger(
     words = [words for words, _ in (sentence.words() for sentence in sentences) if words]
     characters = sorted({character for sentence in words for word in sentence for character in word})
     vocabulary = Vocabulary((), tuple(characters))
-    network = Network(replace(config, head="softmax"), vocabulary, list(labels), vector_width=encoder.width)
+    network = Network(replace(config, head="softmax"), vocabulary, list(labels), vector_width=vector_width(encoder))
     examples = labeled_examples(sentences, vocabulary, network.labels)
     features = vector_features(vocabulary, words, encoder.contextual_vectors(words))
     examples = replace(examples, features=features, index=np.arange(examples.words))

@@ -1,5 +1,7 @@
 """A feature-based tagger: the student's LSTM-CNN over a frozen encoder's contextual vectors, in place of word vectors.
 
+What the encoder does not tell, capitals above all, the LSTM-CNN has from the shapes of words and from their characters.
+
 The first system of Izsak et al. (arXiv 1910.06294) without fine-tuning, and a teacher like any other.
 `kdner.distillation.teachers` trains it.
 
@@ -25,12 +27,16 @@ from kdner.student.word_features import WordFeatures
 from kdner.teacher.encoder import encoder_files
 from kdner.teacher.model import Teacher
 from kdner.teacher.vector_cache import ContextualVectors
+from kdner.teacher.word_shapes import SHAPES, shapes_of
 from kdner.text.given import listed_sentences
 
 MODEL_TYPE = "kdner-feature-tagger"
 ENCODER = "encoder"
 BATCH_SENTENCES = 64
 """Sentences that the LSTM reads at once."""
+SHAPE_SCALE = 6.0
+"""What stands at the place of a word's shape, behind a vector whose numbers are some .8 in size: with 300 sentences, as
+large a part of what the LSTM first learns from."""
 
 
 class FeatureTagger:
@@ -80,7 +86,9 @@ class FeatureTagger:
         folder = local_folder(folder)
         config, labels, language = read_config(folder, MODEL_TYPE)
         encoder = Teacher.load(folder / ENCODER, dtype=dtype, in_bulk=in_bulk)
-        network = Network(config, read_vocabulary(folder), labels, language=language, vector_width=encoder.width)
+        network = Network(
+            config, read_vocabulary(folder), labels, language=language, vector_width=vector_width(encoder)
+        )
         weights = read_weights(folder, {name: tuple(values.shape) for name, values in network.state_dict().items()})
         network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
         return cls(encoder, network.eval())
@@ -91,8 +99,13 @@ def model_files(folder: Path) -> list[str]:
     return [*MODEL_FILES, *(f"{ENCODER}/{name}" for name in encoder_files(folder / ENCODER))]
 
 
+def vector_width(encoder: Teacher) -> int:
+    """Return the width of what stands in place of a word's id: H, and a place for each shape."""
+    return encoder.width + len(SHAPES)
+
+
 def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], vectors_nh: np.ndarray) -> WordFeatures:
-    """Return the features of all N words of sentences, a row for each, with a vector in place of the word's id.
+    """Return the features of all N words of sentences, a row for each, with vector and shape in place of the word's id.
 
     Args:
         vocabulary: gives the other features of a word.
@@ -102,4 +115,5 @@ def vector_features(vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], 
     types: dict[str, int] = {}
     index = [types.setdefault(word, len(types)) for word in chain.from_iterable(sentences)]
     features = WordFeatures.of(vocabulary, list(types)).take(torch.tensor(index, dtype=torch.int64))
-    return replace(features, words=torch.from_numpy(vectors_nh))
+    shapes = (SHAPE_SCALE * np.eye(len(SHAPES), dtype=np.float32))[shapes_of(list(types))[index]]
+    return replace(features, words=torch.from_numpy(np.concatenate([vectors_nh, shapes], axis=1)))

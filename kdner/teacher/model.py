@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 SCHEME = "tag_scheme"
 """Key of config.json for the scheme of the labels, where it is known: `IOB2` in teachers that are fine-tuned here."""
-VECTOR_LAYERS = 4
-"""Last layers whose mean is the contextual vector of a word, as in the feature-based BERT (Devlin et al. 2019)."""
 
 _COMPUTING = Lock()
 """Held by the thread that gives a process's device work, whichever teacher's: a GPU may be recording a graph."""
@@ -170,11 +168,17 @@ class Teacher:
         return self._at_first_pieces(sentences, lambda output: output.logits, len(self.labels), dtype)
 
     def contextual_vectors(self, sentences: Iterable[Iterable[str]]) -> np.ndarray:
-        """Return float32 [N, H]: for each word, read in its sentence, the mean of the encoder's last layers."""
+        """Return float32 [N, H]: for each word, read in its sentence, the mean of all layers, embeddings included.
+
+        Each vector has a root mean square of 1. Of encoders that were trained to embed sentences the last layers know
+        least of words: with MiniLM-L6 and 300 sentences of CoNLL-2003, a tagger over the last layer is 12 points of F1
+        below one over all.
+        """
         sentences = listed_sentences(sentences)
 
         def mean_of_layers(output: Any) -> torch.Tensor:
-            return torch.stack(output.hidden_states[-VECTOR_LAYERS:]).mean(dim=0)
+            mean = torch.stack(output.hidden_states).mean(dim=0, dtype=torch.float32)
+            return torch.nn.functional.rms_norm(mean, mean.shape[-1:])
 
         return self._at_first_pieces(sentences, mean_of_layers, self.width, torch.float32, output_hidden_states=True)
 

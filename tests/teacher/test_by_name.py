@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kdner.distillation.teachers import FEATURE_RECIPE, train_feature_tagger
 from kdner.errors import InputError
@@ -34,6 +35,7 @@ from kdner.teacher.feature_tagger import FeatureTagger
 from kdner.teacher.model import Teacher
 from kdner.teacher.score_documents import ScoreDocuments
 from kdner.teacher.tokenizers import check_encoder
+from kdner.teacher.word_shapes import SHAPES
 
 CLASSES = '''
 import numpy as np
@@ -186,6 +188,23 @@ def test_the_logits_of_a_student_give_its_probabilities(student_folder, toy):
     labels = np.concatenate([labels for labels, _ in decoded])
     expected = np.concatenate([probabilities for _, probabilities in decoded])
     np.testing.assert_allclose(likely[np.arange(len(labels)), labels], expected, atol=1e-4)
+
+
+def test_a_feature_based_tagger_sees_capitals_where_the_vectors_are_the_same(feature_folder):
+    tagger = load_model(feature_folder, dtype=torch.float32)
+    tagger.contextual_vectors = lambda sentences: np.zeros((len(sentences), tagger.encoder.width), np.float32)
+    lower, title = tagger.score_words([["anna"], ["Anna"]])
+    assert np.abs(lower - title).max() > 0.1
+
+
+def test_one_of_before_it_knew_shapes_is_to_be_trained_again(feature_folder, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(feature_folder, old)
+    weights = load_file(old / "model.safetensors")
+    weights["words.weight"] = weights["words.weight"][:, : -len(SHAPES)].contiguous()
+    save_file(weights, old / "model.safetensors")
+    with pytest.raises(InputError, match=r"not the weights that config\.json .* train it again"):
+        load_model(old)
 
 
 def test_a_feature_based_tagger_learns_from_frozen_vectors(feature_folder, bert_base, toy, labels):
