@@ -26,7 +26,7 @@ from kdner.measuring.reports import speed_report
 from kdner.measuring.teacher_speed import measure_scoring, teacher_or_shape
 from kdner.on_ray.cluster import connect, in_cluster, in_fresh_process, largest_node
 from kdner.on_ray.job import run_job, save_measurements
-from kdner.on_ray.pool import numeric_type, teachers_type
+from kdner.on_ray.pool import teachers_type
 from kdner.on_ray.throughput import compare_with_loop
 from kdner.runs.storage import without_secrets
 
@@ -75,7 +75,7 @@ def measure_teacher(config: MeasureTeacher) -> dict[str, Any]:
             raise InputError(
                 "--actors: the shard map is measured on CPU cores; leave it out where the cluster has GPUs"
             )
-        dtype = dtype_of(numeric_type(scratch, config.dtype) or teachers_type(Actors(), use_gpu=use_gpu))
+        dtype = dtype_of(config.dtype or teachers_type(Actors(), use_gpu=use_gpu))
         scoring = in_fresh_process(
             measure_scoring,
             teacher,

@@ -181,7 +181,7 @@ def part_of(config: Any, kind: type[F]) -> F:
 def changed_flags(config: Any, kind: type) -> dict[str, Any]:
     """Return the flags of one kind that a config does not leave at their defaults, by name.
 
-    A fingerprint holds only these of flags that came later than runs which they must not part.
+    Flags added in later versions enter a fingerprint only if they are set, so that older runs stay valid.
     """
     return {
         flag.name: getattr(config, flag.name) for flag in fields(kind) if getattr(config, flag.name) != flag.default

@@ -350,7 +350,7 @@ class _Unbroken(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Have this process end as it would have when nobody reads what it prints any more, as after `| head`."""
+    """Let this process go on when nobody reads what it prints any more, as after `| head`."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is not None and stream is getattr(sys, f"__{name}__"):

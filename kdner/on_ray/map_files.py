@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from itertools import chain, repeat
 from typing import Any
 
 import pyarrow.compute as pc
@@ -46,13 +45,18 @@ def _map_files(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator
         task: Any = ray.remote(num_cpus=1)(_inspected)
         under_way = deque[Any]()
         most = TASKS_A_CORE * max(1, int(in_cluster("CPU")))
-        for group in chain(_grouped(items), repeat([], most)):
-            if group:
-                under_way.append((len(group), task.remote(function, group)))
-            if under_way and (not group or len(under_way) >= most):
-                count, result = under_way.popleft()
-                yield from _got(result)
-                advance(count, 0)
+
+        def oldest() -> Iterator[Any]:
+            count, result = under_way.popleft()
+            yield from _got(result)
+            advance(count, 0)
+
+        for group in _grouped(items):
+            under_way.append((len(group), task.remote(function, group)))
+            if len(under_way) >= most:
+                yield from oldest()
+        while under_way:
+            yield from oldest()
 
 
 @contextmanager

@@ -116,8 +116,8 @@ def write_results(directory: RunDirectory, reference: str | None) -> dict[str, A
 def read_trials(path: Path) -> list[dict[str, Any]]:
     """Read the trials of a study, by size and seed; the lines of one trial with several students become one.
 
-    Teachers are as in the first line. Students of later lines have no recall by the words that a student knows: it was
-    another one's words.
+    Teachers are as in the first line. The recall of later lines' students by the words that a student knows is left
+    out: it was measured with another student's vocabulary.
     """
     trials: dict[TrialKey, dict[str, Any]] = {}
     for line in read_lines(path):

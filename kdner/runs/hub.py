@@ -22,7 +22,7 @@ KEPT_BACK = ("_*", ".*", "*/.*", "tensorboard/*", *OLD_NAMES.values())
 """What of a model directory is the run's own."""
 SHIPPED = Path(__file__).parents[1] / "student" / "pretrained"
 """Folder of the models that come with this package, each by the name `kdner/FOLDER`."""
-_NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
+_NAME = re.compile(r"(?P<name>((?P<owner>[\w-][\w.-]*)/)?[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 
 def model_folder(
@@ -33,17 +33,19 @@ def model_folder(
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    needs_owner: bool = True,
 ) -> Path:
     """Return the local folder of a model, by its name.
 
     Args:
         name: a folder, or its URI; else a model that comes with this package, such as `kdner/general-tiny`; else one of
             the hub, `OWNER/MODEL` or `OWNER/MODEL@REVISION`. The first of these that there is.
-        files: names of the files to fetch from a hub, which has a card beside them.
+        files: names of the files to fetch from a hub, or patterns of them, which has a card beside them.
         revision: branch, tag or commit on the hub; by default that in the name, else `main`.
         token: the hub's, as `huggingface_hub` takes it: by default the one that this machine is logged in with.
         cache_dir: folder of the hub's cache; by default the usual one.
         local_files_only: whether only the cache is looked into.
+        needs_owner: whether a name without an owner can only be a folder's; some of the oldest models have none.
 
     Raises:
         InputError: it is no name; there is no such folder, and the hub has no such model, cannot be reached, or wants a
@@ -52,6 +54,8 @@ def model_folder(
     if not isinstance(name, str | Path):
         raise InputError(f"{name!r}: expected a folder, or a model of the hub as OWNER/MODEL")
     match = _NAME.fullmatch(str(name))
+    if match and needs_owner and not match["owner"]:
+        match = None
     if isinstance(name, Path) or "://" in name or Path(name).exists() or match is None:
         if revision is not None:
             raise InputError(
@@ -75,6 +79,7 @@ def model_folder(
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             allow_patterns=[*files, CARD],
+            ignore_patterns="*/*",
         )
     except Exception as error:  # the client and the HTTP library under it share no base class
         at = f" at revision {revision!r}" if revision else ""

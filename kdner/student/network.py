@@ -94,7 +94,7 @@ class Network(nn.Module):
         return self.output.weight.device.type == "cpu"
 
     def saved(self) -> SavedStudent:
-        """Return what the files of the student would have that it is now; the weights are a copy."""
+        """Return it as a `SavedStudent`, with a copy of its weights."""
         weights = {name: values.detach().float().cpu().numpy().copy() for name, values in self.state_dict().items()}
         return SavedStudent(self.config, self.vocabulary, self.labels, self.language, weights)
 

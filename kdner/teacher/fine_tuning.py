@@ -80,8 +80,8 @@ class FineTuning:
 
     learned: float = 0.13
     """The labeled set counts as learned when the mean loss has fallen to this share of the loss that guessing by the
-    labels' frequency has. From then on the learning rate falls, in as many steps as were taken. 1 learns it no further
-    than `epochs` and `min_steps` say."""
+    labels' frequency has. From then on the learning rate falls, in as many steps as were taken. With 1, training
+    stops after `epochs` and `min_steps`."""
     epochs: int = 10
     """Passes over the labeled set at least."""
     min_steps: int = 200

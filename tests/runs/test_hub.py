@@ -118,7 +118,7 @@ def test_a_job_pins_the_commit(hub, python, student_files, tmp_path):
     first = hub.commit("me/news", student_files)
     code = "from kdner.runs.hub import pinned; print(pinned({!r}, ['config.json']))"
     assert python(code.format("me/news")) == python(code.format(f"me/news@{first}")) == f"me/news@{first}"
-    assert python(code.format("news")) == "news"
+    assert python(code.format("news")) == str(tmp_path / "news")
 
 
 def test_a_folder_wins_over_a_name_on_the_hub(hub, python, student_files, tmp_path):

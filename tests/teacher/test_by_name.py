@@ -128,7 +128,7 @@ def test_a_student_of_the_hub_is_a_model_as_any_other(student_of_hub, student_fo
 
 
 def test_the_student_that_comes_with_the_package_is_a_model_as_any_other(monkeypatch):
-    monkeypatch.setattr("kdner.teacher.encoder.snapshot_download", None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", None)
     check_model(GENERAL)
     model = load_model(GENERAL)
     sentence = ["Angela", "Merkel", "flew", "to", "Paris", "."]

@@ -47,8 +47,8 @@ def test_a_base_with_a_spoiled_file(copy, name):
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("google-bert/no-such-model", "cannot be loaded"),
-        ("no such name", "cannot be loaded"),
+        ("google-bert/no-such-model", "no such folder, and the hub gives nothing of this name"),
+        ("no such name", "no such folder; give one, or a model of the hub"),
         ("/no/such/folder", "no such folder"),
     ],
 )
