@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -60,7 +60,7 @@ def run_round(
         InputError: as an actor says.
     """
     try:
-        with _own_context(), without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
+        with without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
             for row in _dataset(plan, run, work, shards, record, avoided).iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])
@@ -113,16 +113,6 @@ def note_on(record: Any) -> str:
 
 
 @contextmanager
-def _own_context() -> Iterator[None]:
-    """Have Ray Data read settings of the shard map's own, and leave those of whoever calls it as they are."""
-    context = DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
-    with DataContext.current(context):
-        yield
-
-
-@contextmanager
 def _without_cancelled() -> Iterator[None]:
     """Keep Ray Data's warnings of actors that it cancelled itself out of the log."""
 
@@ -158,7 +148,10 @@ def _dataset(
     is_slow = work.use_gpu and not pool.gpus  # a teacher on CPUs, beside which reading is nothing
     groups = tasks_of(plan.shards, shards, pool.count, of_a_row_group=1 if is_slow else SHARDS_OF_A_ROW_GROUP)
     tasks = [{"shards": pickled(plan.shards, group)} for group in groups]
-    mapped = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+    items = ray.data.from_items(tasks, override_num_blocks=len(tasks))
+    items.context.enable_progress_bars = False  # its own: those of other datasets stay as they are
+    items.context.max_consecutive_actor_init_deaths = -1  # `ShardActor` counts those that did die
+    mapped = items.map_batches(
         ShardActor,
         batch_size=1,
         fn_constructor_kwargs={

@@ -234,3 +234,9 @@ def test_a_file_that_is_restored_after_a_start_was_killed_is_read_as_before(news
     listing = list_of(news)
     assert changes_since(run, listing).files == {}
     assert rows(plan_of_run(run, listing)) == before
+
+
+def test_a_run_that_began_without_a_corpus_has_another_one(news, tmp_path):
+    run, listing = RunDirectory.open(str(tmp_path / "run"), {"corpus": None}), list_of(news)
+    _, fingerprint = plan_kept_or_made(run, listing)
+    assert fingerprint == listing.fingerprint()

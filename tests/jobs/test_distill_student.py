@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import ray
 from event_files import scalars
 
 from kdner.distillation.recipe import Distillation
+from kdner.errors import InputError
 from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
@@ -96,3 +98,11 @@ def test_a_driver_killed_midway_goes_on_after_the_last_epoch(undisturbed, train_
     assert len(said) == 1
     assert summary["history"] == RunDirectory.finished_at(str(undisturbed)).summary()["history"]
     assert (out / "model.safetensors").read_bytes() == (undisturbed / "model.safetensors").read_bytes()
+
+
+def test_a_training_that_diverges_is_told_once_and_not_tried_again(cluster, train_file, tmp_path, caplog):
+    config = replace(small(train_file, tmp_path / "student"), distillation=replace(SHORT, learning_rate=1e30))
+    with caplog.at_level(logging.INFO, "kdner"), pytest.raises(InputError, match=r"diverged\. Lower --distillation"):
+        distill_student(config)
+    assert not any("goes on after epoch" in message for message in caplog.messages)
+    assert not (tmp_path / "student" / ".checkpoints" / ".diverged").exists()

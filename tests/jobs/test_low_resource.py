@@ -114,6 +114,9 @@ def test_a_trial_that_fails_does_not_take_others_with_it(cluster, config, tmp_pa
         (["--reference", "both,head=crf"], "--reference both,head=crf: is none of the models of the table"),
         (["--teacher", "fixed:/nowhere"], "no such folder"),
         (["--teacher", "/nowhere"], "no such folder"),
+        (["--students", "both,development_share=1.0"], "both,development_share=1.0: development_share 1.0: must be"),
+        (["--students", "both,transfer_sentences=-4"], "transfer_sentences -4: must be at least 0"),
+        (["--development-share", 1.5], "development_share 1.5: must be at least 0 and under 1"),
     ],
 )
 def test_mistakes_are_found_before_any_trial(config, refused, flags, message, tmp_path):

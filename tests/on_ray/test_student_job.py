@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from huggingface_hub import ModelCard
 
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
+from kdner.jobs.distill_student import DistillStudent, distill_student
 from kdner.on_ray.student_job import read_sets, write_test_quality
 from kdner.runs.run_directory import RunDirectory
 
@@ -52,3 +55,10 @@ def test_logits_of_another_language_than_the_students_are_refused(train_file, lo
     assert read_sets(LabeledSet(labeled=train_file), **flags).language == "en"
     with pytest.raises(InputError, match=r"--language de: .* split as en\. Give --language en, or score"):
         read_sets(LabeledSet(labeled=train_file, language="de"), **flags)
+
+
+def test_another_seed_is_another_student_also_without_a_labeled_set(train_file, logits_folder, tmp_path):
+    config = DistillStudent(logits=(logits_folder,), vectors="random", out=str(tmp_path / "student"))
+    RunDirectory.open(config.out, {"job": "distill_student", "labeled": {"seed": config.seed}})
+    with pytest.raises(InputError, match=r"labeled\.seed: there 1, now 2"):
+        distill_student(replace(config, seed=config.seed + 1))

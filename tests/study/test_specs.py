@@ -6,6 +6,8 @@ import pytest
 
 from kdner.errors import InputError
 from kdner.labeled.sets import read_labeled
+from kdner.on_ray.trials import study_fingerprint
+from kdner.runs.fingerprint import differences
 from kdner.student.config import PRESETS
 from kdner.study.specs import StudentSpec, TeacherSpec, check
 
@@ -94,3 +96,10 @@ def test_where_all_sentences_are_drawn_only_a_corpus_is_left_to_learn_from(study
     sentences = len(read_labeled(study.labeled))
     with pytest.raises(InputError, match=r"both,transfer=rest: there is nothing to learn from .* give a --corpus, or"):
         check(replace(study, students=("both,transfer=rest",)), sizes=[12, sentences])
+
+
+def test_the_order_of_the_teachers_is_part_of_a_study(study):
+    teachers = check(study, [12])
+    other = replace(study, teachers=study.teachers[::-1])
+    (line,) = differences(study_fingerprint(study, teachers), study_fingerprint(other, check(other, [12])))
+    assert line.startswith("order_of_teachers: there")
