@@ -55,7 +55,7 @@ def test_teachers_that_cannot_be_used_are_refused_before_work_starts(
     flags = ("--corpus", corpus_file, "--out", tmp_path / "logits", "--teacher")
     for teacher, message in (
         (bert_base, "not a tagger"),
-        ("org/no-such-model", "cannot be loaded"),
+        ("org/no-such-model", "no such folder, and the hub gives nothing of this name"),
         ("own_teachers:Missing", "has no attribute"),
         ("spacy:no_such_pipeline", "spacy:no_such_pipeline: "),
         (tmp_path / "slow", "has no fast form"),
