@@ -173,10 +173,15 @@ _relay: Any = None
 """Of this process, where it works for a driver."""
 
 
+def _hand_over(answer: Any) -> None:
+    """Wait until the relay has what it was sent; during `ray.get` Ray would give this process's cores to others."""
+    with suppress(ray.exceptions.RayError, TimeoutError):
+        answer.future().result(TAKEN_WITHIN_S)
+
+
 class _ToRelay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(ray.exceptions.RayError):
-            ray.get(_relay.log.remote(record.name, record.levelno, self.format(record)), timeout=TAKEN_WITHIN_S)
+        _hand_over(_relay.log.remote(record.name, record.levelno, self.format(record)))
 
 
 class _ToScreen(logging.Handler):
@@ -243,8 +248,7 @@ class _Sender:
     def send(self, snapshot: Snapshot) -> None:
         now = time.monotonic()
         if snapshot.finished:
-            with suppress(ray.exceptions.RayError):
-                ray.get(self._relay.show.remote(snapshot), timeout=TAKEN_WITHIN_S)  # before the step's result is there
+            _hand_over(self._relay.show.remote(snapshot))  # before the step's result is there
         elif now - self._sent_at >= ASK_EVERY_S:
             self._sent_at = now
             self._relay.show.remote(snapshot)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from kdner.on_ray.cluster import at_once, in_fresh_process, on_one_node
-from kdner.on_ray.console import ENDED_PROCESS, console, stage_progress, without_lines
+from kdner.on_ray.cluster import at_once, in_cluster, in_fresh_process, on_one_node
+from kdner.on_ray.console import ENDED_PROCESS, _Sender, console, stage_progress, without_lines
+from kdner.progress import Snapshot
 
 
 def work_in_steps(name, steps):
@@ -36,6 +37,27 @@ def test_the_driver_shows_log_lines_and_progress_of_other_processes(cluster, run
     assert any(line.startswith("teacher: 3 of 3 steps, loss 0.5, ") for line in lines)
     time.sleep(0.2)  # what Ray would print comes a moment later
     assert "printed by a worker" not in "".join(capfd.readouterr())
+
+
+class SlowRelay:
+    def show(self, snapshot):
+        time.sleep(3)
+
+
+def hand_over_slowly(relay):
+    began = time.time()
+    _Sender(relay).send(Snapshot("slow", "step", total=1, done=1, before=0, words=0, numbers={}, seconds=0.0))
+    return began, time.time()
+
+
+@pytest.mark.ray
+def test_a_process_that_waits_for_the_relay_keeps_its_cores(cluster):
+    cores = in_cluster("CPU")
+    waiting = ray.remote(num_cpus=cores)(hand_over_slowly).remote(ray.remote(num_cpus=0)(SlowRelay).remote())
+    time.sleep(1)
+    other = ray.remote(num_cpus=cores)(lambda: time.time()).remote()
+    (began, ended), other_began = ray.get([waiting, other])
+    assert ended - began > 2 and not began < other_began < ended
 
 
 @pytest.mark.ray

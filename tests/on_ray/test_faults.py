@@ -29,7 +29,7 @@ from kdner.runs.run_directory import RunDirectory
 from kdner.shards.work import ShardWork
 from kdner.student.tag_documents import TagDocuments
 from kdner.teacher.score_documents import ScoreDocuments
-from kdner.text.documents import NO_TEXT
+from kdner.text.documents import EMPTY, NO_TEXT
 
 pytestmark = pytest.mark.ray
 
@@ -191,7 +191,7 @@ def test_a_line_without_a_text_says_what_it_holds_instead(make_student, tmp_path
     assert [shard.counts["errors"] for shard in mapped] == [4, 4, 2]
     assert mapped[0].reasons[0][:2] == (NO_OBJECT, 3)
     kinds = ["a number", "true or false", "a list", "an object"]
-    reasons = [*[NO_OBJECT] * 3, *(f"the text is {kind}" for kind in kinds), *[NO_TEXT] * 3, None]
+    reasons = [*[NO_OBJECT] * 3, *(f"the text is {kind}" for kind in kinds), NO_TEXT, NO_TEXT, EMPTY, None]
     assert pa.concat_tables(run.tables())["error"].to_pylist() == reasons
 
 

@@ -288,7 +288,7 @@ def test_a_shard_whose_row_ray_lost_is_counted_and_not_computed_again(corpus, di
 def test_a_file_keeps_the_counts_that_the_actor_gives(corpus, directory):
     ShardActor(directory, echo()).map_shard(corpus.shards[3])
     rows, metadata = directory.table_metadata("part-00003.parquet")
-    assert rows == 1 and metadata[COUNTS] == '{"documents": 1, "errors": 1, "words": 0, "entities": 0}'
+    assert rows == 1 and metadata[COUNTS] == '{"documents": 1, "errors": 1, "empty": 0, "words": 0, "entities": 0}'
 
 
 @pytest.mark.faults
