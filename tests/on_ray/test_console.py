@@ -46,7 +46,8 @@ class SlowRelay:
 
 def hand_over_slowly(relay):
     began = time.time()
-    _Sender(relay).send(Snapshot("slow", "step", total=1, done=1, before=0, words=0, numbers={}, seconds=0.0))
+    done = {"total": 1, "done": 1, "before": 0, "words": 0, "numbers": {}, "seconds": 0.0}
+    _Sender(relay).send(Snapshot(what="slow", unit="step", **done))
     return began, time.time()
 
 
