@@ -15,13 +15,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kdner.distillation.learning_sets import read_sets
 from kdner.distillation.recipe import Distillation
 from kdner.distillation.untrained_student import vectors_fingerprint
 from kdner.errors import InputError
 from kdner.flags import LabeledSet
 from kdner.labeled.sets import drawn_fingerprint, source_fingerprint
 from kdner.on_ray.job import once, run_job
-from kdner.on_ray.student_job import SCRATCH, make_student, read_sets
+from kdner.on_ray.student_job import SCRATCH, make_student
 from kdner.on_ray.train import Workers
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.trackers import TrackerName, check_tracker

@@ -6,9 +6,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from kdner.errors import InputError
-from kdner.flags import LabeledSet
 from kdner.jobs.distill_student import DistillStudent, distill_student
-from kdner.on_ray.student_job import read_sets, write_test_quality
+from kdner.on_ray.student_job import write_test_quality
 from kdner.runs.run_directory import RunDirectory
 
 SUMMARY = {
@@ -48,13 +47,6 @@ def test_finished_students_get_the_quality_that_was_measured(tmp_path, quickstar
         assert "student*   [Anna PER] left ." in card.text and ".tag('Anna left .')" in card.text
         assert ("for looking, not for use" in card.text) == quickstart
         assert RunDirectory.finished_at(path).summary() == SUMMARY
-
-
-def test_logits_of_another_language_than_the_students_are_refused(train_file, logits_folder):
-    flags = {"logits": [logits_folder], "logits_weights": (), "development": None, "development_share": 0.0}
-    assert read_sets(LabeledSet(labeled=train_file), **flags).language == "en"
-    with pytest.raises(InputError, match=r"--language de: .* split as en\. Give --language en, or score"):
-        read_sets(LabeledSet(labeled=train_file, language="de"), **flags)
 
 
 def test_another_seed_is_another_student_also_without_a_labeled_set(train_file, logits_folder, tmp_path):
