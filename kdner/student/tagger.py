@@ -6,8 +6,7 @@ Shapes: D documents, S sentences, N words, E entities.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -89,7 +88,7 @@ class Tagger:
 
     splitter: Splitter
     engine: Engine
-    _seen: np.ndarray  # int64, how often each word was seen; with room for more
+    _seen: np.ndarray  # int64, how often each word was seen, as far as that was counted; with room for more
 
     def __init__(self, student: Network | SavedStudent, *, dtype: NumericType | None = None) -> None:
         """Make a tagger that computes in `dtype`, as `engine` says; by default in what is fastest on its device."""
@@ -259,47 +258,51 @@ class Tagger:
             compute: calls a method of the engine.
             step: what numbering is called in `times`.
         """
-        with _TURN, self._working() as is_within:
-            if is_within:
+        with _TURN:
+            if self._at_work:  # this thread, further out: a signal's handler or a finalizer has come between
                 return Tagger(self.student, dtype=self.dtype)._computed(number, compute, step)
-            half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
-            if half_learned or self.splitter.full:
-                self._forget()
-            elif len(self.splitter.types) > MAX_TYPES:
-                self._forget_rare_words()
-            with self.times.step(step):
-                words = number(self.splitter)
-            with self.times.step("look up"):
-                self.engine.extend(self.splitter.types.words[self.engine.types :])
-            self._half_learned = False
-            self._count(words.types)
-            engine = self.engine
-            if len(words.types) < FEW_WORDS:
-                return words, compute(engine, words.types, words.lengths)
+            self._at_work = True
+            try:
+                words, engine = self._learned(number, step)
+                if len(words.types) < FEW_WORDS:
+                    return words, compute(engine, words.types, words.lengths)
+            finally:
+                self._at_work = False
         return words, compute(engine, words.types, words.lengths)
 
-    @contextmanager
-    def _working(self) -> Iterator[bool]:
-        """Tell whether this thread, which has the turn, is at work with this tagger already, further out."""
-        is_within, self._at_work = self._at_work, True
-        try:
-            yield is_within
-        finally:
-            self._at_work = is_within
+    def _learned(self, number: Callable[[Splitter], W], step: str) -> tuple[W, Engine]:
+        """Number words, and learn the new ones; returns both the words and the engine that knows them."""
+        half_learned, self._half_learned = self._half_learned, True  # and so it stays, if what follows fails
+        if half_learned or self.splitter.full:
+            self._forget()
+        elif len(self.splitter.types) > MAX_TYPES:
+            self._forget_rare_words()
+        with self.times.step(step):
+            words = number(self.splitter)
+        with self.times.step("look up"):
+            self.engine.extend(self.splitter.types.words[self.engine.types :])
+        self._half_learned = False
+        if len(words.types) >= FEW_WORDS or len(self.splitter.types) > MAX_TYPES // 2:
+            self._count(words.types)
+        return words, self.engine
 
     def _count(self, types: np.ndarray) -> None:
+        seen = self._counts()
+        if len(types) < FEW_WORDS:
+            seen[types] += 1  # one that such a text has twice counts once
+        else:
+            seen += np.bincount(types, minlength=len(seen))
+
+    def _counts(self) -> np.ndarray:
+        """Return the counts of all words, a view."""
         missing = len(self.splitter.types) - len(self._seen)
         if missing > 0:
             self._seen = np.pad(self._seen, (0, missing + len(self._seen)))
-        if len(types) < FEW_WORDS:
-            np.add.at(self._seen, types, 1)
-        else:
-            seen = np.bincount(types)
-            self._seen[: len(seen)] += seen
+        return self._seen[: len(self.splitter.types)]
 
     def _forget_rare_words(self) -> None:
         """Forget half of the words, those that were seen least often; those of long ago count half, and so on."""
-        seen = self._seen[: len(self.splitter.types)]
+        seen = self._counts()
         kept = np.ones(len(seen), bool)
         kept[np.argsort(seen, kind="stable")[: len(seen) - MAX_TYPES // 2]] = False
         self.splitter.keep(kept)
