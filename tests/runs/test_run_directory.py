@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kdner.errors import InputError
+from kdner.runs.fingerprint import differences
 from kdner.runs.lock import hold
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.schema import CORPUS, ENTITIES, LOGITS, check
@@ -366,3 +367,13 @@ def test_json_lines_that_are_cut_off_or_missing(tmp_path):
     for name in ("lines.jsonl", "others.jsonl"):
         with pytest.raises(InputError, match=f"{name}: cannot be read"):
             list(run.read_json_lines(name))
+
+
+def test_a_run_of_which_documents_were_made_anew_is_another_one_to_its_readers(tmp_path):
+    run = RunDirectory.open(str(tmp_path), {"job": "tag"}, {"files": []})
+    run.finish({"documents": 9, "errors": 2, "words": 40, "seconds": 1.5})
+    before = run.identity()
+    run.write_summary({**run.summary(), "seconds": 9.5})
+    assert run.identity() == before
+    run.write_summary({**run.summary(), "errors": 0, "words": 48})
+    assert differences(before, run.identity()) == ["holds.errors: there 2, now 0", "holds.words: there 40, now 48"]
