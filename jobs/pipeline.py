@@ -39,6 +39,7 @@ from kdner.runs.provenance import settings
 from kdner.runs.run_directory import RunDirectory
 from kdner.runs.storage import join
 from kdner.runs.trackers import TrackerName, check_tracker
+from kdner.shards.tally import check_errors
 from kdner.student.config import StudentConfig
 from kdner.teacher.by_name import teacher_names
 from kdner.teacher.fine_tuning import FineTuning
@@ -110,7 +111,9 @@ def pipeline(config: Pipeline) -> dict[str, Any]:
         steps = min(config.distillation.min_steps, QUICKSTART_STEPS)
         config = replace(config, distillation=replace(config.distillation, min_steps=steps))
     work = partial(_run_stages, config, inputs)
-    return once(config.out, {"job": "pipeline", **fixed}, work, configuration=config, remarks=inputs.remarks)
+    summary = once(config.out, {"job": "pipeline", **fixed}, work, configuration=config, remarks=inputs.remarks)
+    check_errors(summary["tagged"], config.max_error_rate)  # which may have been higher when the run was finished
+    return summary
 
 
 def _run_stages(config: Pipeline, inputs: Inputs, directory: RunDirectory) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def _tag(arguments: list[str]) -> None:
     except BrokenPipeError:  # whoever reads what is printed has seen enough
         sys.stderr.close()
     except OSError as error:
-        _end(f"kdner tag: cannot read or write ({error})")
+        _end(f"kdner tag: cannot read or write ({error})" if error.errno else f"kdner tag: {error}")
 
 
 def _run(name: str, work: Callable[[], object]) -> None:

@@ -286,6 +286,14 @@ def test_a_directory_of_other_settings_is_refused(config, summary):
         pipeline(replace(config, labeled_size=31))
 
 
+def test_a_finished_run_takes_a_higher_limit_for_errors_and_holds_a_lower_one(config, summary):
+    from dataclasses import replace
+
+    assert pipeline(replace(config, max_error_rate=1.0))["tagged"] == summary["tagged"]
+    with pytest.raises(InputError, match=r"above --max-error-rate 0\.0"):
+        pipeline(replace(config, max_error_rate=0.0))
+
+
 def test_a_finished_run_is_that_of_inputs_written_anew_but_not_of_others(config, summary):
     test = Path(config.test)
     content = test.read_bytes()
