@@ -59,9 +59,10 @@ def run_round(
     Raises:
         InputError: as an actor says.
     """
+    mapped = _dataset(plan, run, work, shards, record, avoided)
     try:
         with without_lines(RESTARTABLE, ENDED_PROCESS), _without_cancelled():
-            for row in _dataset(plan, run, work, shards, record, avoided).iter_rows():
+            for row in mapped.iter_rows():
                 if row["refused"]:
                     raise InputError(row["refused"])
                 yield row

@@ -96,13 +96,13 @@ def shipped_folder(name: str) -> Path | None:
     return SHIPPED / model if owner == "kdner" and model and (SHIPPED / model).is_dir() else None
 
 
-def pinned(name: str, files: Sequence[str]) -> str:
+def pinned(name: str, files: Sequence[str], *, needs_owner: bool = True) -> str:
     """Return a model's name as all processes of a job can use it: of a folder its full path, on a hub with the commit.
 
     Raises:
         InputError: there is no such model; see `model_folder`.
     """
-    folder = model_folder(name, files)
+    folder = model_folder(name, files, needs_owner=needs_owner)
     if "://" not in name and Path(name).exists():
         return str(folder.absolute())
     return name if "://" in name or folder == shipped_folder(name) else f"{name.partition('@')[0]}@{folder.name}"

@@ -69,14 +69,12 @@ def is_of_hub(base: str) -> bool:
 
 
 def pinned(base: str) -> str:
-    """Return a model's name as all processes of a job can use it: of the hub's with its revision, of a folder in full.
+    """Return a model's name as all processes of a job can use it, as `kdner.runs.hub.pinned` does.
 
     Raises:
         InputError: it is nowhere.
     """
-    if is_of_hub(base):
-        return f"{base.partition('@')[0]}@{model_folder(base).name}"
-    return str(Path(base).absolute()) if base != "minilm" and "://" not in base and Path(base).exists() else base
+    return base if base == "minilm" else hub.pinned(base, ENCODER_FILES, needs_owner=False)
 
 
 def encoder_fingerprint(base: str) -> dict[str, str]:
